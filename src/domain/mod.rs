@@ -1,0 +1,37 @@
+//! What umishop is about, free of the web, the database and the clock.
+//!
+//! Everything here is a value or a pure function: who a customer is and where they came from, which route a
+//! request takes, what a message may become, when to try again. Nothing here reads a clock, rolls dice or does
+//! I/O; time and chance come in as arguments. The module imports no other module of the crate.
+
+mod channel_address;
+mod email_address;
+mod id;
+mod message;
+mod origin;
+mod outcome;
+mod phone;
+mod rendered;
+mod request;
+mod retry;
+mod routing;
+mod text;
+mod time;
+mod topic;
+mod user;
+
+pub use channel_address::{ChannelAddress, ChannelAddressError};
+pub use email_address::{EmailAddress, EmailAddressError, Mailbox, MailboxError};
+pub use id::{BootId, IdError, InboxId, MessageId, RequestId, UserId};
+pub use message::{Attempt, Claim, Context, Message, NewMessage, Purpose, Settlement, State, Transition, UnknownWord};
+pub use origin::Origin;
+pub use outcome::{OnUnknown, Outcome, Scope};
+pub use phone::{Country, Phone};
+pub use rendered::{Markup, Rendered};
+pub use request::{Fingerprint, NewRequest, REPEAT_WINDOW, Request};
+pub use retry::{RetrySchedule, RetryScheduleError};
+pub use routing::{Route, Routed, RoutingTable};
+pub use text::{Truncated, one_line, truncate};
+pub use time::Timestamp;
+pub use topic::{Topic, TopicKey};
+pub use user::{Contact, NewUser, User};

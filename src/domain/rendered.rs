@@ -1,0 +1,77 @@
+//! A message with its words filled in, ready for a channel to put on the wire.
+
+use serde_json::{Value, json};
+
+use super::{Context, EmailAddress, Mailbox, MessageId, Purpose, Timestamp};
+
+/// The notation a channel shows rich text in. Each has its own escaping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Markup {
+    /// No notation: text as it is.
+    Plain,
+    /// HTML, for mail.
+    Html,
+    /// Slack's mrkdwn.
+    Mrkdwn,
+}
+
+impl Markup {
+    /// The last part of a template's file name.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Plain => "txt",
+            Self::Html => "html",
+            Self::Mrkdwn => "mrkdwn",
+        }
+    }
+}
+
+/// A message with its words filled in: a pure function of the message and its templates, so that every attempt
+/// sends the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The message's name, for Message-ID and idempotency key.
+    pub id: MessageId,
+    /// When the message was made, for a Date header.
+    pub created_at: Timestamp,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// One line of plain text.
+    pub subject: String,
+    /// The text without any notation.
+    pub text: String,
+    /// The same in the channel's notation; the plain text where the channel has none.
+    pub rich: String,
+    /// Opens the customer's chat, when it is known.
+    pub chat_url: Option<String>,
+    /// What the message says, field by field.
+    pub context: Context,
+}
+
+impl Rendered {
+    /// The customer it goes to; `None` when it goes to the channel's own address.
+    pub fn customer(&self) -> Option<&EmailAddress> {
+        match self.purpose {
+            Purpose::Welcome => self.context.email.as_ref(),
+            Purpose::Request | Purpose::Test => None,
+        }
+    }
+
+    /// Where an answer goes, when it does not go to the sender.
+    pub fn reply_to(&self) -> Option<Mailbox> {
+        match self.purpose {
+            Purpose::Request => self.context.reply_to(),
+            Purpose::Welcome | Purpose::Test => None,
+        }
+    }
+
+    /// Everything, for a channel whose body is a template of the shop's own.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "id": self.id, "purpose": self.purpose, "created_at": self.created_at, "subject": self.subject, "text": self.text,
+            "chat_url": self.chat_url, "name": self.context.name, "email": self.context.email, "phone": self.context.phone,
+            "topic": self.context.topic, "topic_unknown": self.context.topic_unknown, "question": self.context.question,
+            "source": self.context.source,
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! Cutting text a stranger wrote down to a size and a line.
+
+/// Text that may have been cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truncated<'a> {
+    /// The text, at most as many characters as were allowed.
+    pub text: &'a str,
+    /// How many characters were left out.
+    pub left_out: usize,
+}
+
+/// The first `limit` characters of `text`, never half a character.
+pub fn truncate(text: &str, limit: usize) -> Truncated<'_> {
+    // No text has more characters than bytes, so the common case needs no counting.
+    if text.len() <= limit {
+        return Truncated { text, left_out: 0 };
+    }
+    match text.char_indices().nth(limit) {
+        None => Truncated { text, left_out: 0 },
+        Some((end, _)) => Truncated { text: &text[..end], left_out: text[end..].chars().count() },
+    }
+}
+
+/// The text on one line: control characters and line breaks become spaces, runs of spaces one, and the characters
+/// that turn the direction of writing around are dropped (they let a name disguise what follows it).
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars().filter(|c| !turns_direction(*c)) {
+        if !(character.is_control() || character.is_whitespace()) {
+            line.push(character);
+        } else if !line.is_empty() && !line.ends_with(' ') {
+            line.push(' ');
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// Unicode's explicit bidirectional controls (UAX #9), and the byte order mark.
+fn turns_direction(character: char) -> bool {
+    matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn truncation_counts_characters_not_bytes() {
+        assert_eq!(truncate("ñandú", 3), Truncated { text: "ñan", left_out: 2 });
+        assert_eq!(truncate("ñandú", 5), Truncated { text: "ñandú", left_out: 0 });
+        assert_eq!(truncate("", 0), Truncated { text: "", left_out: 0 });
+    }
+
+    #[test]
+    fn a_name_cannot_carry_line_breaks_or_turn_the_writing_around() {
+        assert_eq!(one_line("  Ana\r\nBcc: x@y.z \u{202E}\t\u{0} Ruiz "), "Ana Bcc: x@y.z Ruiz");
+    }
+}

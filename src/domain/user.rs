@@ -1,0 +1,149 @@
+//! A user: one customer, known by a mail address, else a phone, else Landbot's customer id.
+
+use super::{EmailAddress, Origin, Phone, Timestamp, UserId};
+
+/// The ways to know a customer again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contact {
+    /// Their mail address.
+    pub email: Option<EmailAddress>,
+    /// Their phone.
+    pub phone: Option<Phone>,
+    /// Landbot's number for them.
+    pub landbot_customer_id: Option<String>,
+}
+
+impl Contact {
+    /// Whether there is nothing to know them by.
+    pub fn is_empty(&self) -> bool {
+        self.email.is_none() && self.phone.is_none() && self.landbot_customer_id.is_none()
+    }
+
+    /// The one text that stands for the customer: the strongest way to know them. Empty when there is none.
+    pub fn key(&self) -> String {
+        match (&self.email, &self.phone, &self.landbot_customer_id) {
+            (Some(email), ..) => email.to_string(),
+            (None, Some(phone), _) => phone.best().to_owned(),
+            (None, None, Some(id)) => format!("landbot:{id}"),
+            (None, None, None) => String::new(),
+        }
+    }
+}
+
+/// What one webhook told about a customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewUser {
+    /// The id they get if they are new.
+    pub id: UserId,
+    /// Their name; may be empty.
+    pub name: String,
+    /// The ways to know them again.
+    pub contact: Contact,
+    /// Language tag as the bot told it (`es`, `pt-BR`); empty when unknown.
+    pub language: String,
+    /// Where they came from this time.
+    pub origin: Origin,
+}
+
+/// A customer as the store knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Their id.
+    pub id: UserId,
+    /// Their name; may be empty.
+    pub name: String,
+    /// Their mail address.
+    pub email: Option<EmailAddress>,
+    /// Their phone.
+    pub phone: Option<Phone>,
+    /// Landbot's number for them.
+    pub landbot_customer_id: Option<String>,
+    /// Language tag; empty when unknown.
+    pub language: String,
+    /// Where they came from first.
+    pub origin: Origin,
+    /// When they were first heard of.
+    pub created_at: Timestamp,
+    /// When they registered; `None` while they have only asked for help.
+    pub registered_at: Option<Timestamp>,
+}
+
+impl User {
+    /// A user who was not known before.
+    pub fn first_seen(new: &NewUser, now: Timestamp) -> Self {
+        Self {
+            id: new.id,
+            name: new.name.clone(),
+            email: new.contact.email.clone(),
+            phone: new.contact.phone.clone(),
+            landbot_customer_id: new.contact.landbot_customer_id.clone(),
+            language: new.language.clone(),
+            origin: new.origin.clone(),
+            created_at: now,
+            registered_at: None,
+        }
+    }
+
+    /// Takes over what was missing; what is known stays. Says whether anything changed.
+    pub fn merge(&mut self, new: &NewUser) -> bool {
+        let before = self.clone();
+        if self.name.is_empty() {
+            self.name.clone_from(&new.name);
+        }
+        if self.language.is_empty() {
+            self.language.clone_from(&new.language);
+        }
+        if self.email.is_none() {
+            self.email.clone_from(&new.contact.email);
+        }
+        if self.phone.as_ref().is_none_or(|phone| phone.e164.is_none()) && new.contact.phone.is_some() {
+            self.phone.clone_from(&new.contact.phone);
+        }
+        if self.landbot_customer_id.is_none() {
+            self.landbot_customer_id.clone_from(&new.contact.landbot_customer_id);
+        }
+        *self != before
+    }
+
+    /// Whether `contact` may be this user though it was found by a weaker mark than the mail address: two different
+    /// addresses are two people, even on one phone.
+    pub fn may_be(&self, contact: &Contact) -> bool {
+        match (&self.email, &contact.email) {
+            (Some(mine), Some(theirs)) => mine == theirs,
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(name: &str, email: Option<&str>) -> NewUser {
+        let now = Timestamp::from_millis(0);
+        let email = email.map(|text| EmailAddress::parse(text).unwrap());
+        NewUser {
+            id: UserId::new(now),
+            name: name.into(),
+            contact: Contact { email, ..Contact::default() },
+            language: String::new(),
+            origin: Origin::default(),
+        }
+    }
+
+    #[test]
+    fn merging_fills_gaps_and_never_overwrites() {
+        let mut user = User::first_seen(&new("", Some("ana@example.com")), Timestamp::from_millis(0));
+        assert!(user.merge(&new("Ana", Some("other@example.com"))));
+        assert_eq!((user.name.as_str(), user.email.as_ref().unwrap().as_str()), ("Ana", "ana@example.com"));
+        assert!(!user.merge(&new("Eva", None)));
+        assert_eq!(user.name, "Ana");
+    }
+
+    #[test]
+    fn two_addresses_are_two_people() {
+        let user = User::first_seen(&new("Ana", Some("ana@example.com")), Timestamp::from_millis(0));
+        assert!(user.may_be(&new("", None).contact));
+        assert!(!user.may_be(&new("", Some("eva@example.com")).contact));
+    }
+}
