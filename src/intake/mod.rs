@@ -1,0 +1,122 @@
+//! What a bot sent -> domain values. Pure: bytes in, values out.
+//!
+//! A chatbot is built by shop people in a visual editor, sends no Content-Type unless told to, pastes answers into JSON as
+//! text, and tries once: what is refused here is a customer lost. So this module reads whatever it can in four steps, each
+//! a file: `body` finds out what the bytes are and mends what a template breaks (`repair`), `envelope` unwraps the shapes
+//! in which fields arrive, `aliases` knows their names, and `gather` chooses among the values that are not missing (`text`)
+//! and cuts them to size.
+//!
+//! It decides nothing: whether a contact is needed, what a topic's route is, and what to answer are for others.
+
+mod aliases;
+mod body;
+mod envelope;
+mod gather;
+mod repair;
+mod text;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use self::envelope::{Content, Place};
+use crate::domain::{Contact, Country, EmailAddress, EmailAddressError, Origin, Phone, Topic};
+
+/// One webhook as it came over the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// Its headers, their names in lower case.
+    pub headers: &'a [(String, String)],
+    /// The URL after `?`.
+    pub query: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl Received<'_> {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.trim())
+            .filter(|value| !value.is_empty())
+    }
+}
+
+/// What a webhook turned out to be.
+#[derive(Debug)]
+pub enum Reading {
+    /// What it tells about a customer and what they want.
+    Fields(Box<Fields>),
+    /// A MessageHook that is not a customer's message: to be acknowledged, with nothing to keep.
+    Ignored {
+        /// Why, for the log.
+        why: &'static str,
+    },
+}
+
+/// Nobody can tell what the body says. The reason names the place in it and never quotes it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Unreadable {
+    /// What is wrong, and where.
+    pub why: String,
+}
+
+impl Unreadable {
+    fn new(why: String) -> Self {
+        Self { why }
+    }
+}
+
+/// What a bot told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fields {
+    /// The customer's name, on one line; may be empty.
+    pub name: String,
+    /// Their mail address, or why it is none.
+    pub email: Option<Result<EmailAddress, EmailAddressError>>,
+    /// Their phone.
+    pub phone: Option<Phone>,
+    /// What they ask about; may be empty.
+    pub topic: Topic,
+    /// What they ask; may be empty.
+    pub question: String,
+    /// Where they came from.
+    pub origin: Origin,
+    /// Language tag (`es`, `pt-BR`); empty when unknown.
+    pub language: String,
+    /// The sender's own name for the request, which makes it the same when it comes again.
+    pub request_id: Option<String>,
+    /// Names the delivery of a MessageHook, and is the same when it is delivered again.
+    pub trace: Option<String>,
+    /// Whether this is a rehearsal: to be answered in full and not kept.
+    pub test: bool,
+    /// What was mended, cut or left out, for the log; no values.
+    pub notes: Vec<String>,
+}
+
+impl Fields {
+    /// The ways to know the customer again.
+    pub fn contact(&self) -> Contact {
+        Contact {
+            email: self.email.as_ref().and_then(|email| email.as_ref().ok()).cloned(),
+            phone: self.phone.clone(),
+            landbot_customer_id: self.origin.landbot_customer_id.clone(),
+        }
+    }
+}
+
+/// Reads a webhook. `default_country` is where phones without a calling code are, unless the body names a country.
+pub fn read(received: &Received<'_>, default_country: Country) -> Result<Reading, Unreadable> {
+    let mut notes = Vec::new();
+    let mut given = Vec::new();
+    envelope::flatten(body::decode_pairs(received.query), Place::Query, false, &mut given);
+    let body = body::decode(received, &mut notes)?;
+    match envelope::open(body, received, &mut given, &mut notes)? {
+        Content::Ignored { why } => Ok(Reading::Ignored { why }),
+        Content::Fields { trace } => {
+            Ok(Reading::Fields(Box::new(gather::gather(given, trace, received, default_country, notes))))
+        }
+    }
+}
