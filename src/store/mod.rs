@@ -1,0 +1,265 @@
+//! Everything umishop remembers: users, touches, requests, the outbox, the inbox.
+//!
+//! Each method of [`Store`] is one use case and one transaction: all of it happens, or none. What a method answered
+//! with `Ok` survives the loss of power. Time is always an argument; a store never reads a clock, and it never decides
+//! what to send or when to try again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    Attempt, BootId, ChannelAddress, Claim, InboxId, Message, MessageId, NewMessage, NewRequest, NewUser, Origin,
+    Purpose, Request, RequestId, Settlement, State, Timestamp, User, UserId,
+};
+
+pub mod sqlite;
+
+/// Why the store did not do what was asked. Nothing was written.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// More writes are waiting than it can take; try again in a moment.
+    #[error("the store has more to write than it can take")]
+    Busy,
+    /// The idempotency key was used before, for another question.
+    #[error("this request_id was already used for another question")]
+    KeyReused,
+    /// It could not read or write: disk full, file gone, damaged.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(Arc<str>),
+}
+
+impl StoreError {
+    /// Wraps what the engine said.
+    pub(crate) fn unavailable(error: &dyn std::fmt::Display) -> Self {
+        Self::Unavailable(error.to_string().into())
+    }
+}
+
+/// A customer registers.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// What the bot told about them.
+    pub user: NewUser,
+    /// The welcome to put into the outbox; sent only once to each user, and only to one with a mail address.
+    pub welcome: Option<NewMessage>,
+    /// Landbot's own mark of this delivery, stable across its retries.
+    pub trace: Option<String>,
+}
+
+/// What came of a registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The user, merged with what was known before.
+    pub user: User,
+    /// Whether they had not registered before.
+    pub created: bool,
+    /// When their welcome is due, if this registration put one into the outbox.
+    pub welcome_due: Option<Timestamp>,
+}
+
+/// A customer asks for help.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// What the bot told about them; `None` when there is nothing to know them by.
+    pub user: Option<NewUser>,
+    /// What they ask.
+    pub request: NewRequest,
+    /// The messages that carry it, one for each channel of its route.
+    pub messages: Vec<NewMessage>,
+}
+
+/// What came of a submission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// The request: the earlier one, if this was a repeat.
+    pub request_id: RequestId,
+    /// The user, merged with what was known before.
+    pub user: Option<User>,
+    /// Whether it was a repeat, so that nothing was put into the outbox.
+    pub duplicate: bool,
+}
+
+/// A webhook nobody could read, kept so that no customer is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxEntry {
+    /// Its id.
+    pub id: InboxId,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Method, path and query, secrets redacted.
+    pub request_line: String,
+    /// `Name: value` lines, secrets redacted.
+    pub headers: String,
+    /// The body, as it came.
+    pub body: Vec<u8>,
+    /// Why it could not be read.
+    pub why: String,
+}
+
+/// A later visit of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// When it was.
+    pub at: Timestamp,
+    /// Where they came from that time.
+    pub origin: Origin,
+}
+
+/// A user with everything that happened to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserTimeline {
+    /// The user.
+    pub user: User,
+    /// Later visits, oldest first.
+    pub touches: Vec<Touch>,
+    /// Their requests, oldest first.
+    pub requests: Vec<Request>,
+    /// Every message to or about them, oldest first.
+    pub messages: Vec<Message>,
+}
+
+/// A message with everything that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageHistory {
+    /// The message.
+    pub message: Message,
+    /// Every attempt, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// The exact bytes that a sandboxed channel kept.
+    pub capture: Option<Vec<u8>>,
+}
+
+/// What a claim found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// The messages, the longest due first.
+    pub claims: Vec<Claim>,
+    /// When the channel's next pending message is due; `None`: nothing is pending.
+    pub next_due: Option<Timestamp>,
+}
+
+/// Which messages to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MessageFilter {
+    /// Only those in this state.
+    pub state: Option<State>,
+    /// Only those over this channel.
+    pub channel: Option<ChannelAddress>,
+    /// Only those to or about this user.
+    pub user: Option<UserId>,
+    /// Only those for this purpose.
+    pub purpose: Option<Purpose>,
+}
+
+/// Which part of a list: newest first, `limit` entries that are older than `before`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page<Id> {
+    /// How many at most.
+    pub limit: usize,
+    /// The last entry of the page before; `None`: from the newest on.
+    pub before: Option<Id>,
+}
+
+/// How long what is finished is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Delivered and cancelled messages with their attempts and captures.
+    pub delivered: Duration,
+    /// Dead letters.
+    pub dead: Duration,
+    /// Unreadable webhooks.
+    pub inbox: Duration,
+}
+
+/// How much was deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Messages.
+    pub messages: u64,
+    /// Unreadable webhooks.
+    pub inbox: u64,
+}
+
+/// Whether an operator's wish changed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It did.
+    Yes,
+    /// The message is in a state that does not allow it.
+    NotFrom(State),
+    /// There is no such message.
+    NotFound,
+}
+
+/// How many messages stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Pending ones whose time has come.
+    pub due: u64,
+    /// When the oldest of them was due.
+    pub oldest_due: Option<Timestamp>,
+}
+
+/// Everything umishop remembers.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Creates the user or merges what was missing, remembers the touch, and puts the first welcome into the outbox.
+    async fn register_user(&self, registration: Registration, now: Timestamp) -> Result<Registered, StoreError>;
+
+    /// Stores the request and its messages, with its user, unless it repeats an earlier one.
+    async fn submit_request(&self, submission: Submission, now: Timestamp) -> Result<Submitted, StoreError>;
+
+    /// Keeps a webhook that nobody could read.
+    async fn keep_unreadable(&self, entry: InboxEntry) -> Result<(), StoreError>;
+
+    /// Makes pending again what another boot was sending when it died. No attempt is burnt. Returns how many.
+    async fn rescue(&self, boot: BootId) -> Result<u64, StoreError>;
+
+    /// Takes up to `limit` due messages of `channel` for `boot` to deliver, each under a new lease epoch.
+    async fn claim_due(
+        &self,
+        channel: &ChannelAddress,
+        boot: BootId,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Claimed, StoreError>;
+
+    /// Ends a claim and keeps its attempt. `false`: a later claim has taken the message over; nothing was changed.
+    async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Makes a dead, held or cancelled message pending again: due now, with a fresh retry schedule and the same id.
+    /// A pending one becomes due now.
+    async fn retry_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError>;
+
+    /// Calls off a pending or held message.
+    async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError>;
+
+    /// Deletes what came to rest longer ago than its retention.
+    async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError>;
+
+    /// Users, newest first; `search` matches the beginning of a mail address, or part of a name or phone.
+    async fn users(&self, search: Option<String>, page: Page<UserId>) -> Result<Vec<User>, StoreError>;
+
+    /// One user with everything that happened to them.
+    async fn user(&self, id: UserId) -> Result<Option<UserTimeline>, StoreError>;
+
+    /// Messages, newest first.
+    async fn messages(&self, filter: MessageFilter, page: Page<MessageId>) -> Result<Vec<Message>, StoreError>;
+
+    /// One message with everything that was tried.
+    async fn message(&self, id: MessageId) -> Result<Option<MessageHistory>, StoreError>;
+
+    /// Unreadable webhooks, newest first.
+    async fn inbox(&self, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError>;
+
+    /// How many messages are due and since when. Also the proof that the store answers.
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError>;
+
+    /// The hash of the admin token: the one kept, or `fresh` if there was none; the flag says which.
+    async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError>;
+
+    /// Writes out what is waiting and closes the files. Later calls fail.
+    async fn close(&self) -> Result<(), StoreError>;
+}

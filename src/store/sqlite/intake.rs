@@ -1,0 +1,246 @@
+//! The two webhooks' transactions: a registration and a request.
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::rows;
+use crate::domain::{
+    Contact, Context, EmailAddress, NewMessage, NewRequest, NewUser, REPEAT_WINDOW, Request, RequestId, Timestamp, User,
+};
+use crate::store::{Registered, Registration, StoreError, Submission, Submitted};
+
+pub(super) fn register_user(
+    connection: &Connection,
+    registration: &Registration,
+    now: Timestamp,
+) -> Result<Registered, StoreError> {
+    let repeated = match &registration.trace {
+        Some(trace) => seen_before(connection, trace, now)?,
+        None => false,
+    };
+    let (mut user, welcomed) = remember(connection, &registration.user, !repeated, now)?;
+    let created = user.registered_at.is_none();
+    if created {
+        user.registered_at = Some(now);
+        connection
+            .prepare_cached("UPDATE users SET registered_at = ?2 WHERE id = ?1")?
+            .execute((&user.id.as_bytes()[..], now.as_millis()))?;
+    }
+    let mut welcome_due = None;
+    if let (Some(welcome), false, true) = (&registration.welcome, welcomed, user.email.is_some()) {
+        enqueue(connection, welcome, Some(&user), None, &Context::of_user(&user), now)?;
+        connection.prepare_cached("UPDATE users SET welcomed = 1 WHERE id = ?1")?.execute([&user.id.as_bytes()[..]])?;
+        welcome_due = Some(welcome.due_at);
+    }
+    Ok(Registered { user, created, welcome_due })
+}
+
+pub(super) fn submit_request(
+    connection: &Connection,
+    submission: &Submission,
+    now: Timestamp,
+) -> Result<Submitted, StoreError> {
+    let request = &submission.request;
+    let repeated = find_repeated(connection, request, now)?;
+    let user = match &submission.user {
+        Some(new) => Some(remember(connection, new, repeated.is_none(), now)?.0),
+        None => None,
+    };
+    if let Some(request_id) = repeated {
+        connection
+            .prepare_cached("UPDATE requests SET seen_at = ?2 WHERE id = ?1")?
+            .execute((&request_id.as_bytes()[..], now.as_millis()))?;
+        return Ok(Submitted { request_id, user, duplicate: true });
+    }
+    let request = Request {
+        id: request.id,
+        user_id: user.as_ref().map(|user| user.id),
+        topic: request.topic.clone(),
+        topic_unknown: request.topic_unknown,
+        question: request.question.clone(),
+        origin: request.origin.clone(),
+        created_at: now,
+    };
+    insert_request(connection, &request, &submission.request)?;
+    let context = Context::of_request(user.as_ref(), &request);
+    for message in &submission.messages {
+        enqueue(connection, message, user.as_ref(), Some(request.id), &context, now)?;
+    }
+    Ok(Submitted { request_id: request.id, user, duplicate: false })
+}
+
+/// Puts a message into the outbox.
+fn enqueue(
+    connection: &Connection,
+    message: &NewMessage,
+    user: Option<&User>,
+    request_id: Option<RequestId>,
+    context: &Context,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO messages (id, user_id, request_id, channel, purpose, state, created_at, due_at, context)
+             VALUES (:id, :user_id, :request_id, :channel, :purpose, 'pending', :created_at, :due_at, :context)",
+        )?
+        .execute(named_params! {
+            ":id": &message.id.as_bytes()[..],
+            ":user_id": user.map(|user| &user.id.as_bytes()[..]),
+            ":request_id": request_id.as_ref().map(|id| &id.as_bytes()[..]),
+            ":channel": message.channel.as_str(),
+            ":purpose": message.purpose.as_str(),
+            ":created_at": now.as_millis(),
+            ":due_at": message.due_at.as_millis(),
+            ":context": rows::to_json(context)?,
+        })?;
+    Ok(())
+}
+
+/// Finds or creates the user, merges what was missing, and keeps the touch of a later visit. The flag says whether a
+/// welcome was ever put into the outbox for them.
+fn remember(connection: &Connection, new: &NewUser, touch: bool, now: Timestamp) -> Result<(User, bool), StoreError> {
+    let Some((mut user, welcomed)) = find(connection, &new.contact)? else {
+        let user = User::first_seen(new, now);
+        insert_user(connection, &user)?;
+        return Ok((user, false));
+    };
+    if user.merge(new) {
+        update_user(connection, &user)?;
+    }
+    if touch {
+        let (origin, source) = rows::origin_columns(&new.origin)?;
+        connection
+            .prepare_cached("INSERT INTO touches (user_id, at, origin, source) VALUES (?1, ?2, ?3, ?4)")?
+            .execute((&user.id.as_bytes()[..], now.as_millis(), origin, source))?;
+    }
+    Ok((user, welcomed))
+}
+
+/// The user this contact belongs to: by mail address, else by phone, else by Landbot's number.
+fn find(connection: &Connection, contact: &Contact) -> Result<Option<(User, bool)>, StoreError> {
+    let by = |condition: &str, value: &str| {
+        let sql = format!("SELECT {}, welcomed FROM users WHERE {condition} ORDER BY id", rows::USER);
+        let mut statement = connection.prepare_cached(&sql)?;
+        let found = statement.query_map([value], |row| Ok((rows::user(row)?, row.get(10)?)))?;
+        for user in found {
+            let (user, welcomed) = user?;
+            if user.may_be(contact) {
+                return Ok::<_, StoreError>(Some((user, welcomed)));
+            }
+        }
+        Ok(None)
+    };
+    if let Some(email) = &contact.email
+        && let Some(found) = by("email = ?1", email.as_str())?
+    {
+        return Ok(Some(found));
+    }
+    if let Some(phone) = &contact.phone
+        && let Some(found) = by("phone IS NOT NULL AND coalesce(phone_e164, phone) = ?1", phone.best())?
+    {
+        return Ok(Some(found));
+    }
+    match &contact.landbot_customer_id {
+        Some(id) => by("landbot_customer_id = ?1", id),
+        None => Ok(None),
+    }
+}
+
+fn insert_user(connection: &Connection, user: &User) -> Result<(), StoreError> {
+    let (origin, source) = rows::origin_columns(&user.origin)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO users (id, name, email, phone, phone_e164, landbot_customer_id, language, origin, source, created_at)
+             VALUES (:id, :name, :email, :phone, :phone_e164, :landbot_customer_id, :language, :origin, :source, :created_at)",
+        )?
+        .execute(named_params! {
+            ":id": &user.id.as_bytes()[..],
+            ":name": user.name,
+            ":email": user.email.as_ref().map(EmailAddress::as_str),
+            ":phone": user.phone.as_ref().map(|phone| &phone.raw),
+            ":phone_e164": user.phone.as_ref().and_then(|phone| phone.e164.as_ref()),
+            ":landbot_customer_id": user.landbot_customer_id,
+            ":language": user.language,
+            ":origin": origin,
+            ":source": source,
+            ":created_at": user.created_at.as_millis(),
+        })?;
+    Ok(())
+}
+
+fn update_user(connection: &Connection, user: &User) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE users SET name = :name, email = :email, phone = :phone, phone_e164 = :phone_e164,
+                              landbot_customer_id = :landbot_customer_id, language = :language
+              WHERE id = :id",
+        )?
+        .execute(named_params! {
+            ":id": &user.id.as_bytes()[..],
+            ":name": user.name,
+            ":email": user.email.as_ref().map(EmailAddress::as_str),
+            ":phone": user.phone.as_ref().map(|phone| &phone.raw),
+            ":phone_e164": user.phone.as_ref().and_then(|phone| phone.e164.as_ref()),
+            ":landbot_customer_id": user.landbot_customer_id,
+            ":language": user.language,
+        })?;
+    Ok(())
+}
+
+/// The earlier request that this one repeats.
+fn find_repeated(
+    connection: &Connection,
+    request: &NewRequest,
+    now: Timestamp,
+) -> Result<Option<RequestId>, StoreError> {
+    let fingerprint = &request.fingerprint.as_bytes()[..];
+    if let Some(key) = &request.idempotency_key {
+        let earlier: Option<([u8; 16], Vec<u8>)> = connection
+            .prepare_cached("SELECT id, fingerprint FROM requests WHERE idempotency_key = ?1")?
+            .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        return match earlier {
+            Some((_, earlier)) if earlier != fingerprint => Err(StoreError::KeyReused),
+            Some((id, _)) => Ok(Some(RequestId::from_bytes(id))),
+            None => Ok(None),
+        };
+    }
+    let earlier: Option<[u8; 16]> = connection
+        .prepare_cached(
+            "SELECT id FROM requests WHERE fingerprint = ?1 AND seen_at > ?2 ORDER BY seen_at DESC LIMIT 1",
+        )?
+        .query_row((fingerprint, now.before(REPEAT_WINDOW).as_millis()), |row| row.get(0))
+        .optional()?;
+    Ok(earlier.map(RequestId::from_bytes))
+}
+
+fn insert_request(connection: &Connection, request: &Request, new: &NewRequest) -> Result<(), StoreError> {
+    let (origin, source) = rows::origin_columns(&request.origin)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO requests (id, user_id, topic, topic_unknown, question, origin, source, idempotency_key, fingerprint,
+                                   created_at, seen_at)
+             VALUES (:id, :user_id, :topic, :topic_unknown, :question, :origin, :source, :idempotency_key, :fingerprint,
+                     :now, :now)",
+        )?
+        .execute(named_params! {
+            ":id": &request.id.as_bytes()[..],
+            ":user_id": request.user_id.as_ref().map(|id| &id.as_bytes()[..]),
+            ":topic": request.topic.as_str(),
+            ":topic_unknown": request.topic_unknown,
+            ":question": request.question,
+            ":origin": origin,
+            ":source": source,
+            ":idempotency_key": new.idempotency_key,
+            ":fingerprint": &new.fingerprint.as_bytes()[..],
+            ":now": request.created_at.as_millis(),
+        })?;
+    Ok(())
+}
+
+/// Remembers Landbot's mark of a delivery; says whether it had come before.
+fn seen_before(connection: &Connection, trace: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let inserted = connection
+        .prepare_cached("INSERT INTO traces (trace, seen_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute((trace, now.as_millis()))?;
+    Ok(inserted == 0)
+}

@@ -1,0 +1,329 @@
+//! The store in one SQLite file.
+//!
+//! One thread owns the only connection that writes ([`writer`]); reads have their own ([`reads`]). The log is written
+//! ahead and synced at every commit, so what was answered survives the loss of power. A lock file beside the database
+//! keeps a second relay away; short writes by the command line are let in, as SQLite's own lock serialises them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::{
+    Backlog, Changed, Claimed, InboxEntry, MessageFilter, MessageHistory, Page, Pruned, Registered, Registration,
+    Retention, Store, StoreError, Submission, Submitted, UserTimeline,
+};
+use crate::domain::{BootId, ChannelAddress, InboxId, Message, MessageId, Settlement, Timestamp, User, UserId};
+use writer::{Writer, closed};
+
+mod intake;
+mod migrations;
+mod outbox;
+mod reads;
+mod rows;
+mod writer;
+
+/// The oldest SQLite that does not lose committed rows when a commit races two checkpoints in WAL mode; the fault was
+/// in 3.7.0 to 3.51.2 (<https://sqlite.org/wal.html>, "the WAL-reset bug").
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// How long a write waits for another process, such as the command line, to finish its own.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a `MessageHook` delivery is remembered; Landbot gives up repeating it after some minutes.
+const TRACE_MEMORY: Duration = Duration::from_hours(24);
+
+/// How many rows one transaction prunes, so that webhooks do not wait for it.
+const PRUNE_BATCH: usize = 500;
+
+/// Why the database was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// SQLite itself refused.
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The lock file or the directory cannot be used.
+    #[error("cannot use {path}: {error}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Another process holds the lock.
+    #[error(
+        "another umishop (process {pid}) is running on this database; stop it first, or give this one its own [store] url"
+    )]
+    Locked {
+        /// Who.
+        pid: String,
+    },
+    /// There is no such file.
+    #[error("there is no database at {0}; `umishop serve` makes one")]
+    Missing(PathBuf),
+    /// It was written by a later version.
+    #[error("the database has schema {found}, this program knows {known}: run a newer umishop on it")]
+    Newer {
+        /// Its schema.
+        found: usize,
+        /// Ours.
+        known: usize,
+    },
+    /// It was written by an earlier version.
+    #[error(
+        "the database has schema {found}, this program needs {known}: start `umishop serve` once to bring it up to date"
+    )]
+    Older {
+        /// Its schema.
+        found: usize,
+        /// Ours.
+        known: usize,
+    },
+    /// It is not ours.
+    #[error("this is a database of another program")]
+    Foreign,
+    /// The SQLite compiled in could lose rows.
+    #[error("this program was built with SQLite {0}, which can lose committed rows; 3.51.3 or later is needed")]
+    UnsafeSqlite(&'static str),
+}
+
+/// The store in one SQLite file.
+pub struct SqliteStore {
+    writer: Mutex<Option<std::sync::Arc<Writer>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    readers: reads::Readers,
+    /// Held until the store is closed.
+    lock: Mutex<Option<File>>,
+}
+
+impl SqliteStore {
+    /// Opens the database for the process that runs the relay: makes and migrates it, and keeps others like it away.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        check_version(rusqlite::version_number(), rusqlite::version())?;
+        let lock = lock(path)?;
+        let mut connection = connect(path)?;
+        migrations::migrate(&mut connection)?;
+        Self::start(path, connection, Some(lock))
+    }
+
+    /// Opens the database beside a running server, for the command line.
+    pub fn open_beside(path: &Path) -> Result<Self, OpenError> {
+        check_version(rusqlite::version_number(), rusqlite::version())?;
+        if !path.exists() {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
+        let connection = connect(path)?;
+        migrations::check(&connection)?;
+        Self::start(path, connection, None)
+    }
+
+    fn start(path: &Path, connection: Connection, lock: Option<File>) -> Result<Self, OpenError> {
+        let (writer, thread) =
+            Writer::start(connection).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
+        Ok(Self {
+            writer: Mutex::new(Some(std::sync::Arc::new(writer))),
+            thread: Mutex::new(Some(thread)),
+            readers: reads::Readers::new(path),
+            lock: Mutex::new(lock),
+        })
+    }
+
+    fn writer(&self) -> Result<std::sync::Arc<Writer>, StoreError> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
+    }
+}
+
+fn check_version(number: i32, text: &'static str) -> Result<(), OpenError> {
+    if number < OLDEST_SQLITE { Err(OpenError::UnsafeSqlite(text)) } else { Ok(()) }
+}
+
+/// Takes the lock file beside the database. It names the process that holds it.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let lock_path = PathBuf::from(lock_path);
+    let io = |error| OpenError::Io { path: lock_path.clone(), error };
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(&lock_path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let pid = std::fs::read_to_string(&lock_path).unwrap_or_default().trim().to_owned();
+            return Err(OpenError::Locked { pid: if pid.is_empty() { "unknown".to_owned() } else { pid } });
+        }
+        Err(std::fs::TryLockError::Error(error)) => return Err(io(error)),
+    }
+    file.set_len(0).map_err(io)?;
+    std::io::Write::write_all(&mut &file, format!("{}\n", std::process::id()).as_bytes()).map_err(io)?;
+    Ok(file)
+}
+
+fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // Otherwise a statement is planned anew whenever a value is bound that might decide between its indexes.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // The writer writes the log back itself, after it has answered.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    // Erased customers leave no bytes behind in free pages.
+    connection.pragma_update(None, "secure_delete", "FAST")?;
+    Ok(connection)
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::unavailable(&error)
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn register_user(&self, registration: Registration, now: Timestamp) -> Result<Registered, StoreError> {
+        self.writer()?.write(move |connection| intake::register_user(connection, &registration, now)).await
+    }
+
+    async fn submit_request(&self, submission: Submission, now: Timestamp) -> Result<Submitted, StoreError> {
+        self.writer()?.write(move |connection| intake::submit_request(connection, &submission, now)).await
+    }
+
+    async fn keep_unreadable(&self, entry: InboxEntry) -> Result<(), StoreError> {
+        self.writer()?
+            .write(move |connection| {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO inbox (id, received_at, request_line, headers, body, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    )?
+                    .execute((
+                        &entry.id.as_bytes()[..],
+                        entry.received_at.as_millis(),
+                        &entry.request_line,
+                        &entry.headers,
+                        &entry.body,
+                        &entry.why,
+                    ))?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn rescue(&self, boot: BootId) -> Result<u64, StoreError> {
+        self.writer()?.write_patiently(move |connection| outbox::rescue(connection, boot)).await
+    }
+
+    async fn claim_due(
+        &self,
+        channel: &ChannelAddress,
+        boot: BootId,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Claimed, StoreError> {
+        let channel = channel.clone();
+        self.writer()?
+            .write_patiently(move |connection| outbox::claim_due(connection, &channel, boot, limit, now))
+            .await
+    }
+
+    async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer()?.write_patiently(move |connection| outbox::settle(connection, &settlement, now)).await
+    }
+
+    async fn retry_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
+        self.writer()?.write(move |connection| outbox::retry_message(connection, id, now)).await
+    }
+
+    async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
+        self.writer()?.write(move |connection| outbox::cancel_message(connection, id, now)).await
+    }
+
+    async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {
+        let mut pruned = Pruned::default();
+        loop {
+            let (messages, inbox) = self
+                .writer()?
+                .write_patiently(move |connection| outbox::prune(connection, retention, now, PRUNE_BATCH))
+                .await?;
+            pruned.messages += messages;
+            pruned.inbox += inbox;
+            if messages + inbox == 0 {
+                return Ok(pruned);
+            }
+        }
+    }
+
+    async fn users(&self, search: Option<String>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
+        self.readers.read(move |connection| reads::users(connection, search.as_deref(), page)).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<UserTimeline>, StoreError> {
+        self.readers.read(move |connection| reads::user(connection, id)).await
+    }
+
+    async fn messages(&self, filter: MessageFilter, page: Page<MessageId>) -> Result<Vec<Message>, StoreError> {
+        self.readers.read(move |connection| reads::messages(connection, &filter, page)).await
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<MessageHistory>, StoreError> {
+        self.readers.read(move |connection| reads::message(connection, id)).await
+    }
+
+    async fn inbox(&self, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError> {
+        self.readers.read(move |connection| reads::inbox(connection, page)).await
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
+        self.readers.read(move |connection| outbox::backlog(connection, now)).await
+    }
+
+    async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError> {
+        self.writer()?
+            .write_patiently(move |connection| {
+                let made = connection
+                    .prepare_cached(
+                        "INSERT INTO settings (name, value) VALUES ('admin_token_hash', ?1) ON CONFLICT DO NOTHING",
+                    )?
+                    .execute([&fresh[..]])?;
+                let hash = connection
+                    .prepare_cached("SELECT value FROM settings WHERE name = 'admin_token_hash'")?
+                    .query_row([], |row| row.get(0))?;
+                Ok((hash, made == 1))
+            })
+            .await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        // The thread ends when the last sender is gone and everything that waited is written.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            self.readers.close();
+            let joined = tokio::task::spawn_blocking(move || thread.join().is_ok()).await;
+            if !matches!(joined, Ok(true)) {
+                return Err(StoreError::unavailable(&"the writing thread ended badly"));
+            }
+        }
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sqlite_that_can_lose_rows_is_refused_and_ours_is_not() {
+        assert!(check_version(3_051_002, "3.51.2").is_err());
+        assert!(check_version(rusqlite::version_number(), rusqlite::version()).is_ok());
+    }
+}

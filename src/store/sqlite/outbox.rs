@@ -1,0 +1,208 @@
+//! The outbox's transactions: claim, settle, rescue, and what operators do to a message.
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+
+use super::rows;
+use crate::domain::{BootId, ChannelAddress, Claim, MessageId, Settlement, State, Timestamp, Transition};
+use crate::store::{Backlog, Changed, Claimed, Retention, StoreError};
+
+pub(super) fn claim_due(
+    connection: &Connection,
+    channel: &ChannelAddress,
+    boot: BootId,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Claimed, StoreError> {
+    let mut claims = Vec::with_capacity(limit);
+    {
+        let mut statement = connection.prepare_cached(
+            "UPDATE messages SET state = 'sending', lease_epoch = lease_epoch + 1, boot = :boot
+              WHERE rowid IN (SELECT rowid FROM messages
+                               WHERE state = 'pending' AND channel = :channel AND due_at <= :now
+                               ORDER BY due_at LIMIT :limit)
+             RETURNING id, lease_epoch, attempts, purpose, created_at, due_at, context",
+        )?;
+        let mut found = statement.query(named_params! {
+            ":boot": &boot.as_bytes()[..],
+            ":channel": channel.as_str(),
+            ":now": now.as_millis(),
+            ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
+        })?;
+        let mut damaged = Vec::new();
+        while let Some(row) = found.next()? {
+            match claim(row) {
+                Ok(claim) => claims.push(claim),
+                Err(error) => damaged.push((row.get(0)?, error.to_string())),
+            }
+        }
+        drop(found);
+        drop(statement);
+        for (id, why) in damaged {
+            give_up_damaged(connection, id, &why, now)?;
+        }
+    }
+    // RETURNING promises no order.
+    claims.sort_by_key(|claim| (claim.due_at, claim.id));
+    let next_due: Option<i64> = connection
+        .prepare_cached("SELECT min(due_at) FROM messages WHERE state = 'pending' AND channel = ?1")?
+        .query_row([channel.as_str()], |row| row.get(0))?;
+    Ok(Claimed { claims, next_due: next_due.map(Timestamp::from_millis) })
+}
+
+fn claim(row: &Row<'_>) -> rusqlite::Result<Claim> {
+    Ok(Claim {
+        id: MessageId::from_bytes(row.get(0)?),
+        epoch: row.get(1)?,
+        attempt: row.get::<_, u32>(2)?.saturating_add(1),
+        purpose: rows::word(row, 3)?,
+        created_at: rows::time(row, 4)?,
+        due_at: rows::time(row, 5)?,
+        context: rows::json(row, 6)?,
+    })
+}
+
+/// One message that cannot be read must not keep the others from being claimed.
+fn give_up_damaged(connection: &Connection, id: [u8; 16], why: &str, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE messages SET state = 'dead', boot = NULL, finished_at = ?2, last_error = ?3 WHERE id = ?1",
+        )?
+        .execute((&id[..], now.as_millis(), format!("the stored message is damaged: {why}")))?;
+    Ok(())
+}
+
+pub(super) fn settle(connection: &Connection, settlement: &Settlement, now: Timestamp) -> Result<bool, StoreError> {
+    let attempt = &settlement.attempt;
+    let (state, due_at, counted, reference) = match &settlement.transition {
+        Transition::Delivered { reference, .. } => (State::Delivered, None, true, Some(reference)),
+        Transition::Again { due_at, counted } => (State::Pending, Some(due_at.as_millis()), *counted, None),
+        Transition::Dead => (State::Dead, None, true, None),
+        Transition::Held => (State::Held, None, true, None),
+    };
+    let finished_at = matches!(state, State::Delivered | State::Dead).then_some(now.as_millis());
+    let settled = connection
+        .prepare_cached(
+            "UPDATE messages
+                SET state = :state, boot = NULL, attempts = attempts + :counted, due_at = coalesce(:due_at, due_at),
+                    finished_at = :finished_at, reference = coalesce(:reference, reference), last_error = :error
+              WHERE id = :id AND state = 'sending' AND lease_epoch = :epoch",
+        )?
+        .execute(named_params! {
+            ":state": state.as_str(),
+            ":counted": i64::from(counted),
+            ":due_at": due_at,
+            ":finished_at": finished_at,
+            ":reference": reference,
+            ":error": attempt.error,
+            ":id": &settlement.id.as_bytes()[..],
+            ":epoch": attempt.epoch,
+        })?;
+    if settled == 0 {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO attempts (message_id, epoch, started_at, duration_ms, outcome, scope, error)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute((
+            &settlement.id.as_bytes()[..],
+            attempt.epoch,
+            attempt.started_at.as_millis(),
+            attempt.duration_ms,
+            &attempt.outcome,
+            &attempt.scope,
+            &attempt.error,
+        ))?;
+    if let Transition::Delivered { capture: Some(bytes), .. } = &settlement.transition {
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO captures (message_id, bytes) VALUES (?1, ?2)")?
+            .execute((&settlement.id.as_bytes()[..], bytes))?;
+    }
+    Ok(true)
+}
+
+pub(super) fn rescue(connection: &Connection, boot: BootId) -> Result<u64, StoreError> {
+    let rescued = connection
+        .prepare_cached("UPDATE messages SET state = 'pending', boot = NULL WHERE state = 'sending' AND boot <> ?1")?
+        .execute([&boot.as_bytes()[..]])?;
+    Ok(rescued as u64)
+}
+
+pub(super) fn retry_message(connection: &Connection, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
+    change(connection, id, &[State::Pending, State::Dead, State::Held, State::Cancelled], |id| {
+        connection
+            .prepare_cached(
+                "UPDATE messages SET state = 'pending', due_at = ?2, finished_at = NULL, attempts = 0 WHERE id = ?1",
+            )?
+            .execute((id, now.as_millis()))
+    })
+}
+
+pub(super) fn cancel_message(connection: &Connection, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
+    change(connection, id, &[State::Pending, State::Held], |id| {
+        connection
+            .prepare_cached("UPDATE messages SET state = 'cancelled', finished_at = ?2 WHERE id = ?1")?
+            .execute((id, now.as_millis()))
+    })
+}
+
+fn change(
+    connection: &Connection,
+    id: MessageId,
+    allowed: &[State],
+    update: impl FnOnce(&[u8]) -> rusqlite::Result<usize>,
+) -> Result<Changed, StoreError> {
+    let id = &id.as_bytes()[..];
+    let state: Option<State> = connection
+        .prepare_cached("SELECT state FROM messages WHERE id = ?1")?
+        .query_row([id], |row| rows::word(row, 0))
+        .optional()?;
+    match state {
+        None => Ok(Changed::NotFound),
+        Some(state) if !allowed.contains(&state) => Ok(Changed::NotFrom(state)),
+        Some(_) => {
+            update(id)?;
+            Ok(Changed::Yes)
+        }
+    }
+}
+
+/// Deletes at most `limit` messages and `limit` inbox entries that are past their retention.
+pub(super) fn prune(
+    connection: &Connection,
+    retention: Retention,
+    now: Timestamp,
+    limit: usize,
+) -> Result<(u64, u64), StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut messages = 0;
+    let finished = [("delivered", retention.delivered), ("cancelled", retention.delivered), ("dead", retention.dead)];
+    for (state, kept) in finished {
+        messages += connection
+            .prepare_cached(
+                "DELETE FROM messages WHERE rowid IN
+                    (SELECT rowid FROM messages WHERE state = ?1 AND finished_at IS NOT NULL AND finished_at < ?2 LIMIT ?3)",
+            )?
+            .execute((state, now.before(kept).as_millis(), limit))? as u64;
+    }
+    let inbox = connection
+        .prepare_cached("DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox WHERE received_at < ?1 LIMIT ?2)")?
+        .execute((now.before(retention.inbox).as_millis(), limit))? as u64;
+    connection
+        .prepare_cached("DELETE FROM traces WHERE trace IN (SELECT trace FROM traces WHERE seen_at < ?1 LIMIT ?2)")?
+        .execute((now.before(super::TRACE_MEMORY).as_millis(), limit))?;
+    Ok((messages, inbox))
+}
+
+pub(super) fn backlog(connection: &Connection, now: Timestamp) -> Result<Backlog, StoreError> {
+    let backlog = connection
+        .prepare_cached("SELECT count(*), min(due_at) FROM messages WHERE state = 'pending' AND due_at <= ?1")?
+        .query_row([now.as_millis()], |row| {
+            Ok(Backlog {
+                due: row.get::<_, i64>(0)?.unsigned_abs(),
+                oldest_due: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
+            })
+        })?;
+    Ok(backlog)
+}

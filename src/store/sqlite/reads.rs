@@ -1,0 +1,184 @@
+//! Reading, on connections of its own that cannot write.
+//!
+//! Readers see the last commit and never wait for the writer. Each read borrows a connection from a small set; a list
+//! that is slow holds up no webhook.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, ToSql};
+
+use super::{OpenError, StoreError, rows};
+use crate::domain::{InboxId, Message, MessageId, User, UserId};
+use crate::store::{InboxEntry, MessageFilter, MessageHistory, Page, UserTimeline};
+
+/// The connections that read.
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Readers {
+    /// Reads the database at `path`.
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), idle: Arc::default() }
+    }
+
+    /// Runs `work` off the async threads.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
+        let read = move || {
+            let free = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let connection = match free {
+                Some(connection) => connection,
+                None => open(&path).map_err(|error| StoreError::unavailable(&error))?,
+            };
+            let result = work(&connection);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            result
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|error| StoreError::unavailable(&error))?
+    }
+
+    /// Closes the connections that are not in use.
+    pub(super) fn close(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+fn open(path: &Path) -> Result<Connection, OpenError> {
+    let connection = super::connect(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+pub(super) fn users(
+    connection: &Connection,
+    search: Option<&str>,
+    page: Page<UserId>,
+) -> Result<Vec<User>, StoreError> {
+    let mut query = Query::new(format!("SELECT {} FROM users", rows::USER));
+    if let Some(search) = search {
+        let anywhere = format!("%{}%", like(search));
+        query.and("(name LIKE ? ESCAPE '\\' OR email LIKE ? ESCAPE '\\' OR phone LIKE ? ESCAPE '\\' OR phone_e164 LIKE ? ESCAPE '\\')", [
+            anywhere.clone(),
+            format!("{}%", like(search)),
+            anywhere.clone(),
+            anywhere,
+        ]);
+    }
+    if let Some(before) = page.before {
+        query.and("id < ?", [before.as_bytes().to_vec()]);
+    }
+    query.newest_first(connection, page.limit, rows::user)
+}
+
+pub(super) fn user(connection: &Connection, id: UserId) -> Result<Option<UserTimeline>, StoreError> {
+    let key = &id.as_bytes()[..];
+    let user = connection
+        .prepare_cached(&format!("SELECT {} FROM users WHERE id = ?1", rows::USER))?
+        .query_row([key], rows::user)
+        .optional()?;
+    let Some(user) = user else { return Ok(None) };
+    let requests = format!("SELECT {} FROM requests WHERE user_id = ?1 ORDER BY id", rows::REQUEST);
+    let messages = format!("SELECT {} FROM messages WHERE user_id = ?1 ORDER BY id", rows::MESSAGE);
+    Ok(Some(UserTimeline {
+        user,
+        touches: rows::collect(
+            connection,
+            "SELECT at, origin FROM touches WHERE user_id = ?1 ORDER BY at",
+            [key],
+            rows::touch,
+        )?,
+        requests: rows::collect(connection, &requests, [key], rows::request)?,
+        messages: rows::collect(connection, &messages, [key], rows::message)?,
+    }))
+}
+
+pub(super) fn messages(
+    connection: &Connection,
+    filter: &MessageFilter,
+    page: Page<MessageId>,
+) -> Result<Vec<Message>, StoreError> {
+    let mut query = Query::new(format!("SELECT {} FROM messages", rows::MESSAGE));
+    if let Some(state) = filter.state {
+        query.and("state = ?", [state.as_str().to_owned()]);
+    }
+    if let Some(channel) = &filter.channel {
+        query.and("channel = ?", [channel.as_str().to_owned()]);
+    }
+    if let Some(purpose) = filter.purpose {
+        query.and("purpose = ?", [purpose.as_str().to_owned()]);
+    }
+    if let Some(user) = filter.user {
+        query.and("user_id = ?", [user.as_bytes().to_vec()]);
+    }
+    if let Some(before) = page.before {
+        query.and("id < ?", [before.as_bytes().to_vec()]);
+    }
+    query.newest_first(connection, page.limit, rows::message)
+}
+
+pub(super) fn message(connection: &Connection, id: MessageId) -> Result<Option<MessageHistory>, StoreError> {
+    let key = &id.as_bytes()[..];
+    let message = connection
+        .prepare_cached(&format!("SELECT {} FROM messages WHERE id = ?1", rows::MESSAGE))?
+        .query_row([key], rows::message)
+        .optional()?;
+    let Some(message) = message else { return Ok(None) };
+    let attempts = "SELECT epoch, started_at, duration_ms, outcome, scope, error FROM attempts WHERE message_id = ?1 ORDER BY epoch";
+    let capture = connection
+        .prepare_cached("SELECT bytes FROM captures WHERE message_id = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    Ok(Some(MessageHistory { message, attempts: rows::collect(connection, attempts, [key], rows::attempt)?, capture }))
+}
+
+pub(super) fn inbox(connection: &Connection, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError> {
+    let mut query = Query::new(format!("SELECT {} FROM inbox", rows::INBOX));
+    if let Some(before) = page.before {
+        query.and("id < ?", [before.as_bytes().to_vec()]);
+    }
+    query.newest_first(connection, page.limit, rows::inbox_entry)
+}
+
+/// A list's statement, put together from the conditions that were asked for. Values are always bound.
+struct Query {
+    sql: String,
+    conditions: Vec<&'static str>,
+    values: Vec<Box<dyn ToSql>>,
+}
+
+impl Query {
+    fn new(sql: String) -> Self {
+        Self { sql, conditions: Vec::new(), values: Vec::new() }
+    }
+
+    fn and<V: ToSql + 'static, const N: usize>(&mut self, condition: &'static str, values: [V; N]) {
+        self.conditions.push(condition);
+        self.values.extend(values.map(|value| Box::new(value) as Box<dyn ToSql>));
+    }
+
+    fn newest_first<T>(
+        mut self,
+        connection: &Connection,
+        limit: usize,
+        read: fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        for (index, condition) in self.conditions.iter().enumerate() {
+            self.sql.push_str(if index == 0 { " WHERE " } else { " AND " });
+            self.sql.push_str(condition);
+        }
+        self.sql.push_str(" ORDER BY id DESC LIMIT ?");
+        self.values.push(Box::new(i64::try_from(limit).unwrap_or(i64::MAX)));
+        rows::collect(connection, &self.sql, rusqlite::params_from_iter(&self.values), read)
+    }
+}
+
+/// The text with LIKE's own signs taken literally.
+fn like(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}

@@ -1,0 +1,141 @@
+//! From columns to domain values.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row};
+use serde::de::DeserializeOwned;
+
+use crate::domain::{
+    Attempt, EmailAddress, InboxId, Message, MessageId, Origin, Phone, Request, RequestId, Timestamp, Topic, User,
+    UserId,
+};
+use crate::store::{InboxEntry, StoreError, Touch};
+
+/// The columns that [`user`] reads, in order.
+pub(super) const USER: &str =
+    "id, name, email, phone, phone_e164, landbot_customer_id, language, origin, created_at, registered_at";
+
+/// The columns that [`message`] reads, in order.
+pub(super) const MESSAGE: &str = "id, user_id, request_id, channel, purpose, state, created_at, due_at, finished_at, \
+                                  attempts, reference, last_error, context";
+
+/// The columns that [`request`] reads, in order.
+pub(super) const REQUEST: &str = "id, user_id, topic, topic_unknown, question, origin, created_at";
+
+/// The columns that [`inbox_entry`] reads, in order.
+pub(super) const INBOX: &str = "id, received_at, request_line, headers, body, why";
+
+pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+    let phone: Option<String> = row.get(3)?;
+    let e164 = row.get(4)?;
+    Ok(User {
+        id: UserId::from_bytes(row.get(0)?),
+        name: row.get(1)?,
+        email: row.get::<_, Option<String>>(2)?.map(|text| parse(2, EmailAddress::parse(&text))).transpose()?,
+        phone: phone.map(|raw| Phone { raw, e164 }),
+        landbot_customer_id: row.get(5)?,
+        language: row.get(6)?,
+        origin: json(row, 7)?,
+        created_at: time(row, 8)?,
+        registered_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_millis),
+    })
+}
+
+pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
+    Ok(Message {
+        id: MessageId::from_bytes(row.get(0)?),
+        user_id: row.get::<_, Option<_>>(1)?.map(UserId::from_bytes),
+        request_id: row.get::<_, Option<_>>(2)?.map(RequestId::from_bytes),
+        channel: word(row, 3)?,
+        purpose: word(row, 4)?,
+        state: word(row, 5)?,
+        created_at: time(row, 6)?,
+        due_at: time(row, 7)?,
+        finished_at: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
+        attempts: row.get(9)?,
+        reference: row.get(10)?,
+        last_error: row.get(11)?,
+        context: json(row, 12)?,
+    })
+}
+
+pub(super) fn request(row: &Row<'_>) -> rusqlite::Result<Request> {
+    Ok(Request {
+        id: RequestId::from_bytes(row.get(0)?),
+        user_id: row.get::<_, Option<_>>(1)?.map(UserId::from_bytes),
+        topic: Topic::new(&row.get::<_, String>(2)?),
+        topic_unknown: row.get(3)?,
+        question: row.get(4)?,
+        origin: json(row, 5)?,
+        created_at: time(row, 6)?,
+    })
+}
+
+/// Columns: at, origin.
+pub(super) fn touch(row: &Row<'_>) -> rusqlite::Result<Touch> {
+    Ok(Touch { at: time(row, 0)?, origin: json(row, 1)? })
+}
+
+/// Columns: epoch, `started_at`, `duration_ms`, outcome, scope, error.
+pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    Ok(Attempt {
+        epoch: row.get(0)?,
+        started_at: time(row, 1)?,
+        duration_ms: row.get(2)?,
+        outcome: row.get(3)?,
+        scope: row.get(4)?,
+        error: row.get(5)?,
+    })
+}
+
+pub(super) fn inbox_entry(row: &Row<'_>) -> rusqlite::Result<InboxEntry> {
+    Ok(InboxEntry {
+        id: InboxId::from_bytes(row.get(0)?),
+        received_at: time(row, 1)?,
+        request_line: row.get(2)?,
+        headers: row.get(3)?,
+        body: row.get(4)?,
+        why: row.get(5)?,
+    })
+}
+
+/// A moment.
+pub(super) fn time(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {
+    row.get(index).map(Timestamp::from_millis)
+}
+
+/// A value that has a text form.
+pub(super) fn word<T: std::str::FromStr>(row: &Row<'_>, index: usize) -> rusqlite::Result<T>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    parse(index, row.get_ref(index)?.as_str()?.parse())
+}
+
+/// A value kept as JSON.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
+    parse(index, serde_json::from_str(row.get_ref(index)?.as_str()?))
+}
+
+/// A value as JSON text.
+pub(super) fn to_json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// An origin's two columns.
+pub(super) fn origin_columns(origin: &Origin) -> rusqlite::Result<(String, String)> {
+    Ok((to_json(origin)?, origin.source()))
+}
+
+/// Every row of a query.
+pub(super) fn collect<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, StoreError> {
+    Ok(connection.prepare_cached(sql)?.query_map(parameters, read)?.collect::<rusqlite::Result<Vec<T>>>()?)
+}
+
+fn parse<T, E: std::error::Error + Send + Sync + 'static>(index: usize, result: Result<T, E>) -> rusqlite::Result<T> {
+    result.map_err(|error| rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error)))
+}

@@ -1,0 +1,533 @@
+//! What every store promises, whichever engine is behind it. Each promise is a function over `&dyn Store`; the macro at
+//! the foot stamps it out for each backend.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use umishop::domain::{
+    Attempt, BootId, ChannelAddress, Contact, EmailAddress, Fingerprint, InboxId, MessageId, NewMessage, NewRequest,
+    NewUser, Origin, Phone, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
+};
+use umishop::store::{
+    Changed, InboxEntry, MessageFilter, Page, Registration, Retention, Store, StoreError, Submission,
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn channel() -> ChannelAddress {
+    "email.welcome".parse().unwrap()
+}
+
+fn boot() -> BootId {
+    BootId::new(NOW)
+}
+
+fn customer(name: &str, email: &str) -> NewUser {
+    NewUser {
+        id: UserId::new(NOW),
+        name: name.into(),
+        contact: Contact { email: EmailAddress::parse(email).ok(), ..Contact::default() },
+        language: String::new(),
+        origin: Origin { text: Some(format!("visit of {name}")), ..Origin::default() },
+    }
+}
+
+fn with_phone(mut user: NewUser, phone: &str) -> NewUser {
+    user.contact.phone = Some(Phone { raw: phone.into(), e164: Some(phone.into()) });
+    user
+}
+
+fn welcome() -> NewMessage {
+    NewMessage { id: MessageId::new(NOW), channel: channel(), purpose: Purpose::Welcome, due_at: NOW.after(MINUTE) }
+}
+
+fn registration(user: NewUser) -> Registration {
+    Registration { user, welcome: Some(welcome()), trace: None }
+}
+
+fn question(user: &NewUser, question: &str) -> Submission {
+    let topic = Topic::new("Sales");
+    let request = NewRequest {
+        id: RequestId::new(NOW),
+        fingerprint: Fingerprint::new(&user.contact, &topic, question),
+        topic,
+        topic_unknown: false,
+        question: question.into(),
+        idempotency_key: None,
+        origin: user.origin.clone(),
+    };
+    let message = NewMessage { id: MessageId::new(NOW), channel: channel(), purpose: Purpose::Request, due_at: NOW };
+    Submission { user: Some(user.clone()), request, messages: vec![message] }
+}
+
+fn keyed(mut submission: Submission, key: &str) -> Submission {
+    submission.request.idempotency_key = Some(key.into());
+    submission
+}
+
+async fn register(store: &dyn Store, user: NewUser) -> umishop::store::Registered {
+    store.register_user(registration(user), NOW).await.unwrap()
+}
+
+async fn count(store: &dyn Store, filter: MessageFilter) -> usize {
+    store.messages(filter, Page { limit: 500, before: None }).await.unwrap().len()
+}
+
+async fn state_of(store: &dyn Store, id: MessageId) -> State {
+    store.message(id).await.unwrap().unwrap().message.state
+}
+
+fn settlement(id: MessageId, epoch: i64, transition: Transition) -> Settlement {
+    let attempt = Attempt {
+        epoch,
+        started_at: NOW,
+        duration_ms: 12,
+        outcome: "retry".into(),
+        scope: "message".into(),
+        error: "503 busy".into(),
+    };
+    Settlement { id, attempt, transition }
+}
+
+fn delivered() -> Transition {
+    Transition::Delivered { reference: "queued as 42".into(), capture: None }
+}
+
+/// Registers one customer and claims their welcome.
+async fn claimed(store: &dyn Store) -> umishop::domain::Claim {
+    register(store, customer("Ana", "ana@example.com")).await;
+    let claimed = store.claim_due(&channel(), boot(), 10, NOW.after(MINUTE)).await.unwrap();
+    claimed.claims.into_iter().next().unwrap()
+}
+
+async fn a_user_and_their_welcome_are_created_together(store: &dyn Store) {
+    let registered = register(store, customer("Ana", "ana@example.com")).await;
+    assert!(registered.created);
+    assert_eq!(registered.welcome_due, Some(NOW.after(MINUTE)));
+    let timeline = store.user(registered.user.id).await.unwrap().unwrap();
+    assert_eq!(timeline.user, registered.user);
+    assert_eq!(timeline.messages.len(), 1);
+    assert_eq!(timeline.messages[0].state, State::Pending);
+    assert_eq!(timeline.messages[0].context.name, "Ana");
+}
+
+async fn a_user_who_registers_again_gets_no_second_welcome_and_keeps_a_touch(store: &dyn Store) {
+    let first = register(store, customer("Ana", "ana@example.com")).await;
+    let again = register(store, customer("Anita", "ana@example.com")).await;
+    assert_eq!((again.created, again.welcome_due, again.user.id), (false, None, first.user.id));
+    let timeline = store.user(first.user.id).await.unwrap().unwrap();
+    assert_eq!((timeline.user.name.as_str(), timeline.messages.len()), ("Ana", 1));
+    assert_eq!(timeline.user.origin.source(), "visit of Ana");
+    assert_eq!(timeline.touches[0].origin.source(), "visit of Anita");
+}
+
+async fn a_user_known_by_phone_is_found_again_and_welcomed_once_their_address_is_known(store: &dyn Store) {
+    let first = register(store, with_phone(customer("Ana", ""), "+34612345678")).await;
+    assert_eq!(first.welcome_due, None);
+    let again = register(store, with_phone(customer("", "ana@example.com"), "+34612345678")).await;
+    assert_eq!(again.user.id, first.user.id);
+    assert!(again.welcome_due.is_some());
+}
+
+async fn two_addresses_on_one_phone_are_two_users(store: &dyn Store) {
+    let ana = register(store, with_phone(customer("Ana", "ana@example.com"), "+34612345678")).await;
+    let eva = register(store, with_phone(customer("Eva", "eva@example.com"), "+34612345678")).await;
+    assert_ne!(ana.user.id, eva.user.id);
+}
+
+async fn a_user_is_known_again_by_landbots_number(store: &dyn Store) {
+    let landbot = |name: &str, email: &str| {
+        let mut user = customer(name, email);
+        user.contact.landbot_customer_id = Some("77".into());
+        user
+    };
+    let first = register(store, landbot("", "")).await;
+    let again = register(store, landbot("Ana", "ana@example.com")).await;
+    assert_eq!(first.user.id, again.user.id);
+    assert_eq!(again.user.name, "Ana");
+}
+
+async fn a_repeated_hook_leaves_no_touch(store: &dyn Store) {
+    let hook = || Registration { trace: Some("trace-1".into()), ..registration(customer("Ana", "ana@example.com")) };
+    let first = store.register_user(hook(), NOW).await.unwrap();
+    store.register_user(hook(), NOW).await.unwrap();
+    assert_eq!(store.user(first.user.id).await.unwrap().unwrap().touches.len(), 0);
+}
+
+async fn a_request_its_user_and_its_messages_are_stored_together(store: &dyn Store) {
+    let submitted =
+        store.submit_request(question(&customer("Ana", "ana@example.com"), "How much?"), NOW).await.unwrap();
+    assert!(!submitted.duplicate);
+    let timeline = store.user(submitted.user.unwrap().id).await.unwrap().unwrap();
+    assert_eq!(timeline.requests[0].question, "How much?");
+    assert_eq!(timeline.messages[0].request_id, Some(submitted.request_id));
+    assert_eq!(timeline.messages[0].context.question, "How much?");
+    assert_eq!(timeline.user.registered_at, None);
+}
+
+async fn a_user_who_only_asked_is_created_and_welcomed_when_they_register(store: &dyn Store) {
+    store.submit_request(question(&customer("Ana", "ana@example.com"), "How much?"), NOW).await.unwrap();
+    let registered = register(store, customer("Ana", "ana@example.com")).await;
+    assert!(registered.created && registered.welcome_due.is_some());
+}
+
+async fn a_request_without_any_contact_is_kept(store: &dyn Store) {
+    let mut submission = question(&customer("", ""), "Anybody there?");
+    submission.user = None;
+    let submitted = store.submit_request(submission, NOW).await.unwrap();
+    assert_eq!((submitted.user, submitted.duplicate), (None, false));
+    assert_eq!(count(store, MessageFilter::default()).await, 1);
+}
+
+async fn the_same_question_within_ten_minutes_is_one_request(store: &dyn Store) {
+    let ana = customer("Ana", "ana@example.com");
+    let first = store.submit_request(question(&ana, "How much?"), NOW).await.unwrap();
+    let soon = store.submit_request(question(&ana, "how  MUCH?"), NOW.after(9 * MINUTE)).await.unwrap();
+    assert_eq!((soon.duplicate, soon.request_id), (true, first.request_id));
+    // The window slides: it counts from the last time.
+    assert!(store.submit_request(question(&ana, "How much?"), NOW.after(18 * MINUTE)).await.unwrap().duplicate);
+    let later = store.submit_request(question(&ana, "How much?"), NOW.after(29 * MINUTE)).await.unwrap();
+    assert!(!later.duplicate);
+    assert_eq!(count(store, MessageFilter::default()).await, 2);
+}
+
+async fn an_idempotency_key_is_one_request_for_ever_and_for_one_question(store: &dyn Store) {
+    let ana = customer("Ana", "ana@example.com");
+    let first = store.submit_request(keyed(question(&ana, "How much?"), "k1"), NOW).await.unwrap();
+    let again = store.submit_request(keyed(question(&ana, "How much?"), "k1"), NOW.after(600 * MINUTE)).await.unwrap();
+    assert_eq!((again.duplicate, again.request_id), (true, first.request_id));
+    let other_key = store.submit_request(keyed(question(&ana, "How much?"), "k2"), NOW).await.unwrap();
+    assert!(!other_key.duplicate);
+    let reused = store.submit_request(keyed(question(&ana, "How many?"), "k1"), NOW).await;
+    assert!(matches!(reused, Err(StoreError::KeyReused)));
+    assert_eq!(count(store, MessageFilter::default()).await, 2);
+}
+
+async fn a_message_not_yet_due_is_not_claimed_but_announced(store: &dyn Store) {
+    register(store, customer("Ana", "ana@example.com")).await;
+    let claimed = store.claim_due(&channel(), boot(), 10, NOW).await.unwrap();
+    assert!(claimed.claims.is_empty());
+    assert_eq!(claimed.next_due, Some(NOW.after(MINUTE)));
+}
+
+async fn a_claimed_message_is_not_claimed_again(store: &dyn Store) {
+    let claim = claimed(store).await;
+    assert_eq!((claim.epoch, claim.attempt), (1, 1));
+    assert_eq!(state_of(store, claim.id).await, State::Sending);
+    let again = store.claim_due(&channel(), boot(), 10, NOW.after(MINUTE)).await.unwrap();
+    assert_eq!(again, umishop::store::Claimed::default());
+}
+
+async fn claims_are_the_longest_due_first_and_no_more_than_asked(store: &dyn Store) {
+    for (minutes, address) in [(3, "c@example.com"), (1, "a@example.com"), (2, "b@example.com")] {
+        let welcome = NewMessage { due_at: NOW.after(minutes * MINUTE), ..welcome() };
+        let registration = Registration { welcome: Some(welcome), ..registration(customer(address, address)) };
+        store.register_user(registration, NOW).await.unwrap();
+    }
+    let claimed = store.claim_due(&channel(), boot(), 2, NOW.after(5 * MINUTE)).await.unwrap();
+    let names: Vec<_> = claimed.claims.iter().map(|claim| claim.context.name.as_str()).collect();
+    assert_eq!(names, ["a@example.com", "b@example.com"]);
+    assert_eq!(claimed.next_due, Some(NOW.after(3 * MINUTE)));
+}
+
+async fn another_channels_messages_are_left_alone(store: &dyn Store) {
+    register(store, customer("Ana", "ana@example.com")).await;
+    let other = "slack.pricing".parse().unwrap();
+    let claimed = store.claim_due(&other, boot(), 10, NOW.after(MINUTE)).await.unwrap();
+    assert_eq!(claimed, umishop::store::Claimed::default());
+}
+
+async fn concurrent_claims_never_overlap(store: &dyn Store) {
+    for number in 0..40 {
+        register(store, customer("", &format!("n{number}@example.com"))).await;
+    }
+    let channel = channel();
+    let claim = || store.claim_due(&channel, boot(), 10, NOW.after(MINUTE));
+    let (one, two, three, four) = tokio::join!(claim(), claim(), claim(), claim());
+    let mut ids: Vec<_> =
+        [one, two, three, four].into_iter().flat_map(|claimed| claimed.unwrap().claims).map(|claim| claim.id).collect();
+    assert_eq!(ids.len(), 40);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 40);
+}
+
+async fn a_delivered_message_keeps_its_reference_and_is_never_claimed(store: &dyn Store) {
+    let claim = claimed(store).await;
+    assert!(store.settle(settlement(claim.id, claim.epoch, delivered()), NOW).await.unwrap());
+    let history = store.message(claim.id).await.unwrap().unwrap();
+    assert_eq!((history.message.state, history.message.reference.as_str()), (State::Delivered, "queued as 42"));
+    assert_eq!(history.message.finished_at, Some(NOW));
+    assert_eq!(history.attempts.len(), 1);
+    assert!(store.claim_due(&channel(), boot(), 10, NOW.after(9 * MINUTE)).await.unwrap().claims.is_empty());
+}
+
+async fn what_the_sandbox_kept_is_kept(store: &dyn Store) {
+    let claim = claimed(store).await;
+    let transition = Transition::Delivered { reference: "captured".into(), capture: Some(b"Subject: hi\r\n".to_vec()) };
+    store.settle(settlement(claim.id, claim.epoch, transition), NOW).await.unwrap();
+    assert_eq!(store.message(claim.id).await.unwrap().unwrap().capture.as_deref(), Some(&b"Subject: hi\r\n"[..]));
+}
+
+async fn a_retry_is_due_at_its_time_and_counts_an_attempt(store: &dyn Store) {
+    let claim = claimed(store).await;
+    let due_at = NOW.after(5 * MINUTE);
+    store.settle(settlement(claim.id, claim.epoch, Transition::Again { due_at, counted: true }), NOW).await.unwrap();
+    assert!(store.claim_due(&channel(), boot(), 10, NOW.after(4 * MINUTE)).await.unwrap().claims.is_empty());
+    let again = store.claim_due(&channel(), boot(), 10, due_at).await.unwrap().claims;
+    assert_eq!((again[0].attempt, again[0].epoch), (2, 2));
+    let message = store.message(claim.id).await.unwrap().unwrap().message;
+    assert_eq!(message.last_error, "503 busy");
+}
+
+async fn a_fault_of_the_channel_counts_no_attempt(store: &dyn Store) {
+    let claim = claimed(store).await;
+    store
+        .settle(settlement(claim.id, claim.epoch, Transition::Again { due_at: NOW, counted: false }), NOW)
+        .await
+        .unwrap();
+    let again = store.claim_due(&channel(), boot(), 10, NOW).await.unwrap().claims;
+    assert_eq!((again[0].attempt, again[0].epoch), (1, 2));
+}
+
+async fn settling_after_a_later_claim_changes_nothing(store: &dyn Store) {
+    let stale = claimed(store).await;
+    let later_boot = BootId::new(NOW.after(MINUTE));
+    assert_eq!(store.rescue(later_boot).await.unwrap(), 1);
+    let fresh = store.claim_due(&channel(), later_boot, 10, NOW.after(MINUTE)).await.unwrap().claims;
+    assert_eq!(fresh[0].id, stale.id);
+    assert!(!store.settle(settlement(stale.id, stale.epoch, Transition::Dead), NOW).await.unwrap());
+    assert_eq!(state_of(store, stale.id).await, State::Sending);
+    assert!(store.settle(settlement(stale.id, fresh[0].epoch, delivered()), NOW).await.unwrap());
+    assert_eq!(store.message(stale.id).await.unwrap().unwrap().attempts.len(), 1);
+}
+
+async fn a_rescue_spares_what_this_boot_is_sending_and_burns_no_attempt(store: &dyn Store) {
+    let mine = boot();
+    register(store, customer("Ana", "ana@example.com")).await;
+    let claim = store.claim_due(&channel(), mine, 1, NOW.after(MINUTE)).await.unwrap().claims.remove(0);
+    assert_eq!(store.rescue(mine).await.unwrap(), 0);
+    assert_eq!(store.rescue(boot()).await.unwrap(), 1);
+    let again = store.claim_due(&channel(), mine, 1, NOW.after(MINUTE)).await.unwrap().claims;
+    assert_eq!((again[0].id, again[0].attempt), (claim.id, 1));
+}
+
+async fn a_retried_dead_letter_starts_afresh_and_keeps_its_history(store: &dyn Store) {
+    let claim = claimed(store).await;
+    store.settle(settlement(claim.id, claim.epoch, Transition::Dead), NOW).await.unwrap();
+    assert_eq!(state_of(store, claim.id).await, State::Dead);
+    assert_eq!(store.retry_message(claim.id, NOW).await.unwrap(), Changed::Yes);
+    let again = store.claim_due(&channel(), boot(), 10, NOW).await.unwrap().claims;
+    assert_eq!((again[0].id, again[0].attempt, again[0].epoch), (claim.id, 1, 2));
+    assert_eq!(store.message(claim.id).await.unwrap().unwrap().attempts.len(), 1);
+}
+
+async fn what_was_delivered_or_is_being_sent_cannot_be_retried_or_cancelled(store: &dyn Store) {
+    let claim = claimed(store).await;
+    assert_eq!(store.cancel_message(claim.id, NOW).await.unwrap(), Changed::NotFrom(State::Sending));
+    assert_eq!(store.retry_message(claim.id, NOW).await.unwrap(), Changed::NotFrom(State::Sending));
+    store.settle(settlement(claim.id, claim.epoch, delivered()), NOW).await.unwrap();
+    assert_eq!(store.retry_message(claim.id, NOW).await.unwrap(), Changed::NotFrom(State::Delivered));
+    assert_eq!(store.cancel_message(MessageId::new(NOW), NOW).await.unwrap(), Changed::NotFound);
+}
+
+async fn a_cancelled_message_is_not_claimed_until_it_is_retried(store: &dyn Store) {
+    let registered = register(store, customer("Ana", "ana@example.com")).await;
+    let id = store.user(registered.user.id).await.unwrap().unwrap().messages[0].id;
+    assert_eq!(store.cancel_message(id, NOW).await.unwrap(), Changed::Yes);
+    assert!(store.claim_due(&channel(), boot(), 10, NOW.after(MINUTE)).await.unwrap().claims.is_empty());
+    assert_eq!(store.retry_message(id, NOW).await.unwrap(), Changed::Yes);
+    assert_eq!(store.claim_due(&channel(), boot(), 10, NOW).await.unwrap().claims.len(), 1);
+}
+
+async fn a_held_message_waits_for_an_operator(store: &dyn Store) {
+    let claim = claimed(store).await;
+    store.settle(settlement(claim.id, claim.epoch, Transition::Held), NOW).await.unwrap();
+    assert!(store.claim_due(&channel(), boot(), 10, NOW.after(9 * MINUTE)).await.unwrap().claims.is_empty());
+    assert_eq!(store.retry_message(claim.id, NOW).await.unwrap(), Changed::Yes);
+}
+
+async fn pruning_deletes_only_what_came_to_rest_long_enough_ago(store: &dyn Store) {
+    let claim = claimed(store).await;
+    store.settle(settlement(claim.id, claim.epoch, delivered()), NOW).await.unwrap();
+    register(store, customer("Eva", "eva@example.com")).await;
+    let entry = InboxEntry {
+        id: InboxId::new(NOW),
+        received_at: NOW,
+        request_line: "POST /umishop_api/user".into(),
+        headers: String::new(),
+        body: vec![0xFF, b'{'],
+        why: "not JSON".into(),
+    };
+    store.keep_unreadable(entry.clone()).await.unwrap();
+    let retention = Retention { delivered: MINUTE, dead: MINUTE, inbox: MINUTE };
+    let none = store.prune(retention, NOW.after(MINUTE)).await.unwrap();
+    assert_eq!((none.messages, none.inbox), (0, 0));
+    assert_eq!(store.inbox(Page { limit: 10, before: None }).await.unwrap(), [entry]);
+    let pruned = store.prune(retention, NOW.after(2 * MINUTE)).await.unwrap();
+    assert_eq!((pruned.messages, pruned.inbox), (1, 1));
+    assert_eq!(count(store, MessageFilter::default()).await, 1);
+    assert_eq!(store.message(claim.id).await.unwrap(), None);
+}
+
+async fn lists_are_newest_first_and_paged_without_gaps(store: &dyn Store) {
+    for number in 0..5 {
+        let mut user = customer(&format!("Ana {number}"), &format!("ana{number}@example.com"));
+        user.id = UserId::new(NOW.after(number * MINUTE));
+        register(store, user).await;
+    }
+    let mut names = Vec::new();
+    let mut before = None;
+    loop {
+        let page = store.users(None, Page { limit: 2, before }).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.id);
+        names.extend(page.into_iter().map(|user| user.name));
+    }
+    assert_eq!(names, ["Ana 4", "Ana 3", "Ana 2", "Ana 1", "Ana 0"]);
+}
+
+async fn messages_are_filtered_by_state_channel_purpose_and_user(store: &dyn Store) {
+    let ana = register(store, customer("Ana", "ana@example.com")).await.user.id;
+    store.submit_request(question(&customer("Eva", "eva@example.com"), "How much?"), NOW).await.unwrap();
+    let of = |filter| count(store, filter);
+    assert_eq!(of(MessageFilter { user: Some(ana), ..MessageFilter::default() }).await, 1);
+    assert_eq!(of(MessageFilter { purpose: Some(Purpose::Request), ..MessageFilter::default() }).await, 1);
+    assert_eq!(of(MessageFilter { state: Some(State::Dead), ..MessageFilter::default() }).await, 0);
+    assert_eq!(
+        of(MessageFilter { channel: Some(channel()), state: Some(State::Pending), ..MessageFilter::default() }).await,
+        2
+    );
+}
+
+async fn users_are_found_by_address_name_and_phone_and_no_wildcard_means_anything(store: &dyn Store) {
+    register(store, with_phone(customer("Ana Ruiz", "ana@example.com"), "+34612345678")).await;
+    register(store, customer("Eva", "eva@example.com")).await;
+    for (search, found) in [("ana@", 1), ("ruiz", 1), ("612345", 1), ("e", 1), ("%", 0), ("_", 0), ("nobody", 0)] {
+        let users = store.users(Some(search.into()), Page { limit: 10, before: None }).await.unwrap();
+        assert_eq!(users.len(), found, "{search}");
+    }
+}
+
+async fn the_backlog_counts_what_is_due(store: &dyn Store) {
+    register(store, customer("Ana", "ana@example.com")).await;
+    assert_eq!(store.backlog(NOW).await.unwrap().due, 0);
+    let backlog = store.backlog(NOW.after(MINUTE)).await.unwrap();
+    assert_eq!((backlog.due, backlog.oldest_due), (1, Some(NOW.after(MINUTE))));
+}
+
+async fn the_admin_token_is_made_once(store: &dyn Store) {
+    assert_eq!(store.admin_token_hash([1; 32]).await.unwrap(), ([1; 32], true));
+    assert_eq!(store.admin_token_hash([2; 32]).await.unwrap(), ([1; 32], false));
+}
+
+async fn a_crowd_of_writes_is_answered_each_with_its_own_result(store: &dyn Store) {
+    let ana = customer("Ana", "ana@example.com");
+    store.submit_request(keyed(question(&ana, "How much?"), "k"), NOW).await.unwrap();
+    let (refused, first, second) = tokio::join!(
+        store.submit_request(keyed(question(&ana, "Something else?"), "k"), NOW),
+        store.register_user(registration(customer("Eva", "eva@example.com")), NOW),
+        store.register_user(registration(customer("Eva", "eva@example.com")), NOW),
+    );
+    assert!(matches!(refused, Err(StoreError::KeyReused)));
+    assert!(first.unwrap().created);
+    assert!(!second.unwrap().created);
+}
+
+async fn a_closed_store_refuses(store: &dyn Store) {
+    store.close().await.unwrap();
+    assert!(store.register_user(registration(customer("Ana", "ana@example.com")), NOW).await.is_err());
+}
+
+/// Lists every promise once and makes a test of each for each backend.
+macro_rules! store_contract {
+    ($($promise:ident,)+) => {
+        mod sqlite {
+            use super::*;
+
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    let directory = tempfile::tempdir().unwrap();
+                    let path = directory.path().join("umishop.db");
+                    let store: Arc<dyn Store> = Arc::new(umishop::store::sqlite::SqliteStore::open(&path).unwrap());
+                    super::$promise(&*store).await;
+                }
+            )+
+        }
+    };
+}
+
+store_contract! {
+    a_user_and_their_welcome_are_created_together,
+    a_user_who_registers_again_gets_no_second_welcome_and_keeps_a_touch,
+    a_user_known_by_phone_is_found_again_and_welcomed_once_their_address_is_known,
+    two_addresses_on_one_phone_are_two_users,
+    a_user_is_known_again_by_landbots_number,
+    a_repeated_hook_leaves_no_touch,
+    a_request_its_user_and_its_messages_are_stored_together,
+    a_user_who_only_asked_is_created_and_welcomed_when_they_register,
+    a_request_without_any_contact_is_kept,
+    the_same_question_within_ten_minutes_is_one_request,
+    an_idempotency_key_is_one_request_for_ever_and_for_one_question,
+    a_message_not_yet_due_is_not_claimed_but_announced,
+    a_claimed_message_is_not_claimed_again,
+    claims_are_the_longest_due_first_and_no_more_than_asked,
+    another_channels_messages_are_left_alone,
+    concurrent_claims_never_overlap,
+    a_delivered_message_keeps_its_reference_and_is_never_claimed,
+    what_the_sandbox_kept_is_kept,
+    a_retry_is_due_at_its_time_and_counts_an_attempt,
+    a_fault_of_the_channel_counts_no_attempt,
+    settling_after_a_later_claim_changes_nothing,
+    a_rescue_spares_what_this_boot_is_sending_and_burns_no_attempt,
+    a_retried_dead_letter_starts_afresh_and_keeps_its_history,
+    what_was_delivered_or_is_being_sent_cannot_be_retried_or_cancelled,
+    a_cancelled_message_is_not_claimed_until_it_is_retried,
+    a_held_message_waits_for_an_operator,
+    pruning_deletes_only_what_came_to_rest_long_enough_ago,
+    lists_are_newest_first_and_paged_without_gaps,
+    messages_are_filtered_by_state_channel_purpose_and_user,
+    users_are_found_by_address_name_and_phone_and_no_wildcard_means_anything,
+    the_backlog_counts_what_is_due,
+    the_admin_token_is_made_once,
+    a_crowd_of_writes_is_answered_each_with_its_own_result,
+    a_closed_store_refuses,
+}
+
+/// What only the SQLite backend promises.
+mod sqlite_file {
+    use umishop::store::sqlite::{OpenError, SqliteStore};
+
+    #[tokio::test]
+    async fn a_second_relay_on_the_same_file_is_refused_but_the_command_line_is_let_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("umishop.db");
+        assert!(matches!(SqliteStore::open_beside(&path), Err(OpenError::Missing(_))));
+        let first = SqliteStore::open(&path).unwrap();
+        match SqliteStore::open(&path) {
+            Err(OpenError::Locked { pid }) => assert_eq!(pid, std::process::id().to_string()),
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("two relays on one file"),
+        }
+        assert!(SqliteStore::open_beside(&path).is_ok());
+        umishop::store::Store::close(&first).await.unwrap();
+        assert!(SqliteStore::open(&path).is_ok());
+    }
+
+    #[test]
+    fn a_database_of_another_program_or_of_the_future_is_refused_and_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("other.db");
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.execute_batch("CREATE TABLE theirs (x); PRAGMA user_version = 1").unwrap();
+        assert!(matches!(SqliteStore::open(&path), Err(OpenError::Foreign)));
+        let path = directory.path().join("umishop.db");
+        drop(SqliteStore::open(&path).unwrap());
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.execute_batch("PRAGMA user_version = 99").unwrap();
+        assert!(matches!(SqliteStore::open(&path), Err(OpenError::Newer { found: 99, .. })));
+        assert!(matches!(SqliteStore::open_beside(&path), Err(OpenError::Newer { found: 99, .. })));
+    }
+}
