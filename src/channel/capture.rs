@@ -1,0 +1,36 @@
+//! The sandbox's stand-in for any channel: keeps the exact bytes that would have been sent, and sends nothing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Channel;
+use crate::domain::{Markup, Outcome, Rendered, Scope};
+
+/// Wraps a channel so that nothing leaves this machine.
+pub struct Capture(Arc<dyn Channel>);
+
+impl Capture {
+    /// Stands in for `channel`.
+    pub fn new(channel: Arc<dyn Channel>) -> Self {
+        Self(channel)
+    }
+}
+
+#[async_trait]
+impl Channel for Capture {
+    fn markup(&self) -> Markup {
+        self.0.markup()
+    }
+
+    fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {
+        self.0.compose(message)
+    }
+
+    async fn deliver(&self, message: &Rendered) -> Outcome {
+        match self.0.compose(message) {
+            Ok(bytes) => Outcome::Delivered { reference: "captured".to_owned(), capture: Some(bytes) },
+            Err(why) => Outcome::dead(Scope::Message, why, ""),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Puts a message into the form of a mail (RFC 5322).
+//!
+//! The bytes are a pure function of the message and the addresses: Message-ID, Date and boundary come from the
+//! message itself, so that a mail sent twice is the same mail, and its receiver can tell. No text can add a header:
+//! names and subject are brought to one line here, and encoded (RFC 2047) by the builder.
+
+use mail_send::mail_builder::MessageBuilder;
+use mail_send::mail_builder::headers::address::Address;
+use mail_send::mail_builder::headers::content_type::ContentType;
+use mail_send::mail_builder::headers::raw::Raw;
+use mail_send::mail_builder::mime::MimePart;
+
+use crate::domain::{EmailAddress, Mailbox, Rendered, one_line};
+
+/// The mail that carries `message` from `from` to `to`.
+pub(super) fn compose(message: &Rendered, from: &Mailbox, to: &[EmailAddress], reply_to: Option<&Mailbox>) -> Vec<u8> {
+    let recipients: Vec<Address<'_>> = match (message.customer(), to) {
+        (Some(customer), [only]) if customer == only => vec![address(&message.context.name, only)],
+        _ => to.iter().map(|to| address("", to)).collect(),
+    };
+    let customer = message.reply_to();
+    let mut mail = MessageBuilder::new()
+        .message_id(format!("{}@{}", message.id, from.address.domain()))
+        .header("Date", Raw::new(message.created_at.to_rfc_2822()))
+        .from(address(&from.name, &from.address))
+        .to(Address::new_list(recipients));
+    if let Some(reply_to) = customer.as_ref().or(reply_to) {
+        mail = mail.reply_to(address(&reply_to.name, &reply_to.address));
+    }
+    let alternatives = ContentType::new("multipart/alternative").attribute("boundary", format!("=_{}", message.id));
+    let parts =
+        vec![MimePart::new("text/plain", message.text.as_str()), MimePart::new("text/html", message.rich.as_str())];
+    let mut bytes = Vec::new();
+    mail.subject(one_line(&message.subject))
+        // RFC 3834: keeps holiday notices from answering.
+        .header("Auto-Submitted", Raw::new("auto-generated"))
+        .body(MimePart::new(alternatives, parts))
+        .serialize(&mut bytes);
+    bytes
+}
+
+fn address<'a>(name: &str, address: &'a EmailAddress) -> Address<'a> {
+    let name = one_line(name);
+    Address::new_address((!name.is_empty()).then_some(name), address.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{Context, MessageId, Purpose, Timestamp};
+
+    fn rendered(purpose: Purpose, name: &str, subject: &str, text: &str) -> Rendered {
+        let created_at = Timestamp::from_millis(1_795_509_000_000);
+        let email = Some(EmailAddress::parse("ana@example.com").unwrap());
+        Rendered {
+            id: MessageId::new(created_at),
+            created_at,
+            purpose,
+            subject: subject.into(),
+            text: text.into(),
+            rich: format!("<p>{text}</p>"),
+            chat_url: None,
+            context: Context { name: name.into(), email, ..Context::default() },
+        }
+    }
+
+    fn mail(message: &Rendered) -> String {
+        let from = Mailbox::parse("UmiShop <hello@umishop.example>").unwrap();
+        let to = match message.customer() {
+            Some(customer) => customer.clone(),
+            None => EmailAddress::parse("sales@umishop.example").unwrap(),
+        };
+        String::from_utf8(compose(message, &from, &[to], None)).unwrap()
+    }
+
+    /// Name and value of every header, unfolded.
+    fn headers(mail: &str) -> Vec<(String, String)> {
+        let (head, _) = mail.split_once("\r\n\r\n").unwrap();
+        let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ");
+        unfolded
+            .split("\r\n")
+            .map(|line| line.split_once(": ").map(|(name, value)| (name.into(), value.trim().into())).unwrap())
+            .collect()
+    }
+
+    fn header(mail: &str, name: &str) -> Option<String> {
+        headers(mail).into_iter().find(|(found, _)| found == name).map(|(_, value)| value)
+    }
+
+    #[test]
+    fn a_welcome_goes_to_the_customer_by_name() {
+        let message = rendered(Purpose::Welcome, "Ana Ruíz", "Welcome", "Hello");
+        let mail = mail(&message);
+        assert_eq!(header(&mail, "Message-ID").unwrap(), format!("<{}@umishop.example>", message.id));
+        assert_eq!(header(&mail, "Date").unwrap(), "Tue, 24 Nov 2026 08:30:00 +0000");
+        assert_eq!(header(&mail, "Auto-Submitted").unwrap(), "auto-generated");
+        assert!(header(&mail, "From").unwrap().ends_with("<hello@umishop.example>"), "{mail}");
+        assert!(
+            header(&mail, "To").unwrap().starts_with("=?utf-8?")
+                && header(&mail, "To").unwrap().ends_with("<ana@example.com>"),
+            "{mail}"
+        );
+        assert_eq!(header(&mail, "Reply-To"), None);
+        assert!(mail.contains("text/plain") && mail.contains("text/html"), "{mail}");
+    }
+
+    #[test]
+    fn an_answer_to_a_request_goes_to_the_customer() {
+        let mail = mail(&rendered(Purpose::Request, "Ana", "Sales", "How much?"));
+        assert!(header(&mail, "To").unwrap().contains("<sales@umishop.example>"), "{mail}");
+        assert!(header(&mail, "Reply-To").unwrap().ends_with("<ana@example.com>"), "{mail}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_adds_a_header_or_a_long_line(name in any::<String>(), subject in any::<String>(), text in any::<String>(), evil in "\r?\n?Bcc: x@y.z\r?\n?") {
+            let message = rendered(Purpose::Request, &format!("{name}{evil}"), &format!("{evil}{subject}{evil}{name}"), &text.repeat(40));
+            let mail = mail(&message);
+            prop_assert_eq!(&mail, &self::mail(&message), "the same message is the same mail");
+            let names: Vec<String> = headers(&mail).into_iter().map(|(name, _)| name).collect();
+            prop_assert_eq!(names.join(" "), "Message-ID Date From To Reply-To Subject Auto-Submitted MIME-Version Content-Type");
+            prop_assert!(mail.split("\r\n").all(|line| line.len() <= 998));
+            prop_assert!(!mail.replace("\r\n", "").contains(['\r', '\n']), "a bare CR or LF");
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! HTTP calls for the channels that speak it, and what statuses and failures mean.
+//!
+//! ureq with its defaults mended: it would wait for ever, follow redirects, go through whatever proxy the environment
+//! names, and look the host up anew, on a new thread, for every request even of a kept connection. A failure is told
+//! apart by whether the request can have reached the receiver at all.
+
+use std::fmt;
+use std::io::Read as _;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use ureq::config::Config;
+use ureq::http::header::{DATE, RETRY_AFTER};
+use ureq::http::{HeaderMap, HeaderName, Request, Response, Uri};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport};
+use ureq::{Agent, Body, Timeout};
+use url::Url;
+
+use super::threads::Threads;
+use super::tls;
+use crate::domain::{Outcome, Scope, one_line, truncate};
+
+/// As much of an answer as we read: it is shown to a person at most.
+const LONGEST_ANSWER: u64 = 64 * 1024;
+
+/// Longest time to find and reach a receiver that is there at all.
+const LONGEST_CONNECT: Duration = Duration::from_secs(5);
+
+/// Many servers close a quiet connection after five seconds; ours is given up first.
+const LONGEST_IDLE: Duration = Duration::from_secs(4);
+
+/// How long a host's addresses are remembered.
+const ADDRESSES_LAST: Duration = Duration::from_secs(30);
+
+/// The waits between attempts at something people wait for.
+pub(super) const RETRY: &[&str] = &["5s", "30s", "2m", "10m", "30m", "1h", "3h", "6h", "12h"];
+
+/// Carries requests to one receiver.
+pub(super) struct Wire {
+    https: bool,
+    timeout: Duration,
+    agent: OnceLock<Agent>,
+    threads: Threads,
+}
+
+/// What the receiver answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: String,
+}
+
+impl Wire {
+    /// For requests to `url`'s host, each at most `timeout` long.
+    pub(super) fn new(kind: &str, url: &Url, timeout: Duration) -> Self {
+        Self {
+            https: url.scheme() == "https",
+            timeout,
+            agent: OnceLock::new(),
+            threads: Threads::new(format!("channel-{kind}")),
+        }
+    }
+
+    /// Sends a request and reads its answer, whatever the status. The error is the outcome when there is no answer.
+    pub(super) async fn call(&self, request: Request<Vec<u8>>) -> Result<Answer, Outcome> {
+        let agent = self.agent.get_or_init(|| agent(self.https, self.timeout)).clone();
+        let answered = self.threads.run(move || agent.run(request).map(read));
+        match answered.await {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => Err(of_failure(&error)),
+            None => Err(Outcome::Unknown { why: "the call broke off inside umishop".to_owned() }),
+        }
+    }
+}
+
+impl Answer {
+    /// The answer on one short line.
+    pub(super) fn line(&self) -> String {
+        let body = one_line(&self.body);
+        let line =
+            if body.is_empty() { format!("HTTP {}", self.status) } else { format!("HTTP {}: {body}", self.status) };
+        truncate(&line, 200).text.to_owned()
+    }
+
+    /// What a status that is no success means.
+    pub(super) fn refusal(&self) -> Outcome {
+        let why = self.line();
+        match self.status {
+            408 | 425 | 429 | 500.. => Outcome::Retry { after: self.retry_after, scope: Scope::Message, why },
+            401 | 403 => Outcome::dead(Scope::Channel, why, "check the credentials of this channel"),
+            404 | 410 => Outcome::dead(Scope::Destination, why, "the receiver is gone: check its address"),
+            300..=399 => Outcome::dead(
+                Scope::Message,
+                why,
+                "the receiver has moved; redirects are not followed: write its new address",
+            ),
+            _ => Outcome::dead(Scope::Message, why, "the receiver does not accept this request"),
+        }
+    }
+}
+
+/// Reads a web address, `http` or `https`. The error does not repeat it: it may hold a secret.
+pub(super) fn parse_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text)
+        .map_err(|error| format!("that is no web address ({error}): write something like https://example.com/hook"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!(
+            "`{}://` is not carried by this channel: write an http:// or https:// address",
+            url.scheme()
+        ));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("an address has no room for a login here: write an Authorization header".to_owned());
+    }
+    Ok(url)
+}
+
+/// The request as a person reads it. `shown` are the headers without secrets; the values of others are left out.
+pub(super) fn readable(method: &str, place: &str, headers: &HeaderMap, shown: &[HeaderName], body: &[u8]) -> Vec<u8> {
+    let mut text = format!("{method} {place} HTTP/1.1\r\n");
+    for (name, value) in headers {
+        let value = if shown.contains(name) { value.to_str().unwrap_or("[binary]") } else { "[redacted]" };
+        text.extend([name.as_str(), ": ", value, "\r\n"]);
+    }
+    text.push_str("\r\n");
+    let mut bytes = text.into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// An address as far as it can be shown: paths and queries of webhooks are secrets.
+pub(super) fn shown_place(url: &Url) -> String {
+    let bare = url.path() == "/" && url.query().is_none();
+    format!("{}/{}", url.origin().ascii_serialization(), if bare { "" } else { "[redacted]" })
+}
+
+/// An HTTP client with the same rules, for whoever plays a visitor of this server.
+pub fn agent(https: bool, timeout: Duration) -> Agent {
+    let roots = if https && tls::system_has_roots() { RootCerts::PlatformVerifier } else { RootCerts::WebPki };
+    let config = Config::builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_global(Some(timeout))
+        .timeout_resolve(Some(timeout.min(LONGEST_CONNECT)))
+        .timeout_connect(Some(timeout.min(LONGEST_CONNECT)))
+        .max_idle_connections(64)
+        .max_idle_connections_per_host(64)
+        .max_idle_age(LONGEST_IDLE)
+        .input_buffer_size(16 * 1024)
+        .output_buffer_size(16 * 1024)
+        .max_response_header_size(16 * 1024)
+        .user_agent(concat!("umishop/", env!("CARGO_PKG_VERSION")))
+        .tls_config(TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(tls::provider()).build())
+        .build();
+    Agent::with_parts(config, Opening(DefaultConnector::default()), Remembering::default())
+}
+
+fn read(mut response: Response<Body>) -> Answer {
+    let status = response.status().as_u16();
+    let retry_after = retry_after(response.headers());
+    let mut body = Vec::new();
+    // What could not be read of an answer is left out: the status has been given.
+    let _ = response.body_mut().as_reader().take(LONGEST_ANSWER).read_to_end(&mut body);
+    Answer { status, retry_after, body: String::from_utf8_lossy(&body).into_owned() }
+}
+
+/// `Retry-After` in seconds or as a date; a date is compared with the answer's own `Date`, so that no clock but the
+/// receiver's counts.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let wish = text(RETRY_AFTER)?;
+    if let Ok(seconds) = wish.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let moment = |text| jiff::fmt::rfc2822::parse(text).ok().map(|moment| moment.timestamp());
+    let wait = moment(wish)?.duration_since(moment(text(DATE)?)?);
+    Duration::try_from(wait).ok()
+}
+
+fn of_failure(error: &ureq::Error) -> Outcome {
+    match error {
+        ureq::Error::Other(inner) if inner.is::<NotReached>() => Outcome::retry(Scope::Channel, inner.to_string()),
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+            Outcome::retry(Scope::Channel, "the receiver could not be reached in time")
+        }
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
+            Outcome::dead(Scope::Message, format!("the request cannot be made: {error}"), "")
+        }
+        ureq::Error::Timeout(_) => {
+            Outcome::Unknown { why: "the request was sent, but no answer came in time".to_owned() }
+        }
+        other => Outcome::Unknown { why: format!("the request was sent, but its answer was lost: {other}") },
+    }
+}
+
+/// The receiver was never reached, so that nothing can have been sent.
+#[derive(Debug)]
+struct NotReached(String);
+
+impl fmt::Display for NotReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the receiver cannot be reached: {}", self.0)
+    }
+}
+
+impl std::error::Error for NotReached {}
+
+/// Marks what goes wrong before a request can be sent; deadlines speak for themselves.
+fn not_reached(error: ureq::Error) -> ureq::Error {
+    match error {
+        ureq::Error::Timeout(_) => ureq::Error::Timeout(Timeout::Connect),
+        other => ureq::Error::Other(Box::new(NotReached(other.to_string()))),
+    }
+}
+
+/// ureq's own connector; see [`not_reached`].
+#[derive(Debug)]
+struct Opening(DefaultConnector);
+
+impl Connector<()> for Opening {
+    type Out = Box<dyn Transport>;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
+        self.0.connect(details, chained).map_err(not_reached)
+    }
+}
+
+/// ureq's own resolver, asked only now and then. An agent speaks to one host alone, so one answer is all there is.
+#[derive(Default)]
+struct Remembering {
+    resolver: DefaultResolver,
+    known: Mutex<Option<(Instant, ResolvedSocketAddrs)>>,
+}
+
+impl fmt::Debug for Remembering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Remembering")
+    }
+}
+
+impl Resolver for Remembering {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((since, addresses)) = known
+            && since.elapsed() < ADDRESSES_LAST
+        {
+            return Ok(addresses);
+        }
+        let addresses = self.resolver.resolve(uri, config, timeout).map_err(not_reached)?;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), addresses.clone()));
+        Ok(addresses)
+    }
+}
+
+/// The name of a header, known when this was written.
+pub(super) const fn header(name: &'static str) -> HeaderName {
+    HeaderName::from_static(name)
+}
+
+/// Adds headers, for [`Request`]s that differ only in a few.
+pub(super) fn request(
+    method: &str,
+    url: &Url,
+    headers: &HeaderMap,
+    body: Vec<u8>,
+) -> Result<Request<Vec<u8>>, Outcome> {
+    let mut request = Request::builder().method(method).uri(url.as_str());
+    if let Some(all) = request.headers_mut() {
+        all.extend(headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+    request
+        .body(body)
+        .map_err(|error| Outcome::dead(Scope::Message, format!("the request cannot be made: {error}"), ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(headers: &[(&'static str, &str)]) -> Option<Duration> {
+        retry_after(&headers.iter().map(|(name, value)| (header(name), value.parse().unwrap())).collect())
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_as_a_date_on_the_receivers_clock() {
+        assert_eq!(wish(&[("retry-after", "45")]), Some(Duration::from_secs(45)));
+        let date = ("date", "Tue, 24 Nov 2026 08:30:00 GMT");
+        assert_eq!(wish(&[("retry-after", "Tue, 24 Nov 2026 08:31:30 GMT"), date]), Some(Duration::from_secs(90)));
+        assert_eq!(wish(&[("retry-after", "Tue, 24 Nov 2026 08:00:00 GMT"), date]), None);
+        assert_eq!(wish(&[("retry-after", "soon")]), None);
+        assert_eq!(wish(&[]), None);
+    }
+
+    #[test]
+    fn every_status_has_its_scope() {
+        let refusal = |status| {
+            let outcome = Answer { status, retry_after: None, body: String::new() }.refusal();
+            (outcome.word(), outcome.scope().unwrap())
+        };
+        for status in [408, 425, 429, 500, 502, 503, 504] {
+            assert_eq!(refusal(status), ("retry", Scope::Message), "{status}");
+        }
+        for (status, scope) in [
+            (401, Scope::Channel),
+            (403, Scope::Channel),
+            (404, Scope::Destination),
+            (410, Scope::Destination),
+            (302, Scope::Message),
+            (400, Scope::Message),
+            (413, Scope::Message),
+            (422, Scope::Message),
+        ] {
+            assert_eq!(refusal(status), ("dead", scope), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_web_addresses_are_taken_and_an_error_repeats_no_secret() {
+        for text in ["ftp://example.com/secret", "file:///secret", "secret", "https://me:secret@example.com/"] {
+            let error = parse_url(text).unwrap_err();
+            assert!(error.contains("write ") && !error.contains("secret"), "{text}: {error}");
+        }
+        assert_eq!(
+            shown_place(&parse_url("https://hooks.example.com/T1/secret?sig=secret").unwrap()),
+            "https://hooks.example.com/[redacted]"
+        );
+    }
+}

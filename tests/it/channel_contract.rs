@@ -1,0 +1,416 @@
+//! What every kind of channel promises, checked over every entry of the registry, and each kind's own answers over
+//! real sockets.
+
+use std::sync::Arc;
+
+use figment::Figment;
+use figment::providers::{Format as _, Toml};
+use umishop::channel::{Capture, Channel, KINDS, Kind, kind};
+use umishop::domain::{Context, EmailAddress, Markup, MessageId, Outcome, Purpose, Rendered, Scope, Timestamp};
+use umishop::render::{Draft, Renderer};
+
+use crate::sinks::{CA_FILE, Entrance, HttpSink, SmtpSink, nobody, silent};
+
+/// A message as the relay would hand it over.
+fn message(purpose: Purpose, to: &str, markup: Markup) -> Rendered {
+    let context = Context {
+        name: "Ana Ruíz".into(),
+        email: Some(EmailAddress::parse(to).unwrap()),
+        topic: "Pricing".into(),
+        question: "How much?\n.\nAnd <!channel> when?".into(),
+        source: "google / cpc".into(),
+        chat_uuid: "0123-abcd-4567".into(),
+        ..Context::default()
+    };
+    let created_at = Timestamp::from_millis(1_795_509_000_000);
+    let draft = Draft { id: MessageId::new(created_at), created_at, purpose, context: &context };
+    Renderer::new(None, "https://shop.example").unwrap().render(draft, markup).unwrap()
+}
+
+fn try_open(kind: &Kind, table: &str) -> Result<Arc<dyn Channel>, figment::Error> {
+    (kind.open)(&Figment::from(Toml::string(table)))
+}
+
+fn open(kind_name: &str, table: &str) -> Arc<dyn Channel> {
+    try_open(kind(kind_name).unwrap(), table).unwrap()
+}
+
+/// A kind's settings that lead to `address`, with a short limit of time.
+fn table_to(kind: &Kind, address: &str) -> String {
+    let table = match kind.name {
+        "email" => {
+            format!("server = \"smtp://{address}\"\nfrom = \"shop@umishop.example\"\nto = \"sales@umishop.example\"")
+        }
+        "slack" => format!("token = \"xoxb-1\"\nchannel = \"#c\"\napi_url = \"http://{address}/api/\""),
+        "http" => format!("url = \"http://{address}/hook\""),
+        other => panic!("say here how the settings of `{other}` name its receiver"),
+    };
+    format!("{table}\ntimeout = \"300ms\"\n")
+}
+
+fn request(channel: &Arc<dyn Channel>) -> Rendered {
+    message(Purpose::Request, "ana@example.com", channel.markup())
+}
+
+#[test]
+fn every_example_opens_and_composes_the_same_bytes_twice() {
+    for kind in KINDS {
+        let channel = try_open(kind, kind.example).unwrap_or_else(|error| panic!("{}: {error}", kind.name));
+        let message = request(&channel);
+        let bytes = channel.compose(&message).unwrap();
+        assert!(!bytes.is_empty() && bytes == channel.compose(&message).unwrap(), "{}", kind.name);
+        assert_eq!(
+            bytes,
+            try_open(kind, kind.example).unwrap().compose(&message).unwrap(),
+            "{}: opened anew",
+            kind.name
+        );
+    }
+}
+
+#[test]
+fn every_kind_describes_itself() {
+    for kind in KINDS {
+        assert!(kind.summary.ends_with('.') && kind.concurrency > 0 && !kind.retry.is_empty(), "{}", kind.name);
+        assert_eq!(umishop::channel::kind(kind.name).unwrap().name, kind.name);
+        for wait in kind.retry {
+            assert!(humantime::parse_duration(wait).is_ok(), "{}: {wait}", kind.name);
+        }
+        for key in kind.shared {
+            assert!(kind.example.contains(key), "{}: the example does not mention the shared key `{key}`", kind.name);
+        }
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_by_its_name() {
+    for kind in KINDS {
+        let error = try_open(kind, &format!("{}\nchanel = \"x\"\n", kind.example)).err().unwrap();
+        assert!(error.to_string().contains("chanel"), "{}: {error}", kind.name);
+    }
+}
+
+#[test]
+fn no_secret_stands_in_what_a_channel_composes() {
+    for kind in KINDS {
+        let channel = try_open(kind, kind.example).unwrap();
+        let bytes = String::from_utf8(channel.compose(&request(&channel)).unwrap()).unwrap();
+        assert!(kind.example.contains("correct-horse"), "{}: the example has a secret to look for", kind.name);
+        assert!(!bytes.contains("correct-horse"), "{}: {bytes}", kind.name);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_the_channels_fault() {
+    for kind in KINDS {
+        let channel = try_open(kind, &table_to(kind, &nobody().await)).unwrap();
+        let outcome = channel.deliver(&request(&channel)).await;
+        assert!(matches!(outcome, Outcome::Retry { scope: Scope::Channel, .. }), "{}: {outcome:?}", kind.name);
+    }
+}
+
+#[tokio::test]
+async fn a_silent_receiver_is_given_up() {
+    for kind in KINDS {
+        let (_listener, address) = silent().await;
+        let channel = try_open(kind, &table_to(kind, &address)).unwrap();
+        let outcome = channel.deliver(&request(&channel)).await;
+        assert!(matches!(outcome.word(), "retry" | "unknown"), "{}: {outcome:?}", kind.name);
+    }
+}
+
+#[tokio::test]
+async fn the_sandbox_keeps_the_bytes_and_sends_nothing() {
+    for kind in KINDS {
+        let channel = try_open(kind, kind.example).unwrap();
+        let message = request(&channel);
+        let composed = channel.compose(&message).unwrap();
+        match Capture::new(channel).deliver(&message).await {
+            Outcome::Delivered { capture: Some(bytes), .. } => assert_eq!(bytes, composed, "{}", kind.name),
+            other => panic!("{}: {other:?}", kind.name),
+        }
+    }
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused_at_the_key_to_change() {
+    for (kind_name, table, key, complaint) in [
+        (
+            "email",
+            "server = \"smtps://m.example\"\nfrom = \"a@b.example\"\nusername = \"me\"",
+            "password",
+            "no `password`",
+        ),
+        ("email", "server = \"smtp://m.example\"\nfrom = \"a@b.example\"", "server", "smtp+starttls://m.example:587"),
+        ("email", "server = \"smtps://m.example\"\nfrom = \"a@b.example\"\nto = [\"x\"]", "to", "`x`"),
+        ("slack", "token = \"xoxb\"", "channel", "say where to post"),
+        (
+            "slack",
+            "token = \"xoxb\"\nchannel = \"c\"\nwebhook_url = \"https://h.example/x\"",
+            "webhook_url",
+            "not both",
+        ),
+        ("slack", "", "token", "webhook_url"),
+        ("http", "url = \"ftp://h.example\"", "url", "http:// or https://"),
+        ("http", "url = \"https://h.example\"\nbody = '{\"a\": {{ question }}}'", "body", "tojson"),
+        ("http", "url = \"https://h.example\"\nsuccess = [\"okay\"]", "success", "`okay`"),
+        ("http", "url = \"https://h.example\"\nheaders = { \"a b\" = \"c\" }", "headers", "no name of a header"),
+    ] {
+        let error = try_open(kind(kind_name).unwrap(), table).err().unwrap();
+        assert_eq!(error.path.first().map(String::as_str), Some(key), "{kind_name}: {error}");
+        assert!(error.to_string().contains(complaint), "{kind_name}: {error}");
+    }
+}
+
+/// A mail channel over `sink`, with `more` settings.
+fn mail_to(sink: &SmtpSink, more: &str) -> Arc<dyn Channel> {
+    let server =
+        if more.contains("server") { String::new() } else { format!("server = \"smtp://{}\"\n", sink.address()) };
+    open("email", &format!("{server}from = \"UmiShop <hello@umishop.example>\"\ntimeout = \"5s\"\n{more}"))
+}
+
+async fn welcome(channel: &Arc<dyn Channel>, to: &str) -> Outcome {
+    channel.deliver(&message(Purpose::Welcome, to, Markup::Html)).await
+}
+
+#[tokio::test]
+async fn a_mail_arrives_as_it_was_composed_and_the_connection_is_kept() {
+    let sink = SmtpSink::start(Entrance::Plain).await;
+    let channel = mail_to(&sink, "to = [\"sales@umishop.example\", \"boss@umishop.example\"]");
+    let request = request(&channel);
+    assert_eq!(channel.deliver(&request).await, Outcome::delivered("250 2.0.0 queued as 4711"));
+    for number in 0..20 {
+        assert_eq!(welcome(&channel, &format!("ana{number}@example.com")).await.word(), "delivered");
+    }
+    let mails = sink.mails();
+    assert_eq!((mails.len(), sink.connections()), (21, 1));
+    assert_eq!(mails[0].to, ["sales@umishop.example", "boss@umishop.example"]);
+    assert_eq!(
+        (mails[0].from.as_str(), &mails[20].to),
+        ("hello@umishop.example", &vec!["ana19@example.com".to_owned()])
+    );
+    let composed = String::from_utf8(channel.compose(&request).unwrap()).unwrap();
+    assert_eq!(mails[0].text.trim_end(), composed.trim_end());
+    assert!(mails[0].text.contains(&format!("Message-ID: <{}@umishop.example>\r\n", request.id)));
+}
+
+#[tokio::test]
+async fn many_mails_at_once_use_few_connections() {
+    let sink = SmtpSink::start(Entrance::Plain).await;
+    let channel = mail_to(&sink, "connections = 2");
+    for _ in 0..3 {
+        let mails = (0..4).map(|_| welcome(&channel, "ana@example.com"));
+        let mails: Vec<_> = mails.map(Box::pin).collect();
+        for outcome in join(mails).await {
+            assert_eq!(outcome.word(), "delivered");
+        }
+    }
+    assert_eq!(sink.wait_for(12).await.len(), 12);
+    // Four at first; each later round finds two of them kept.
+    assert!(sink.connections() <= 8, "{}", sink.connections());
+}
+
+/// All of them, at the same time.
+async fn join<T: Send + 'static>(futures: Vec<std::pin::Pin<Box<impl Future<Output = T>>>>) -> Vec<T> {
+    let mut futures = futures;
+    let mut done: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    std::future::poll_fn(|task| {
+        for (future, slot) in futures.iter_mut().zip(&mut done) {
+            if slot.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(task)
+            {
+                *slot = Some(value);
+            }
+        }
+        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    done.into_iter().flatten().collect()
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_mail_has_its_scope_and_the_next_mail_goes_through() {
+    let sink = SmtpSink::start(Entrance::Plain).await;
+    let channel = mail_to(&sink, "");
+    for (to, word, scope) in [
+        ("perm550@example.com", "dead", Scope::Recipient),
+        ("full552@example.com", "retry", Scope::Recipient),
+        ("grey451@example.com", "retry", Scope::Message),
+        ("data554@example.com", "dead", Scope::Message),
+        ("dmarc550@example.com", "dead", Scope::Channel),
+        ("busy421@example.com", "retry", Scope::Channel),
+        ("drop@example.com", "unknown", Scope::Message),
+        ("dropafter@example.com", "unknown", Scope::Message),
+    ] {
+        let outcome = welcome(&channel, to).await;
+        assert_eq!((outcome.word(), outcome.scope()), (word, Some(scope)), "{to}: {outcome:?}");
+        assert_eq!(welcome(&channel, "ana@example.com").await.word(), "delivered", "after {to}");
+    }
+    assert_eq!(welcome(&channel, "grey451@example.com").await.word(), "delivered");
+    // Refusals keep the connection; only a 421 and the two cuts cost one.
+    assert_eq!(sink.connections(), 4);
+}
+
+#[tokio::test]
+async fn a_mail_goes_to_the_recipients_that_are_taken_and_says_who_was_not() {
+    let sink = SmtpSink::start(Entrance::Plain).await;
+    let channel = mail_to(&sink, "to = [\"perm550@umishop.example\", \"sales@umishop.example\"]");
+    match channel.deliver(&request(&channel)).await {
+        Outcome::Delivered { reference, .. } => {
+            assert!(reference.contains("not for perm550@umishop.example: RCPT TO: 550 5.1.1"), "{reference}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(sink.mails()[0].to, ["sales@umishop.example"]);
+}
+
+#[tokio::test]
+async fn a_request_over_a_channel_without_an_address_says_what_to_write() {
+    let sink = SmtpSink::start(Entrance::Plain).await;
+    let outcome = {
+        let channel = mail_to(&sink, "");
+        channel.deliver(&request(&channel)).await
+    };
+    assert!(outcome.explanation().contains("write `to = [") && outcome.word() == "dead", "{outcome:?}");
+    assert_eq!(sink.connections(), 0);
+}
+
+#[tokio::test]
+async fn mail_is_sent_encrypted_and_logged_in() {
+    for (entrance, scheme) in [(Entrance::StartTls, "smtp+starttls"), (Entrance::Tls, "smtps")] {
+        let sink = SmtpSink::start(entrance).await;
+        let port = sink.address().replace("127.0.0.1", "localhost");
+        let login = |password: &str| {
+            format!(
+                "server = \"{scheme}://{port}\"\nca_file = \"{CA_FILE}\"\nusername = \"apikey\"\npassword = \"{password}\""
+            )
+        };
+        let outcome = welcome(&mail_to(&sink, &login("secret")), "ana@example.com").await;
+        assert_eq!(outcome.word(), "delivered", "{scheme}: {outcome:?}");
+        let refused = welcome(&mail_to(&sink, &login("wrong-horse")), "ana@example.com").await;
+        assert!(
+            matches!(&refused, Outcome::Dead { scope: Scope::Channel, hint, .. } if hint.contains("`password`")),
+            "{refused:?}"
+        );
+        assert!(!refused.explanation().contains("wrong-horse"));
+        let untrusted = welcome(&mail_to(&sink, &format!("server = \"{scheme}://{port}\"")), "ana@example.com").await;
+        assert!(
+            matches!(&untrusted, Outcome::Retry { scope: Scope::Channel, why, .. } if why.contains("ca_file")),
+            "{untrusted:?}"
+        );
+        assert_eq!(sink.mails().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn without_starttls_nothing_is_said_in_the_clear() {
+    let sink = SmtpSink::start(Entrance::Plain).await;
+    let outcome =
+        welcome(&mail_to(&sink, &format!("server = \"smtp+starttls://{}\"", sink.address())), "ana@example.com").await;
+    assert!(matches!(outcome, Outcome::Dead { scope: Scope::Channel, .. }), "{outcome:?}");
+}
+
+fn slack_to(sink: &HttpSink, api: &str) -> Arc<dyn Channel> {
+    open("slack", &format!("token = \"xoxb-1\"\nchannel = \"#pricing\"\napi_url = \"{}\"", sink.url(api)))
+}
+
+#[tokio::test]
+async fn a_slack_post_arrives_with_its_blocks_and_its_token() {
+    let sink = HttpSink::start().await;
+    let channel = slack_to(&sink, "/api/");
+    assert_eq!(channel.deliver(&request(&channel)).await, Outcome::delivered("1700000000.000100"));
+    let posted = &sink.requests()[0];
+    assert_eq!(
+        (posted.method.as_str(), posted.path.as_str(), posted.header("authorization")),
+        ("POST", "/api/chat.postMessage", Some("Bearer xoxb-1"))
+    );
+    let body: serde_json::Value = serde_json::from_str(&posted.body).unwrap();
+    assert_eq!((body["channel"].as_str(), body["blocks"][0]["type"].as_str()), (Some("#pricing"), Some("header")));
+    assert_eq!(body["blocks"][2]["elements"][0]["url"], "https://app.landbot.io/gui/chats_v4/0123-abcd-4567");
+    assert!(posted.body.contains("&lt;!channel&gt;") && !posted.body.contains("<!channel>"), "{}", posted.body);
+}
+
+#[tokio::test]
+async fn a_slack_webhook_says_ok() {
+    let sink = HttpSink::start().await;
+    let channel = open("slack", &format!("webhook_url = \"{}\"", sink.url("/webhook")));
+    assert_eq!(channel.deliver(&request(&channel)).await.word(), "delivered");
+    assert!(!sink.requests()[0].body.contains("\"channel\""));
+}
+
+#[tokio::test]
+async fn slacks_no_tells_what_to_do() {
+    let sink = HttpSink::start().await;
+    for (error, word, scope, hint) in [
+        ("not_in_channel", "dead", Scope::Destination, "/invite"),
+        ("invalid_auth", "dead", Scope::Channel, "token"),
+        ("ratelimited", "retry", Scope::Channel, "ratelimited"),
+        ("fatal_error", "unknown", Scope::Message, "may have been posted"),
+    ] {
+        let channel = slack_to(&sink, &format!("/slack/err/{error}"));
+        let outcome = channel.deliver(&request(&channel)).await;
+        assert_eq!((outcome.word(), outcome.scope()), (word, Some(scope)), "{error}");
+        assert!(outcome.explanation().contains(hint), "{outcome:?}");
+    }
+}
+
+fn http_to(sink: &HttpSink, path: &str, more: &str) -> Arc<dyn Channel> {
+    open("http", &format!("url = \"{}\"\ntimeout = \"5s\"\n{more}", sink.url(path)))
+}
+
+#[tokio::test]
+async fn an_http_request_carries_the_message_and_its_name_over_one_connection() {
+    let sink = HttpSink::start().await;
+    let channel = http_to(&sink, "/hook?a=1", "headers = { x-key = \"k\" }\nbody = '{\"text\": \"{{ question }}\"}'");
+    let message = request(&channel);
+    for _ in 0..10 {
+        assert_eq!(channel.deliver(&message).await, Outcome::delivered("HTTP 200"));
+    }
+    let sent = &sink.wait_for(10).await[0];
+    assert_eq!(
+        (sent.path.as_str(), sent.header("x-key"), sent.header("content-type")),
+        ("/hook?a=1", Some("k"), Some("application/json"))
+    );
+    assert_eq!(sent.header("idempotency-key"), Some(message.id.to_string().as_str()));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&sent.body).unwrap()["text"], message.context.question);
+    assert_eq!(sink.connections(), 1);
+}
+
+#[tokio::test]
+async fn each_http_answer_has_its_scope() {
+    let sink = HttpSink::start().await;
+    for (path, word, scope) in [
+        ("/s/204", "delivered", None),
+        ("/s/302", "dead", Some(Scope::Message)),
+        ("/s/400", "dead", Some(Scope::Message)),
+        ("/s/401", "dead", Some(Scope::Channel)),
+        ("/s/404", "dead", Some(Scope::Destination)),
+        ("/s/503", "retry", Some(Scope::Message)),
+        ("/drop", "unknown", Some(Scope::Message)),
+    ] {
+        let channel = http_to(&sink, path, "");
+        let outcome = channel.deliver(&request(&channel)).await;
+        assert_eq!((outcome.word(), outcome.scope()), (word, scope), "{path}: {outcome:?}");
+    }
+    let channel = http_to(&sink, "/429/17", "");
+    let after = std::time::Duration::from_secs(17);
+    assert!(
+        matches!(channel.deliver(&request(&channel)).await, Outcome::Retry { after: Some(wish), .. } if wish == after)
+    );
+    let channel = http_to(&sink, "/s/409", "success = [\"2xx\", \"409\"]");
+    assert_eq!(channel.deliver(&request(&channel)).await, Outcome::delivered("HTTP 409"));
+    let channel = http_to(&sink, "/retry/1/a", "");
+    assert_eq!(channel.deliver(&request(&channel)).await.word(), "retry");
+    assert_eq!(channel.deliver(&request(&channel)).await.word(), "delivered");
+}
+
+#[tokio::test]
+async fn a_receiver_that_repeats_a_secret_does_not_get_it_shown() {
+    let sink = HttpSink::start().await;
+    let channel = http_to(&sink, "/echo", "headers = { authorization = \"Bearer correct-horse\" }");
+    let outcome = channel.deliver(&request(&channel)).await;
+    assert!(
+        outcome.explanation().contains("[redacted]") && !outcome.explanation().contains("correct-horse"),
+        "{outcome:?}"
+    );
+}
