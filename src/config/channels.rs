@@ -1,0 +1,304 @@
+//! `[channels.<kind>.<name>]`: takes out the keys that every channel has, fills in what the channel shares or lacks,
+//! and has its kind open it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use figment::providers::{Format, Toml};
+use figment::value::{Dict, Value};
+
+use super::ChannelConfig;
+use super::open::{Settings, open};
+use super::problems::{Place, did_you_mean, in_a_row, shown_key, shown_table};
+use super::reader::Reader;
+use super::references::{MissingReference, Reference};
+use super::tree::{self, Form, Path, child};
+use crate::channel::{KINDS, Kind, kind};
+use crate::domain::{ChannelAddress, Mailbox, OnUnknown, RetrySchedule};
+
+/// The channel that others of its kind take shared keys from.
+const MODEL: &str = "welcome";
+
+/// The key that says where a message goes and proves the right to send it, in one: no login is needed beside it.
+const WEBHOOK: &str = "webhook_url";
+
+/// The keys that every channel has, and their form.
+pub(super) const COMMON: [(&str, Form); 3] =
+    [("retry", Form::List), ("concurrency", Form::Number), ("on_unknown", Form::Text)];
+
+/// The most that a channel may send at once.
+const MOST_AT_ONCE: u128 = 256;
+
+/// The form of a channel's key, as far as its kind's example tells.
+pub(super) fn form_of(kind_name: &str, key: &[String]) -> Option<Form> {
+    if let [key] = key
+        && let Some((_, form)) = COMMON.iter().find(|(name, _)| name == key)
+    {
+        return Some(*form);
+    }
+    tree::find(&example(kind(kind_name)?), key).map(Form::of)
+}
+
+/// The kind's example as values. The contract suite opens every example, so it is valid.
+pub(super) fn example(kind: &Kind) -> Dict {
+    Toml::from_str(kind.example).unwrap_or_default()
+}
+
+/// A table's keys, each with where it was set.
+type Keys = BTreeMap<String, (Path, Value)>;
+
+/// A channel's table before it is opened. A shared key was set in another table.
+pub(super) struct Table {
+    pub(super) address: ChannelAddress,
+    pub(super) kind: &'static Kind,
+    pub(super) keys: Keys,
+}
+
+impl Table {
+    /// Where the table itself stands.
+    pub(super) fn path(&self) -> Path {
+        vec!["channels".to_owned(), self.address.kind().to_owned(), self.address.name().to_owned()]
+    }
+}
+
+/// Every table that has a kind and a proper name.
+pub(super) fn tables(reader: &mut Reader<'_>) -> Vec<Table> {
+    let mut tables = Vec::new();
+    let top = tree::path("channels");
+    for (kind_name, named) in reader.value("channels").and_then(Value::as_dict).into_iter().flatten() {
+        let here = child(&top, kind_name);
+        let kinds = || KINDS.iter().map(|kind| kind.name);
+        let (Some(kind), Some(named)) = (kind(kind_name), named.as_dict()) else {
+            let guess = did_you_mean(kind_name, kinds()).map(|guess| format!("{guess} ")).unwrap_or_default();
+            complain_of_table(
+                reader,
+                &here,
+                "there is no such kind of channel",
+                format!("{guess}The kinds are {}", in_a_row(kinds())),
+            );
+            continue;
+        };
+        for (name, keys) in named {
+            let here = child(&here, name);
+            match (format!("{kind_name}.{name}").parse::<ChannelAddress>(), keys.as_dict()) {
+                (Ok(address), Some(keys)) => {
+                    let keys =
+                        keys.iter().map(|(key, value)| (key.clone(), (child(&here, key), value.clone()))).collect();
+                    tables.push(Table { address, kind, keys });
+                }
+                (Err(_), Some(_)) => complain_of_table(
+                    reader,
+                    &here,
+                    "expected a name of letters, digits, - and _",
+                    format!("write [channels.{kind_name}.sales]"),
+                ),
+                (_, None) => reader.problem(
+                    &here,
+                    "expected a channel's table here",
+                    format!("put the key under a name of your choice, as in [channels.{kind_name}.sales]"),
+                ),
+            }
+        }
+    }
+    share(&mut tables);
+    tables
+}
+
+fn complain_of_table(reader: &mut Reader<'_>, here: &Path, what: &str, mend: String) {
+    let mut problem = reader.layers.problem(here, what, mend);
+    problem.key = shown_table(here);
+    reader.problems.push(problem);
+}
+
+/// Gives each channel the shared keys of its kind's model, unless it wrote them.
+fn share(tables: &mut [Table]) {
+    let models: Vec<(&str, Keys)> = tables
+        .iter()
+        .filter(|table| table.address.name() == MODEL)
+        .map(|table| (table.kind.name, table.keys.clone()))
+        .collect();
+    for table in tables.iter_mut().filter(|table| !table.keys.contains_key(WEBHOOK)) {
+        let Some((_, model)) = models.iter().find(|(kind, _)| *kind == table.kind.name) else { continue };
+        for key in table.kind.shared {
+            if let Some(value) = model.get(*key) {
+                table.keys.entry((*key).to_owned()).or_insert_with(|| value.clone());
+            }
+        }
+    }
+}
+
+/// Opens every channel; `used` are those that a route or the welcome names.
+pub(super) fn channels(
+    reader: &mut Reader<'_>,
+    tables: Vec<Table>,
+    used: &BTreeSet<ChannelAddress>,
+    loading: &mut Loading,
+) -> BTreeMap<ChannelAddress, ChannelConfig> {
+    let mut channels = BTreeMap::new();
+    for table in tables {
+        let is_used = used.contains(&table.address);
+        if !is_used {
+            if !reader.layers.is_shops_own(&table.path()) {
+                continue;
+            }
+            let mend = format!("name it in a route: channels = [\"{}\"], or take it out", table.address);
+            let warning = reader.layers.problem(&table.path(), "nothing uses this channel", mend);
+            reader.warnings.push(super::problems::Problem { key: shown_table(&table.path()), ..warning });
+        }
+        let address = table.address.clone();
+        if let Some(channel) = channel(reader, table, is_used, loading) {
+            channels.insert(address, channel);
+        }
+    }
+    channels
+}
+
+/// What is collected on the way.
+#[derive(Default)]
+pub(super) struct Loading {
+    pub(super) missing: Vec<MissingReference>,
+}
+
+impl Loading {
+    /// Notes that `channel` goes without `reference`.
+    fn note(&mut self, place: Place, path: &[String], reference: &Reference, channel: &ChannelAddress) {
+        let key = shown_key(path);
+        match self
+            .missing
+            .iter_mut()
+            .find(|known| known.place == place && known.key == key && known.reference == *reference)
+        {
+            Some(known) => known.channels.push(channel.clone()),
+            None => self.missing.push(MissingReference {
+                place,
+                key,
+                reference: reference.clone(),
+                channels: vec![channel.clone()],
+            }),
+        }
+    }
+}
+
+fn channel(reader: &mut Reader<'_>, mut table: Table, is_used: bool, loading: &mut Loading) -> Option<ChannelConfig> {
+    let retry = retry(reader, &mut table);
+    let concurrency = concurrency(reader, &mut table);
+    let on_unknown = on_unknown(reader, &mut table);
+    leave_out_shipped(reader, &mut table);
+    let is_complete = lend(reader, &mut table, is_used, loading);
+    refuse_example_sender(reader, &table, is_used);
+    let opened = open(reader, Settings::new(table));
+    // An incomplete one was opened with borrowed values, to see what else is wrong with it.
+    if !is_complete && !reader.sandbox {
+        return None;
+    }
+    Some(ChannelConfig { channel: opened?, retry: retry?, concurrency: concurrency?, on_unknown: on_unknown? })
+}
+
+/// Takes out blank keys, and lends those whose reference is missing the example's value. `false`: something is lent.
+fn lend(reader: &mut Reader<'_>, table: &mut Table, is_used: bool, loading: &mut Loading) -> bool {
+    let missing: Vec<(String, Path, Reference)> = table
+        .keys
+        .iter()
+        .flat_map(|(key, (path, _))| {
+            reader
+                .resolved
+                .missing
+                .iter()
+                .filter(|(missing, _)| missing.starts_with(path))
+                .map(|(missing, reference)| (key.clone(), missing.clone(), reference.clone()))
+        })
+        .collect();
+    let example = example(table.kind);
+    let mut is_complete = true;
+    for (key, path, reference) in missing {
+        is_complete = false;
+        let place = reader.layers.place(&path);
+        if reader.sandbox || !is_used {
+            loading.note(place, &path, &reference, &table.address);
+        } else {
+            let missing =
+                MissingReference { place, key: shown_key(&path), reference, channels: vec![table.address.clone()] };
+            reader.problems.push(missing.to_problem());
+        }
+        let set_at = table.keys.remove(&key).map_or(path, |(path, _)| path);
+        // Where the example has no such key, the channel has one of several ways to its place: lend another whole.
+        let lent = if example.contains_key(&key) { vec![key] } else { example.keys().cloned().collect() };
+        for key in lent {
+            if let Some(value) = example.get(&key) {
+                table.keys.entry(key).or_insert_with(|| (set_at.clone(), value.clone()));
+            }
+        }
+    }
+    table.keys.retain(|_, (_, value)| !tree::is_blank(value));
+    is_complete
+}
+
+/// Takes out what the compiled-in file refers to where it is not meant: the login of its server when the shop names a
+/// server of its own and did not set the login's variables, and everything beside a webhook of the shop's own.
+fn leave_out_shipped(reader: &Reader<'_>, table: &mut Table) {
+    let is_own = |key: &str| table.keys.get(key).is_some_and(|(path, _)| reader.layers.is_shops_own(path));
+    let (has_webhook, has_server) = (is_own(WEBHOOK), is_own("server"));
+    table.keys.retain(|_, (path, _)| {
+        let is_missing = reader.resolved.missing.iter().any(|(missing, _)| missing.starts_with(path));
+        let is_set = reader.resolved.followed.iter().any(|followed| followed.starts_with(path));
+        let is_unmeant = has_webhook && (is_set || is_missing) || has_server && is_missing && tree::is_secret(path);
+        !is_unmeant || reader.layers.is_shops_own(path)
+    });
+}
+
+/// Live, customers must not get mail from an address that does not exist.
+fn refuse_example_sender(reader: &mut Reader<'_>, table: &Table, is_used: bool) {
+    let Some((path, Value::String(_, from))) = table.keys.get("from") else { return };
+    let is_example = Mailbox::parse(from).is_ok_and(|from| format!(".{}", from.address.domain()).ends_with(".example"));
+    if is_used && !reader.sandbox && is_example {
+        let path = path.clone();
+        reader.problem(
+            &path,
+            "an address under .example does not exist, so live mail from it would be refused",
+            "write your own, as in from = \"Your Shop <hello@your-domain.com>\"",
+        );
+    }
+}
+
+fn retry(reader: &mut Reader<'_>, table: &mut Table) -> Option<RetrySchedule> {
+    let Some((path, value)) = table.keys.remove("retry") else { return schedule(table.kind.retry.iter().copied()) };
+    let texts = value.as_array().unwrap_or_default().iter().map(Value::as_str).collect::<Option<Vec<_>>>();
+    let found = texts.filter(|_| Form::of(&value) == Form::List).and_then(schedule);
+    if found.is_none() {
+        reader.problem(
+            &path,
+            "expected a list of at most 100 waits, each from 1s to 30days",
+            "write retry = [\"5s\", \"1m\", \"30m\"]",
+        );
+    }
+    found
+}
+
+fn schedule<'a>(waits: impl IntoIterator<Item = &'a str>) -> Option<RetrySchedule> {
+    let waits = waits.into_iter().map(|wait| humantime::parse_duration(wait).ok()).collect::<Option<Vec<_>>>()?;
+    RetrySchedule::new(waits).ok()
+}
+
+fn concurrency(reader: &mut Reader<'_>, table: &mut Table) -> Option<usize> {
+    let Some((path, value)) = table.keys.remove("concurrency") else { return Some(table.kind.concurrency) };
+    let found = value
+        .to_u128()
+        .or_else(|| u128::try_from(value.to_i128()?).ok())
+        .filter(|found| (1..=MOST_AT_ONCE).contains(found));
+    if found.is_none() {
+        reader.problem(&path, format!("expected a whole number from 1 to {MOST_AT_ONCE}"), "write concurrency = 4");
+    }
+    found.and_then(|found| usize::try_from(found).ok())
+}
+
+fn on_unknown(reader: &mut Reader<'_>, table: &mut Table) -> Option<OnUnknown> {
+    let Some((path, value)) = table.keys.remove("on_unknown") else { return Some(OnUnknown::default()) };
+    let found = match value.as_str() {
+        Some("retry") => Some(OnUnknown::Retry),
+        Some("hold") => Some(OnUnknown::Hold),
+        _ => None,
+    };
+    if found.is_none() {
+        reader.problem(&path, "expected \"retry\" or \"hold\"", "write on_unknown = \"retry\"");
+    }
+    found
+}

@@ -1,0 +1,231 @@
+//! From `config.toml` to values that mean something.
+//!
+//! Three layers are laid over each other: the compiled-in `config.toml`, the shop's own file, and `UMISHOP_*` from the
+//! environment. The compiled-in file is documentation, default and schema in one: a key that is not in it does not
+//! exist, and a value of another form is a mistake. What comes out is valid, so that nobody has to look again; what is
+//! wrong is told all at once, each with its file, line and mend. Channels are opened here, because only their kind
+//! knows their keys; whether they send or merely keep what they would send is decided by whoever uses them.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tracing::level_filters::LevelFilter;
+
+use crate::channel::Channel;
+use crate::domain::{ChannelAddress, Country, OnUnknown, RetrySchedule, RoutingTable};
+
+mod channels;
+mod environment;
+mod layers;
+mod load;
+mod open;
+mod problems;
+mod reader;
+mod references;
+mod routes;
+mod sections;
+mod shape;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use load::load;
+pub use problems::{Place, Problem, Problems};
+pub use references::{MissingReference, Reference};
+
+/// The configuration that is compiled in: every key, its default, one sentence.
+pub const SHIPPED: &str = include_str!("../../config.toml");
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The file that was named; `None`: `config.toml` in `directory`, if there is one.
+    pub file: Option<PathBuf>,
+    /// Where `config.toml` and `.env` are looked for.
+    pub directory: PathBuf,
+    /// The variables of the process.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A valid configuration, and what is worth a word about it.
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The file that was read, if any.
+    pub origin: Option<PathBuf>,
+    /// What is odd without being wrong.
+    pub warnings: Vec<Problem>,
+    /// References to what is not set. The sandbox does without them.
+    pub missing: Vec<MissingReference>,
+}
+
+/// Everything that can be configured, valid.
+pub struct Config {
+    /// Whether messages are kept instead of sent.
+    pub sandbox: bool,
+    /// `[server]`
+    pub server: Server,
+    /// `[intake]`
+    pub intake: Intake,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[store] url`
+    pub store: StoreUrl,
+    /// `[welcome]`
+    pub welcome: Welcome,
+    /// `[templates] directory`
+    pub templates: Option<PathBuf>,
+    /// `[landbot]`
+    pub landbot: Landbot,
+    /// `[retention]`
+    pub retention: Retention,
+    /// `[log]`
+    pub log: Log,
+    /// `[channels.<kind>.<name>]`: those that are used, and those that the shop wrote itself.
+    pub channels: BTreeMap<ChannelAddress, ChannelConfig>,
+    /// `[[routes]]`; every channel they name is in `channels`.
+    pub routes: RoutingTable,
+}
+
+/// Where umishop listens, and what others call it.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The address that visitors use, without a slash at its end.
+    pub public_url: Option<String>,
+}
+
+/// What the webhooks ask for.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    /// Who may call them.
+    pub auth: Auth,
+    /// Where phone numbers without a country code are at home.
+    pub default_country: Country,
+}
+
+/// Who may call the webhooks.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    /// Whoever knows the secret; `None`, which only the sandbox allows: it is not set yet.
+    Secret(Option<SecretString>),
+    /// Anybody.
+    None,
+}
+
+/// Who may see the console.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The token, when the shop chose one itself.
+    pub token: Option<SecretString>,
+}
+
+/// Which store, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// The built-in database, in this file.
+    Sqlite(PathBuf),
+}
+
+/// The mail that greets a customer.
+#[derive(Clone, Debug)]
+pub struct Welcome {
+    /// How long after the registration.
+    pub delay: Duration,
+    /// The channel that carries it, which is in `channels`; `None`: no welcome.
+    pub channel: Option<ChannelAddress>,
+}
+
+/// Landbot's widget on the page.
+#[derive(Clone, Debug)]
+pub struct Landbot {
+    /// The bot's own configuration, `https://…/index.json`; `None`: the built-in demo chat.
+    pub config_url: Option<String>,
+    /// How it is shown.
+    pub display: Display,
+    /// How tall a container is, as CSS has it.
+    pub height: String,
+}
+
+/// How Landbot's widget is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Display {
+    /// A bubble that opens a chat.
+    Livechat,
+    /// A window over the page.
+    Popup,
+    /// A part of the page.
+    Container,
+    /// The whole page.
+    Fullpage,
+}
+
+/// How long what is finished is kept.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// Delivered and cancelled messages.
+    pub delivered: Duration,
+    /// Dead letters.
+    pub dead: Duration,
+    /// Unreadable webhooks.
+    pub inbox: Duration,
+    /// When to prune: six or seven fields, seconds first, as our scheduler reads them.
+    pub prune: String,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// What is too unimportant.
+    pub level: LevelFilter,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// A channel, opened.
+#[derive(Clone)]
+pub struct ChannelConfig {
+    /// The way to reach people.
+    pub channel: Arc<dyn Channel>,
+    /// When to try again.
+    pub retry: RetrySchedule,
+    /// How many messages may be on their way at once.
+    pub concurrency: usize,
+    /// What to do when no answer came.
+    pub on_unknown: OnUnknown,
+}
+
+/// Reads a file of at most `longest` bytes. The error is without the file's name.
+fn read_text(file: &Path, longest: u64) -> io::Result<String> {
+    let opened = std::fs::File::open(file)?;
+    let mut text = String::new();
+    if opened.metadata()?.is_dir() {
+        return Err(io::Error::other("it is a directory"));
+    }
+    opened.take(longest + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > longest {
+        return Err(io::Error::other(format!("it is longer than {longest} bytes")));
+    }
+    Ok(text)
+}
+
+/// A path of the configuration, from where its file is.
+fn beside(base: &Path, file: &str) -> PathBuf {
+    if base == Path::new(".") { PathBuf::from(file) } else { base.join(file) }
+}

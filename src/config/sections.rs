@@ -1,0 +1,259 @@
+//! The sections with a fixed set of keys.
+
+use std::net::SocketAddr;
+use std::path::{Path as FilePath, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tracing::level_filters::LevelFilter;
+use url::Url;
+
+use super::beside;
+use super::reader::Reader;
+use super::tree::path;
+use super::{Admin, Auth, Display, Intake, Landbot, Log, LogFormat, Retention, Server, StoreUrl, Welcome};
+use crate::domain::{ChannelAddress, Country};
+
+/// Longest time between a registration and its welcome.
+const LONGEST_DELAY: Duration = Duration::from_hours(30 * 24);
+
+pub(super) fn server(reader: &mut Reader<'_>) -> Option<Server> {
+    let listen = reader.parse("server.listen", "an address like 127.0.0.1:8000", "127.0.0.1:8000", |text| {
+        let text = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}")).unwrap_or(text.to_owned());
+        text.parse::<SocketAddr>().ok()
+    });
+    let public_url =
+        reader.parse("server.public_url", "an address like https://shop.example", "https://shop.example", public_url);
+    let (listen, public_url) = (listen?, public_url?);
+    if reader.sandbox && !listen.ip().is_loopback() {
+        reader.warning(
+            &path("server.listen"),
+            "the sandbox listens to the network, and anybody who reaches it may call the webhooks",
+            "write listen = \"127.0.0.1:8000\" unless that is what you want",
+        );
+    }
+    match &public_url {
+        None if !reader.sandbox => reader.warning(
+            &path("server.public_url"),
+            "empty, so that mails and Landbot's set-up cannot name this server",
+            "write the address your visitors use, as in public_url = \"https://shop.example\"",
+        ),
+        Some(url) if url.starts_with("http://") && !reader.sandbox => reader.warning(
+            &path("server.public_url"),
+            "Landbot calls only https:// addresses",
+            "put umishop behind a proxy with a certificate, and write its https:// address",
+        ),
+        _ => {}
+    }
+    Some(Server { listen, public_url })
+}
+
+/// `None`: not an address. `Some(None)`: no address.
+#[expect(clippy::option_option, reason = "unreadable and empty are two things")]
+fn public_url(text: &str) -> Option<Option<String>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())?;
+    let is_plain =
+        url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    is_plain.then(|| Some(url.as_str().trim_end_matches('/').to_owned()))
+}
+
+pub(super) fn intake(reader: &mut Reader<'_>) -> Option<Intake> {
+    let is_secret = reader.parse("intake.auth", "\"secret\" or \"none\"", "secret", |text| match text {
+        "secret" => Some(true),
+        "none" => Some(false),
+        _ => None,
+    });
+    let secret = secret(reader, "intake.secret");
+    let default_country = reader.parse("intake.default_country", "a country's two letters", "ES", Country::parse);
+    if is_secret == Some(true) && secret.is_none() && !reader.sandbox {
+        refuse_missing_secret(reader);
+    }
+    Some(Intake { auth: if is_secret? { Auth::Secret(secret) } else { Auth::None }, default_country: default_country? })
+}
+
+fn refuse_missing_secret(reader: &mut Reader<'_>) {
+    let key = path("intake.secret");
+    let reference =
+        reader.resolved.missing.iter().find(|(path, _)| *path == key).map(|(_, reference)| reference.to_string());
+    let reference = reference.unwrap_or_else(|| "secret = \"env:UMISHOP_SECRET\" and that variable".to_owned());
+    let mend = format!("set {reference} to a long random text, or write auth = \"none\" to let anybody call them");
+    reader.problem(&key, "missing: live, a call to the webhooks must carry a secret", mend);
+}
+
+fn secret(reader: &Reader<'_>, key: &str) -> Option<SecretString> {
+    Some(reader.text(key)).filter(|text| !text.is_empty()).map(SecretString::from)
+}
+
+pub(super) fn admin(reader: &Reader<'_>) -> Admin {
+    Admin { token: secret(reader, "admin.token") }
+}
+
+pub(super) fn store(reader: &mut Reader<'_>, base: &FilePath) -> Option<StoreUrl> {
+    reader.parse("store.url", "sqlite: and the path of a file", "sqlite:umishop.db", |text| {
+        let file = text.strip_prefix("sqlite:")?;
+        let file = file.strip_prefix("//").unwrap_or(file);
+        (!file.is_empty() && !file.starts_with(':') && !file.contains('?'))
+            .then(|| StoreUrl::Sqlite(beside(base, file)))
+    })
+}
+
+pub(super) fn welcome(reader: &mut Reader<'_>) -> Option<Welcome> {
+    let delay = reader.duration("welcome.delay", "1m");
+    if delay.is_some_and(|delay| delay > LONGEST_DELAY) {
+        reader.problem(&path("welcome.delay"), "longer than 30 days", "write a shorter time, as in delay = \"1m\"");
+    }
+    let channel = reader.parse(
+        "welcome.channel",
+        "a channel like email.welcome, or empty for no welcome",
+        "email.welcome",
+        |text| match text {
+            "" => Some(None),
+            _ => text.parse::<ChannelAddress>().ok().map(Some),
+        },
+    );
+    Some(Welcome { delay: delay?, channel: channel? })
+}
+
+pub(super) fn templates(reader: &mut Reader<'_>, base: &FilePath) -> Option<PathBuf> {
+    let directory =
+        Some(reader.text("templates.directory")).filter(|text| !text.is_empty()).map(|text| beside(base, text));
+    if directory.as_ref().is_some_and(|directory| !directory.is_dir()) {
+        reader.problem(
+            &path("templates.directory"),
+            "there is no such directory",
+            "make it, or leave the key empty for the built-in texts",
+        );
+    }
+    directory
+}
+
+pub(super) fn landbot(reader: &mut Reader<'_>) -> Option<Landbot> {
+    let example = "https://landbot.pro/v3/H-1234567-ABCDEFGH/index.html";
+    let config_url =
+        reader.parse("landbot.config_url", "the address of a bot that Landbot shows under Share", example, |text| {
+            match text {
+                "" => Some(None),
+                _ => config_url(text).map(Some),
+            }
+        });
+    let display =
+        reader.parse("landbot.display", "\"livechat\", \"popup\", \"container\" or \"fullpage\"", "livechat", |text| {
+            Some(match text {
+                "livechat" => Display::Livechat,
+                "popup" => Display::Popup,
+                "container" => Display::Container,
+                "fullpage" => Display::Fullpage,
+                _ => return None,
+            })
+        });
+    let height = reader.parse("landbot.height", "a height like 640px or 80vh", "640px", |text| {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase() || c == '%');
+        let is_number = !digits.is_empty() && digits.len() <= 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        (is_number && ["px", "vh", "rem", "em", "%"].contains(&&text[digits.len()..])).then(|| text.to_owned())
+    });
+    Some(Landbot { config_url: config_url?, display: display?, height: height? })
+}
+
+/// The bot's own configuration: Landbot's widget loads it from `…/index.json`, while people copy the page `…/index.html`.
+fn config_url(text: &str) -> Option<String> {
+    let url = Url::parse(text.trim())
+        .ok()
+        .filter(|url| url.scheme() == "https" && url.port().is_none() && url.username().is_empty())?;
+    let path = url.path();
+    let bot = path
+        .strip_suffix("index.html")
+        .or_else(|| path.strip_suffix("index.json"))
+        .unwrap_or(path)
+        .trim_end_matches('/');
+    let is_plain = bot.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte));
+    if !is_plain || !bot.rsplit('/').next().is_some_and(|last| last.starts_with("H-")) {
+        return None;
+    }
+    match url.host_str()? {
+        host @ ("landbot.pro" | "landbot.online") => {
+            Some(format!("https://storage.googleapis.com/{host}{bot}/index.json"))
+        }
+        host @ "storage.googleapis.com" if bot.starts_with("/landbot.pro/") || bot.starts_with("/landbot.online/") => {
+            Some(format!("https://{host}{bot}/index.json"))
+        }
+        host @ "chats.landbot.io" => Some(format!("https://{host}{bot}/index.json")),
+        _ => None,
+    }
+}
+
+pub(super) fn retention(reader: &mut Reader<'_>) -> Option<Retention> {
+    let delivered = reader.duration("retention.delivered", "90days");
+    let dead = reader.duration("retention.dead", "365days");
+    let inbox = reader.duration("retention.inbox", "90days");
+    let prune =
+        reader.parse("retention.prune", "six fields: second minute hour day month weekday", "0 17 3 * * *", |text| {
+            // As the scheduler reads it.
+            let parser = croner::parser::CronParser::builder()
+                .seconds(croner::parser::Seconds::Required)
+                .dom_and_dow(true)
+                .build();
+            parser.parse(text).is_ok().then(|| text.to_owned())
+        });
+    Some(Retention { delivered: delivered?, dead: dead?, inbox: inbox?, prune: prune? })
+}
+
+pub(super) fn log(reader: &mut Reader<'_>) -> Option<Log> {
+    let format = reader.parse("log.format", "\"text\" or \"json\"", "text", |text| match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    });
+    let level =
+        reader.parse("log.level", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"", "info", |text| match text {
+            "error" => Some(LevelFilter::ERROR),
+            "warn" => Some(LevelFilter::WARN),
+            "info" => Some(LevelFilter::INFO),
+            "debug" => Some(LevelFilter::DEBUG),
+            "trace" => Some(LevelFilter::TRACE),
+            _ => None,
+        });
+    Some(Log { format: format?, level: level? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bots_share_page_and_its_configuration_are_the_same_bot() {
+        let bot = "https://storage.googleapis.com/landbot.pro/v3/H-3448554-ONJS9LMP6EK79HU6/index.json";
+        for text in [
+            bot,
+            "https://landbot.pro/v3/H-3448554-ONJS9LMP6EK79HU6/index.html",
+            "https://landbot.pro/v3/H-3448554-ONJS9LMP6EK79HU6/",
+            "https://storage.googleapis.com/landbot.pro/v3/H-3448554-ONJS9LMP6EK79HU6/index.html",
+            "https://landbot.pro/v3/H-3448554-ONJS9LMP6EK79HU6/index.html?utm_source=x",
+        ] {
+            assert_eq!(config_url(text).as_deref(), Some(bot), "{text}");
+        }
+        assert_eq!(
+            config_url("https://chats.landbot.io/u/H-1-A/index.html").as_deref(),
+            Some("https://chats.landbot.io/u/H-1-A/index.json")
+        );
+    }
+
+    #[test]
+    fn other_addresses_are_no_bots() {
+        for text in [
+            "http://landbot.pro/v3/H-1-A/index.html",
+            "https://landbot.pro.evil.example/v3/H-1-A/index.json",
+            "https://storage.googleapis.com/evil/H-1-A/index.json",
+            "https://landbot.pro/v3/H-1-A'/index.json",
+            "https://landbot.pro/",
+            "H-1-A",
+            "https://landbot.pro:444/v3/H-1-A/",
+            "https://x@landbot.pro/v3/H-1-A/",
+            "https://storage.googleapis.com/landbot.pro/../evil/H-1-A/index.json",
+        ] {
+            assert_eq!(config_url(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a channel needs, in the sandbox and live.
+
+use super::*;
+
+#[test]
+fn going_live_without_its_credentials_is_refused() {
+    let problems = Shop::of(LIVE).problems();
+    for what in [
+        "[channels.email.sales] to: the environment variable EMAIL_SALES is not there, or empty; set it",
+        "[channels.email.welcome] username: the environment variable SENDGRID_EMAIL_HOST_USER",
+        "[channels.email.welcome] password: the environment variable SENDGRID_EMAIL_HOST_PASSWORD",
+        "[channels.slack.pricing] token: the environment variable SLACK_TOKEN",
+        "[channels.slack.pricing] channel: the environment variable SLACK_CHANNEL",
+        "[intake] secret: missing: live, a call to the webhooks must carry a secret; set the environment variable UMISHOP_SECRET to a long random text, or write auth = \"none\"",
+    ] {
+        assert!(problems.iter().any(|problem| problem.contains(what)), "{what}: {problems:#?}");
+    }
+    assert_eq!(problems.len(), 6, "{problems:#?}");
+}
+
+#[test]
+fn a_complete_live_shop_has_nothing_to_complain_of() {
+    let loaded = Shop::of(LIVE).set(&VARIABLES).loaded();
+    assert_eq!((loaded.warnings, loaded.missing), (vec![], vec![]));
+    assert_eq!(loaded.config.server.public_url.as_deref(), Some("https://shop.test"));
+    let open = Shop::of(&format!("{LIVE}[intake]\nauth = \"none\"\n")).set(&VARIABLES[..5]).loaded();
+    assert!(matches!(open.config.intake.auth, Auth::None));
+}
+
+#[test]
+fn live_mail_needs_a_real_sender_and_a_public_address() {
+    let shop = Shop::of("sandbox = false\n").set(&VARIABLES);
+    shop.says("[channels.email.welcome] from: an address under .example does not exist");
+    let loaded = Shop::of(&LIVE.replace("https://shop.test", "")).set(&VARIABLES).loaded();
+    assert!(loaded.warnings[0].to_string().contains("[server] public_url: empty"), "{:?}", loaded.warnings);
+}
+
+#[test]
+fn a_mail_server_or_webhook_of_ones_own_does_without_the_shipped_login() {
+    let config = format!(
+        "{LIVE}server = \"smtp://127.0.0.1:2525\"\n[channels.slack.pricing]\nwebhook_url = \"https://hooks.slack.test/T/B/x\"\n"
+    );
+    let needed = [("EMAIL_SALES", "sales@shop.test"), ("UMISHOP_SECRET", "s")];
+    for slack in [&[][..], &[("SLACK_TOKEN", "xoxb-1"), ("SLACK_CHANNEL", "C1")]] {
+        let loaded = Shop::of(&config).set(&needed).set(slack).loaded();
+        assert_eq!((loaded.missing.len(), loaded.config.channels.len()), (0, 3));
+    }
+    Shop::of(&config).set(&needed[1..]).says("[channels.email.sales] to: the environment variable EMAIL_SALES");
+}
+
+#[test]
+fn an_empty_text_takes_a_key_back() {
+    let config = format!("{LIVE}username = \"\"\npassword = \"\"\n");
+    let loaded = Shop::of(&config)
+        .set(&[("EMAIL_SALES", "a@shop.test"), ("UMISHOP_SECRET", "s"), ("SLACK_TOKEN", "x"), ("SLACK_CHANNEL", "C")])
+        .loaded();
+    assert_eq!(loaded.missing, []);
+    let loaded = Shop::of("[welcome]\nchannel = \"\"\n").loaded();
+    assert_eq!(loaded.config.welcome.channel, None);
+}
+
+#[test]
+fn a_channel_that_nothing_uses_is_worth_a_word_and_no_more() {
+    let config = format!("{LIVE}[channels.slack.spare]\ntoken = \"env:SPARE_TOKEN\"\nchannel = \"C2\"\n");
+    let shop = Shop::of(&config).set(&VARIABLES);
+    let loaded = shop.loaded();
+    assert_eq!(loaded.warnings.len(), 1);
+    assert_eq!(
+        shop.local(&loaded.warnings[0]),
+        "config.toml:6: [channels.slack.spare]: nothing uses this channel; name it in a route: channels = [\"slack.spare\"], or take it out"
+    );
+    assert_eq!(
+        shop.local(&loaded.missing[0]).split(';').next(),
+        Some(
+            "config.toml:7: [channels.slack.spare] token: the environment variable SPARE_TOKEN is not there, or empty"
+        )
+    );
+    assert!(!loaded.config.channels.contains_key(&address("slack.spare")), "it cannot send");
+    let complete = Shop::of(&config).set(&VARIABLES).set(&[("SPARE_TOKEN", "x")]).loaded();
+    assert!(complete.config.channels.contains_key(&address("slack.spare")), "it can be tried out");
+}
+
+#[test]
+fn the_sandbox_opens_a_channel_whose_only_credential_is_missing() {
+    let loaded =
+        Shop::of("[channels.slack.help]\nwebhook_url = \"env:HELP_URL\"\n[[routes]]\nchannels = [\"slack.help\"]\n")
+            .loaded();
+    assert!(loaded.config.channels.contains_key(&address("slack.help")));
+}
+
+#[test]
+fn a_channels_mistakes_are_told_together_where_each_was_written() {
+    let shop = Shop::of(
+        "[channels.email.sales]\nto = [\"nobody\", \"a@shop.test\", \"somebody\"]\nfrom = 5\nsubject = \"x\"\nretry = 5\n",
+    );
+    let problems = shop.problems();
+    let starts = [
+        "config.toml:2: [channels.email.sales] to: ",
+        "config.toml:2: [channels.email.sales] to: ",
+        "config.toml:3: [channels.email.sales] from: ",
+        "config.toml:4: [channels.email.sales] subject: no such key; known here: ",
+        "config.toml:5: [channels.email.sales] retry: ",
+    ];
+    assert_eq!(problems.len(), starts.len(), "{problems:#?}");
+    for (problem, start) in problems.iter().zip(starts) {
+        assert!(problem.starts_with(start), "{start}: {problems:#?}");
+    }
+    Shop::of("[channels.slack.help]\ntoken = \"x\"\n[[routes]]\nchannels = [\"slack.help\"]\n")
+        .says("config.toml:1: [channels.slack.help]");
+}

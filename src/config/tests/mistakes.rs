@@ -1,0 +1,178 @@
+//! What is said of a mistake.
+
+use super::*;
+
+#[test]
+fn all_problems_are_told_at_once_each_with_its_line_and_mend() {
+    let shop = Shop::of(
+        "sandbox = \"yes\"\n[server]\nlisten = \"abc\"\nlisen = 1\n[intake]\ndefault_country = 34\n[servr]\nx = 1\n[welcome]\ndelay = 60\n[landbot]\ndisplay = \"tab\"\n\
+         [channels.email.welcome]\nfrom = \"nobody\"\npasword = \"hunter2\"\n[channels.slak.x]\n[retention]\nprune = \"* * *\"\n",
+    )
+    .set(&[("UMISHOP_LOG__FORMAT", "xml"), ("UMISHOP_SERVER__LISTN", "x"), ("UMISHOP_SANDBOX", "maybe")]);
+    let problems = shop.problems();
+    for (start, mend) in [
+        ("config.toml:1: sandbox: expected true or false, found \"yes\"", "write sandbox = true"),
+        (
+            "config.toml:3: [server] listen: expected an address like 127.0.0.1:8000, found \"abc\"",
+            "write listen = \"127.0.0.1:8000\"",
+        ),
+        ("config.toml:4: [server] lisen: no such key", "did you mean `listen`?"),
+        (
+            "config.toml:6: [intake] default_country: expected text in quotes, found the number 34",
+            "put it in quotes: default_country = \"34\"",
+        ),
+        ("config.toml:7: servr: no such key", "did you mean `server`?"),
+        (
+            "config.toml:10: [welcome] delay: expected text in quotes, found the number 60",
+            "put it in quotes: delay = \"60\"",
+        ),
+        ("config.toml:12: [landbot] display: expected \"livechat\"", "write display = \"livechat\""),
+        ("config.toml:14: [channels.email.welcome] from: ", "write for instance from = "),
+        ("config.toml:15: [channels.email.welcome] pasword: no such key", "did you mean `password`?"),
+        (
+            "config.toml:16: [channels.slak]: there is no such kind of channel",
+            "did you mean `slack`? The kinds are email, http, slack",
+        ),
+        ("config.toml:18: [retention] prune: expected six fields", "write prune = \"0 17 3 * * *\""),
+        ("UMISHOP_LOG__FORMAT: [log] format: expected \"text\" or \"json\"", "write UMISHOP_LOG__FORMAT=text"),
+        ("UMISHOP_SANDBOX: sandbox: expected true or false", "write UMISHOP_SANDBOX=true"),
+        ("UMISHOP_SERVER__LISTN: no key has this name", "did you mean `UMISHOP_SERVER__LISTEN`?"),
+    ] {
+        assert!(
+            problems.iter().any(|problem| problem.starts_with(start) && problem.contains(&format!("; {mend}"))),
+            "{start}: {problems:#?}"
+        );
+    }
+    assert_eq!(problems.len(), 14, "{problems:#?}");
+}
+
+#[test]
+fn what_may_be_secret_is_never_printed() {
+    let shop = Shop::of(
+        "[intake]\nsecret = 815\n[store]\nurl = \"postgres://u:hunter2@db\"\n[channels.slack.pricing]\ntoken = 424242\n[channels.email.welcome]\nserver = \"env:SERVER\"\nfrom = \"env:SENDER\"\n",
+    )
+    .set(&[("SERVER", "ftp://hunter2"), ("SENDER", "hunter2"), ("UMISHOP_SERVER__LISTEN", "hunter2"), ("UMISHOP_CHANNELS__EMAIL__SALES__TO", "hunter2")]);
+    let problems = shop.problems();
+    assert_eq!(problems.len(), 7, "{problems:#?}");
+    for secret in ["815", "hunter2", "424242"] {
+        assert!(!problems.concat().contains(secret), "{problems:#?}");
+    }
+}
+
+#[test]
+fn routes_are_checked_against_each_other_and_the_channels() {
+    let route = |lines: &str| format!("[[routes]]\n{lines}\n");
+    let rest = "[[routes]]\nchannels = [\"email.sales\"]\n";
+    for (routes, says) in [
+        (
+            route("topic = \"A\"\nchannels = [\"email.sale\"]") + rest,
+            "config.toml:3: [[routes]] channels: there is no channel email.sale; did you mean `email.sales`? Else add a table [channels.email.sale], or name one of: email.sales, email.welcome, slack.pricing",
+        ),
+        (
+            route("topic = \"A\"\nchannels = [\"sales\"]") + rest,
+            "config.toml:3: [[routes]] channels: expected a channel like email.sales, found \"sales\"",
+        ),
+        (
+            route("topic = \"A\"\nchannels = []") + rest,
+            "config.toml:3: [[routes]] channels: a route goes to at least one channel",
+        ),
+        (route("topic = \"A\"") + rest, "config.toml:1: [[routes]] channels: a route goes to at least one channel"),
+        (route("topic = \"A\"\nchannels = [\"email.sales\", \"email.sales\"]") + rest, "email.sales is named twice"),
+        (
+            route("topic = \"Más\"\nchannels = [\"email.sales\"]")
+                + &route("topic = \"B\"\naliases = [\"💶 mas!\"]\nchannels = [\"email.sales\"]")
+                + rest,
+            "config.toml:6: [[routes]] aliases: \"💶 mas!\" already takes the route at",
+        ),
+        (
+            route("topic = \"A\"\nchannels = [\"email.sales\"]"),
+            "no route takes a topic that nobody has named; add a [[routes]] without a topic",
+        ),
+        (rest.to_owned() + rest, "config.toml:3: routes: a second route without a topic"),
+        (
+            route("topic = \" \"\nchannels = [\"email.sales\"]") + rest,
+            "config.toml:2: [[routes]] topic: a topic must not be empty",
+        ),
+        (
+            route("aliases = [\"a\"]\nchannels = [\"email.sales\"]"),
+            "config.toml:2: [[routes]] aliases: a route without a topic takes whatever is left",
+        ),
+        (
+            route("topik = \"A\"\nchannels = [\"email.sales\"]"),
+            "config.toml:2: [[routes]] topik: no such key; did you mean `topic`?",
+        ),
+        (
+            route("topic = \"A\"\nchannels = \"email.sales\"") + rest,
+            "config.toml:3: [[routes]] channels: expected a list in brackets, found \"email.sales\"; put it in brackets: channels = [\"email.sales\"]",
+        ),
+        (
+            "[routes]\ntopic = \"A\"\n".to_owned(),
+            "config.toml:1: routes: expected a list in brackets, found a table; write [[routes]] with two brackets",
+        ),
+        (
+            "[welcome]\nchannel = \"email.hello\"\n".to_owned(),
+            "config.toml:2: [welcome] channel: there is no channel email.hello",
+        ),
+    ] {
+        let problems = Shop::of(&routes).problems();
+        assert!(problems[0].contains(says), "{says}: {problems:#?}");
+    }
+}
+
+#[test]
+fn the_catch_all_may_stand_anywhere_and_is_tried_last() {
+    let loaded = Shop::of(
+        "[[routes]]\nchannels = [\"email.sales\"]\n[[routes]]\ntopic = \"A\"\nchannels = [\"slack.pricing\"]\n",
+    )
+    .loaded();
+    let topics: Vec<Option<&str>> =
+        loaded.config.routes.routes().map(|route| route.topic.as_ref().map(crate::domain::Topic::as_str)).collect();
+    assert_eq!(topics, [Some("A"), None]);
+}
+
+#[test]
+fn single_values_are_held_to_their_form() {
+    for (config, says) in [
+        ("[welcome]\ndelay = \"31days\"\n", "config.toml:2: [welcome] delay: longer than 30 days"),
+        ("[welcome]\ndelay = \"5\"\n", "config.toml:2: [welcome] delay: expected a length of time"),
+        (
+            "[server]\npublic_url = \"shop.test\"\n",
+            "expected an address like https://shop.example, found \"shop.test\"",
+        ),
+        ("[server]\npublic_url = \"https://shop.test/?x=1\"\n", "expected an address like https://shop.example"),
+        (
+            "[store]\nurl = \"sqlite::memory:\"\n",
+            "[store] url: expected sqlite: and the path of a file; write url = \"sqlite:umishop.db\"",
+        ),
+        ("[templates]\ndirectory = \"nowhere\"\n", "there is no such directory"),
+        (
+            "[landbot]\nconfig_url = \"https://evil.example/H-1/index.json\"\n",
+            "[landbot] config_url: expected the address of a bot",
+        ),
+        ("[landbot]\nheight = \"1px;x\"\n", "[landbot] height: expected a height like 640px"),
+        ("[log]\nlevel = \"loud\"\n", "[log] level: expected"),
+        ("[intake]\nauth = \"open\"\n", "[intake] auth: expected \"secret\" or \"none\", found \"open\""),
+        (
+            "[channels.slack.pricing]\nretry = [\"1ms\"]\n",
+            "config.toml:2: [channels.slack.pricing] retry: expected a list of at most 100 waits",
+        ),
+        ("[channels.slack.pricing]\nconcurrency = 0\n", "concurrency: expected a whole number from 1 to 256"),
+        ("[channels.slack.pricing]\non_unknown = \"drop\"\n", "on_unknown: expected \"retry\" or \"hold\""),
+        ("[channels.email]\nserver = \"x\"\n", "[channels.email] server: expected a channel's table here"),
+        ("[channels.email.\"a b\"]\n", "expected a name of letters, digits, - and _"),
+        ("server = 5\n", "config.toml:1: server: expected a table, found the number 5; write [server]"),
+        ("[server\n", "config.toml:1: not valid TOML at column 8"),
+    ] {
+        Shop::of(config).says(says);
+    }
+}
+
+#[test]
+fn the_sandbox_on_an_open_network_is_worth_a_word() {
+    let loaded = Shop::new().set(&[("UMISHOP_SERVER__LISTEN", "0.0.0.0:8000")]).loaded();
+    assert!(
+        loaded.warnings[0]
+            .to_string()
+            .starts_with("UMISHOP_SERVER__LISTEN: [server] listen: the sandbox listens to the network")
+    );
+}
