@@ -1,0 +1,26 @@
+/** Inbox: the webhooks that nobody could read, whole, so that what a customer said can still be saved by hand. */
+
+import { facts, liveList, time } from "./admin-parts.js";
+import { element } from "./element.js";
+
+function headerPairs(headers) {
+  if (!headers) return [];
+  return typeof headers === "string" ? [["Headers", headers]] : Array.isArray(headers) ? headers : Object.entries(headers);
+}
+
+function inboxEntry(entry) {
+  return element("li", {}, element("details", {},
+    element("summary", {}, time(entry.received_at), element("b", {}, entry.why), element("code", {}, entry.request_line)),
+    facts(headerPairs(entry.headers).map(([name, value]) => [name, String(value)])),
+    element("pre", { tabindex: "0", "aria-label": "Body" }, entry.body || "(an empty body)")));
+}
+
+/** `#/inbox`. */
+export function inbox() {
+  const place = element("ul", { class: "entries" });
+  const list = liveList({ path: "inbox", filters: {}, frame: place, place, make: inboxEntry, empty: [
+    element("b", {}, "Nothing here, and that is good."),
+    element("p", {}, "A webhook whose body cannot be read is kept here whole, with the reason, instead of being lost."),
+  ] });
+  return { title: "Inbox", nodes: [element("h1", {}, "Unreadable webhooks"), list.nodes], refresh: list.refresh };
+}
