@@ -1,0 +1,69 @@
+//! `/api/inbox`: webhooks that nobody could read.
+
+use poem::web::Data;
+use poem_openapi::param::Query;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+
+use super::super::SharedWeb;
+use super::super::auth::Operator;
+use super::super::errors::ApiError;
+use super::{Group, next, page};
+use crate::store::InboxEntry;
+
+/// One webhook that nobody could read.
+#[derive(Debug, Object)]
+struct InboxItem {
+    id: String,
+    received_at: String,
+    /// Method and address; secrets are redacted.
+    request_line: String,
+    /// `name: value` lines; secrets are redacted.
+    headers: String,
+    /// The body; bytes that are no UTF-8 are shown as U+FFFD.
+    body: String,
+    /// Why it could not be read.
+    why: String,
+}
+
+impl From<InboxEntry> for InboxItem {
+    fn from(entry: InboxEntry) -> Self {
+        Self {
+            id: entry.id.to_string(),
+            received_at: entry.received_at.to_string(),
+            request_line: entry.request_line,
+            headers: entry.headers,
+            body: String::from_utf8_lossy(&entry.body).into_owned(),
+            why: entry.why,
+        }
+    }
+}
+
+/// A page of the inbox.
+#[derive(Debug, Object)]
+struct InboxList {
+    items: Vec<InboxItem>,
+    /// Pass it as `cursor` to see older ones.
+    next: Option<String>,
+}
+
+/// Webhooks that nobody could read.
+pub(in crate::http) struct Inbox;
+
+#[OpenApi(prefix_path = "/api/inbox", tag = "Group::Operator")]
+impl Inbox {
+    /// List unreadable webhooks, newest first
+    #[oai(path = "/", method = "get")]
+    async fn list_inbox(
+        &self,
+        web: Data<&SharedWeb>,
+        _operator: Operator,
+        limit: Query<Option<usize>>,
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<InboxList>, ApiError> {
+        let page = page(limit.0, cursor.0.as_ref())?;
+        let entries = web.store.inbox(page).await?;
+        let next = next(&entries, page.limit, |entry| entry.id.to_string());
+        Ok(Json(InboxList { items: entries.into_iter().map(InboxItem::from).collect(), next }))
+    }
+}

@@ -1,0 +1,165 @@
+//! `/api/users`: customers, where they came from, and what happened to them.
+
+use std::collections::BTreeMap;
+
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::types::ToJSON;
+use poem_openapi::{Object, OpenApi};
+
+use super::super::SharedWeb;
+use super::super::auth::Operator;
+use super::super::errors::ApiError;
+use super::messages::MessageItem;
+use super::{Group, next, page, parse};
+use crate::domain::User;
+use crate::store::UserTimeline;
+
+/// One customer.
+#[derive(Debug, Object)]
+struct UserItem {
+    id: String,
+    name: String,
+    email: Option<String>,
+    /// As it came.
+    phone: Option<String>,
+    /// In international form, when it could be told.
+    phone_e164: Option<String>,
+    landbot_customer_id: Option<String>,
+    /// Language tag; empty when unknown.
+    language: String,
+    /// Where they came from first, in one line.
+    source: String,
+    /// Where they came from first, field by field.
+    origin: BTreeMap<String, String>,
+    /// When they were first heard of.
+    created_at: String,
+    /// When they registered; null while they have only asked for help.
+    registered_at: Option<String>,
+}
+
+impl From<User> for UserItem {
+    fn from(user: User) -> Self {
+        let (phone, phone_e164) = user.phone.map_or((None, None), |phone| (Some(phone.raw), phone.e164));
+        Self {
+            id: user.id.to_string(),
+            name: user.name,
+            email: user.email.map(|email| email.to_string()),
+            phone,
+            phone_e164,
+            landbot_customer_id: user.landbot_customer_id,
+            language: user.language,
+            source: user.origin.source(),
+            origin: user.origin.fields(),
+            created_at: user.created_at.to_string(),
+            registered_at: user.registered_at.map(|moment| moment.to_string()),
+        }
+    }
+}
+
+/// The customer as the API shows them.
+pub fn user_json(user: User) -> serde_json::Value {
+    UserItem::from(user).to_json().unwrap_or_default()
+}
+
+/// A page of customers.
+#[derive(Debug, Object)]
+struct UserList {
+    items: Vec<UserItem>,
+    /// Pass it as `cursor` to see older ones.
+    next: Option<String>,
+}
+
+/// A later visit.
+#[derive(Debug, Object)]
+struct TouchItem {
+    at: String,
+    /// In one line.
+    source: String,
+    /// Field by field.
+    origin: BTreeMap<String, String>,
+}
+
+/// A request for help.
+#[derive(Debug, Object)]
+struct RequestItem {
+    id: String,
+    topic: String,
+    /// Whether no route named the topic, so that the catch-all took it.
+    topic_unknown: bool,
+    question: String,
+    /// Where the customer came from that time.
+    source: String,
+    created_at: String,
+}
+
+/// One customer with everything that happened to them.
+#[derive(Debug, Object)]
+struct UserDetail {
+    #[oai(flatten)]
+    user: UserItem,
+    /// Later visits, oldest first.
+    touches: Vec<TouchItem>,
+    /// Requests for help, oldest first.
+    requests: Vec<RequestItem>,
+    /// Messages to or about them, oldest first.
+    messages: Vec<MessageItem>,
+}
+
+/// Customers.
+pub(in crate::http) struct Users;
+
+#[OpenApi(prefix_path = "/api/users", tag = "Group::Operator")]
+impl Users {
+    /// List customers, newest first
+    ///
+    /// `search` matches the beginning of a mail address, or part of a name or phone.
+    #[oai(path = "/", method = "get")]
+    async fn list_users(
+        &self,
+        web: Data<&SharedWeb>,
+        _operator: Operator,
+        search: Query<Option<String>>,
+        limit: Query<Option<usize>>,
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<UserList>, ApiError> {
+        let page = page(limit.0, cursor.0.as_ref())?;
+        let search = search.0.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let users = web.store.users(search, page).await?;
+        let next = next(&users, page.limit, |user| user.id.to_string());
+        Ok(Json(UserList { items: users.into_iter().map(UserItem::from).collect(), next }))
+    }
+
+    /// Show a customer with their timeline
+    #[oai(path = "/:id", method = "get")]
+    async fn show_user(
+        &self,
+        web: Data<&SharedWeb>,
+        _operator: Operator,
+        id: Path<String>,
+    ) -> Result<Json<UserDetail>, ApiError> {
+        let timeline = web.store.user(parse("id", &id)?).await?;
+        let UserTimeline { user, touches, requests, messages } =
+            timeline.ok_or_else(|| ApiError::not_found("there is no customer with this id"))?;
+        let touches = touches.into_iter().map(|touch| TouchItem {
+            at: touch.at.to_string(),
+            source: touch.origin.source(),
+            origin: touch.origin.fields(),
+        });
+        let requests = requests.into_iter().map(|request| RequestItem {
+            id: request.id.to_string(),
+            topic: request.topic.as_str().to_owned(),
+            topic_unknown: request.topic_unknown,
+            question: request.question,
+            source: request.origin.source(),
+            created_at: request.created_at.to_string(),
+        });
+        Ok(Json(UserDetail {
+            user: UserItem::from(user),
+            touches: touches.collect(),
+            requests: requests.collect(),
+            messages: messages.iter().map(MessageItem::from).collect(),
+        }))
+    }
+}

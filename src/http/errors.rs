@@ -1,0 +1,92 @@
+//! What `/api` answers when it cannot do what was asked.
+
+use poem::IntoResponse;
+use poem::http::StatusCode;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object};
+
+use crate::store::StoreError;
+
+/// An error of `/api`.
+#[derive(Debug, Object)]
+pub(super) struct ErrorBody {
+    /// What went wrong.
+    error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Object)]
+struct ErrorDetail {
+    /// One word for programs.
+    code: String,
+    /// A sentence for people.
+    message: String,
+}
+
+impl ErrorBody {
+    fn json(code: &str, message: impl Into<String>) -> Json<Self> {
+        Json(Self { error: ErrorDetail { code: code.to_owned(), message: message.into() } })
+    }
+}
+
+/// What `/api` answers when it cannot do what was asked.
+#[derive(Debug, ApiResponse)]
+pub(super) enum ApiError {
+    /// A parameter is wrong.
+    #[oai(status = 400)]
+    BadRequest(Json<ErrorBody>),
+    /// The admin token is missing or wrong.
+    #[oai(status = 401)]
+    #[expect(dead_code, reason = "the security scheme answers this itself; named here for the documentation")]
+    Unauthorized(Json<ErrorBody>),
+    /// There is no such thing.
+    #[oai(status = 404)]
+    NotFound(Json<ErrorBody>),
+    /// Its state does not allow that.
+    #[oai(status = 409)]
+    Conflict(Json<ErrorBody>),
+    /// The store does not answer.
+    #[oai(status = 503)]
+    Unavailable(Json<ErrorBody>),
+}
+
+impl ApiError {
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::BadRequest(ErrorBody::json("bad_request", message))
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::NotFound(ErrorBody::json("not_found", message))
+    }
+
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self::Conflict(ErrorBody::json("conflict", message))
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        // The operator may know what is wrong with their disk; no customer reads this.
+        tracing::error!(%error, "The store did not answer an operator");
+        Self::Unavailable(ErrorBody::json("unavailable", error.to_string()))
+    }
+}
+
+/// An error that no handler made: a path nobody serves, a method nobody takes, a parameter that cannot be parsed.
+pub(super) fn early_error(code: StatusCode, error: &poem::Error) -> poem::Response {
+    let (word, message) = match code {
+        StatusCode::UNAUTHORIZED => ("unauthorized", "send the admin token as `Authorization: Bearer …`".to_owned()),
+        StatusCode::NOT_FOUND => ("not_found", "nothing is served here; see /docs".to_owned()),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("method_not_allowed", "this address takes another method; see /docs".to_owned())
+        }
+        code if code.is_client_error() => ("bad_request", error.to_string()),
+        _ => ("internal", "something went wrong here; the log says more".to_owned()),
+    };
+    if code.is_server_error() {
+        tracing::error!(%error, "A request failed");
+    }
+    let ErrorBody { error } = ErrorBody::json(word, message).0;
+    let body = serde_json::json!({ "error": { "code": error.code, "message": error.message } });
+    (code, poem::web::Json(body)).into_response()
+}

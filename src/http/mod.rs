@@ -1,0 +1,144 @@
+//! Everything that speaks HTTP, and the only place that knows poem.
+//!
+//! A handler reads what came, makes one call to the store, wakes the relay, and answers. It decides nothing about
+//! customers (see [`crate::domain`]) and sends nothing (see [`crate::relay`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::http::{HeaderName, HeaderValue, header};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route, get};
+use poem_openapi::OpenApiService;
+use tokio_util::sync::CancellationToken;
+
+use crate::channel::Channel;
+use crate::clock::Clock;
+use crate::domain::{ChannelAddress, Country, RoutingTable};
+use crate::render::Renderer;
+use crate::store::Store;
+use crate::wake::Wake;
+
+mod admin;
+mod answer;
+mod auth;
+mod delivery;
+mod errors;
+mod health;
+mod intake;
+mod listener;
+mod pages;
+
+pub use admin::{attempt_json, message_json, user_json};
+pub use auth::{IntakeAuth, fresh_token, hash};
+pub use listener::TcpAcceptor;
+pub use pages::{Landbot, PageSettings};
+
+/// Everything that a request can reach.
+pub struct Web {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Tells the relay that something is due.
+    pub wake: Wake,
+    /// The time.
+    pub clock: Clock,
+    /// The words.
+    pub renderer: Arc<Renderer>,
+    /// The channels, to show what a message looks like.
+    pub channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
+    /// Which channels a request goes to.
+    pub routes: RoutingTable,
+    /// The rules for what comes in.
+    pub intake: IntakeRules,
+    /// How customers are welcomed; `None`: they are not.
+    pub welcome: Option<Welcome>,
+    /// What the admin token hashes to.
+    pub admin_token_hash: [u8; 32],
+    /// What the shop's page shows.
+    pub page: PageSettings,
+    /// Cancelled when the server is about to stop.
+    pub draining: CancellationToken,
+}
+
+/// The rules for what comes in.
+#[derive(Clone, Debug)]
+pub struct IntakeRules {
+    /// Who may.
+    pub auth: IntakeAuth,
+    /// The country of a phone that does not say.
+    pub default_country: Country,
+}
+
+/// How customers are welcomed.
+#[derive(Clone, Debug)]
+pub struct Welcome {
+    /// Over which channel.
+    pub channel: ChannelAddress,
+    /// How long after they registered.
+    pub delay: Duration,
+}
+
+type SharedWeb = Arc<Web>;
+
+type Api = (intake::Webhooks, admin::Messages, admin::Users, admin::Inbox);
+
+fn api() -> OpenApiService<Api, ()> {
+    let api = (intake::Webhooks, admin::Messages, admin::Users, admin::Inbox);
+    OpenApiService::new(api, "umishop", env!("CARGO_PKG_VERSION")).description(
+        "Registers the customers a chatbot brings, welcomes them, and carries their questions to the right channel.",
+    )
+}
+
+/// The API's description, as `/openapi.json` serves it.
+pub fn openapi() -> String {
+    api().spec()
+}
+
+/// The whole site.
+pub fn site(web: Web) -> impl Endpoint<Output = Response> + 'static {
+    let web = Arc::new(web);
+    let api = api();
+    let spec = api.spec_endpoint();
+    let docs = pages::Docs::new(|| self::api().swagger_ui_html());
+    let shared = Arc::clone(&web);
+    let api = Arc::new(api.into_endpoint());
+    Route::new()
+        .at("/", get(pages::index))
+        .at("/index.html", get(pages::index))
+        .at("/page.json", get(pages::settings))
+        .at("/static/:name", get(pages::static_file))
+        .at("/admin", get(pages::admin))
+        .at("/docs", get(docs))
+        .at("/openapi.json", get(spec))
+        .at("/healthz", get(health::healthz))
+        .at("/readyz", get(health::readyz))
+        .nest_no_strip("/umishop_api", Arc::clone(&api))
+        .nest_no_strip("/api", api)
+        .data(web)
+        .around(move |endpoint, request| {
+            let web = Arc::clone(&shared);
+            async move { Ok(answer(&*endpoint, &web, request).await) }
+        })
+}
+
+/// Calls the endpoint, and turns whatever goes wrong into the answer that its caller can read.
+async fn answer<E: Endpoint>(endpoint: &E, web: &Web, request: Request) -> Response {
+    let webhook = request.uri().path().starts_with("/umishop_api/");
+    let mut response = match endpoint.call(request).await {
+        Ok(response) => response.into_response(),
+        Err(error) if error.is_from_response() => error.into_response(),
+        Err(error) if webhook => answer::early_error(web, error.status()),
+        Err(error) => errors::early_error(error.status(), &error),
+    };
+    for (name, value) in &EVERYWHERE {
+        response.headers_mut().entry(name).or_insert(value.clone());
+    }
+    response
+}
+
+/// Headers of every response.
+static EVERYWHERE: [(HeaderName, HeaderValue); 3] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
+];

@@ -1,0 +1,141 @@
+//! What operators do over the API, and what they must not be able to do without the token.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn without_the_token_nobody_sees_anything() {
+    let app = TestApp::start().await;
+    app.register("Ana", "ana@example.com").await;
+    for path in ["/api/users", "/api/messages", "/api/inbox", "/api/users/x", "/api/messages/x"] {
+        for headers in [&[][..], &[("Authorization", "Bearer wrong")], &[("Authorization", "the-admin-token")]] {
+            let answer = app.send("GET", path, headers, b"").await;
+            assert_eq!(
+                (answer.status, &answer.json()["error"]["code"]),
+                (401, &json!("unauthorized")),
+                "{path} {headers:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_token_made_on_the_first_start_is_shown_once() {
+    let app = TestApp::start_with("[admin]\ntoken = \"\"").await;
+    assert_eq!(app.new_admin_token.as_ref().map(String::len), Some(47));
+    let app = app.restart().await;
+    assert_eq!(app.new_admin_token, None);
+}
+
+#[tokio::test]
+async fn a_message_is_cancelled_and_retried_with_the_same_id() {
+    let app = TestApp::start().await;
+    app.register("Ana", "ana@example.com").await;
+    let message = app.items("/api/messages").await.remove(0);
+    let act =
+        async |what: &str| app.api("POST", &format!("/api/messages/{}/{what}", message["id"].as_str().unwrap())).await;
+    assert_eq!(act("cancel").await.json()["state"], "cancelled");
+    app.advance(Duration::from_mins(2)).await;
+    assert_eq!(app.message(&message).await["state"], "cancelled");
+    assert_eq!(act("retry").await.json()["state"], "pending");
+    app.deliver_due().await;
+    assert_eq!(app.message(&message).await["state"], "delivered");
+    let refused = act("cancel").await;
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (409, &json!("conflict")));
+}
+
+#[tokio::test]
+async fn wrong_parameters_are_named() {
+    let app = TestApp::start().await;
+    for (path, status, named) in [
+        ("/api/messages?state=failed", 400, "state"),
+        ("/api/messages?cursor=42", 400, "cursor"),
+        ("/api/messages?channel=slack", 400, "channel"),
+        ("/api/messages/42", 400, "id"),
+        ("/api/messages/01936f7e-2a4c-7d31-9c55-0c8e5b1f2a3d", 404, "no message"),
+        ("/api/users/01936f7e-2a4c-7d31-9c55-0c8e5b1f2a3d", 404, "no customer"),
+    ] {
+        let answer = app.api("GET", path).await;
+        assert_eq!(answer.status, status, "{path} {answer:?}");
+        assert!(answer.json()["error"]["message"].as_str().unwrap().contains(named), "{path} {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_walked_by_its_cursor() {
+    let app = TestApp::start().await;
+    for number in 0..5 {
+        app.register(&format!("Ana {number}"), &format!("ana{number}@example.com")).await;
+    }
+    let mut seen = 0;
+    let mut path = "/api/users?limit=2".to_owned();
+    loop {
+        let page = app.api("GET", &path).await.json();
+        seen += page["items"].as_array().unwrap().len();
+        match page["next"].as_str() {
+            Some(cursor) => path = format!("/api/users?limit=2&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, 5);
+}
+
+#[tokio::test]
+async fn pages_and_documents_are_served_with_strict_headers() {
+    let app = TestApp::start().await;
+    for (path, content_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/index.html", "text/html; charset=utf-8"),
+        ("/admin", "text/html; charset=utf-8"),
+        ("/docs", "text/html; charset=utf-8"),
+    ] {
+        let page = app.get(path).await;
+        assert_eq!((page.status, page.header("content-type")), (200, Some(content_type)), "{path}");
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path} {policy}"
+        );
+        assert!(
+            !policy.split("script-src").nth(1).unwrap().split(';').next().unwrap().contains("unsafe"),
+            "{path} {policy}"
+        );
+        assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    }
+    let openapi = app.get("/openapi.json").await.json();
+    for path in ["/umishop_api/user", "/umishop_api/topic"] {
+        let responses = &openapi["paths"][path]["post"]["responses"];
+        for status in ["200", "400", "401", "413", "422", "503"] {
+            assert!(responses[status].is_object(), "{path} {status}");
+        }
+    }
+    assert_eq!(app.get("/healthz").await.body, "ok\n");
+    assert_eq!(app.get("/readyz").await.json()["ready"], true);
+    assert_eq!(app.get("/static/..%2fCargo.toml").await.status, 404);
+}
+
+#[tokio::test]
+async fn every_file_a_page_names_is_served() {
+    let app = TestApp::start().await;
+    let mut waiting = vec!["/".to_owned(), "/admin".to_owned()];
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(path) = waiting.pop() {
+        let answer = app.get(&path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        for quoted in answer.body.split(['"', '\'']).skip(1).step_by(1) {
+            let named = match quoted.strip_prefix("./") {
+                Some(file) if path.starts_with("/static/") => format!("/static/{file}"),
+                _ => quoted.to_owned(),
+            };
+            let is_file = named.starts_with("/static/")
+                && named.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.".contains(&b));
+            if is_file && seen.insert(named.clone()) {
+                waiting.push(named);
+            }
+        }
+    }
+    assert!(seen.len() > 10, "{seen:?}");
+}

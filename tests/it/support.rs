@@ -1,0 +1,126 @@
+//! The app as the tests run it: the real one, on a real socket and a real database, with time moved by hand.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use umishop::app::App;
+use umishop::clock::Clock;
+use umishop::config::{self, Sources};
+use umishop::domain::Timestamp;
+use umishop::relay::Relay;
+use umishop::store::Store;
+
+use crate::client::{self, Response};
+
+/// When every test begins: 2026-11-24T09:30:00Z.
+const START: Timestamp = Timestamp::from_millis(1_795_512_600_000);
+
+/// What `[admin] token` is in the tests.
+pub(crate) const ADMIN_TOKEN: &str = "the-admin-token";
+
+/// A running app.
+pub(crate) struct TestApp {
+    pub(crate) address: SocketAddr,
+    pub(crate) new_admin_token: Option<String>,
+    relay: Arc<Relay>,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    shutdown: CancellationToken,
+    server: JoinHandle<anyhow::Result<()>>,
+    directory: TempDir,
+}
+
+impl TestApp {
+    /// With the configuration that is compiled in: the sandbox.
+    pub(crate) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With this config.toml.
+    pub(crate) async fn start_with(config: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let token =
+            if config.contains("[admin]") { String::new() } else { format!("[admin]\ntoken = \"{ADMIN_TOKEN}\"\n") };
+        std::fs::write(directory.path().join("config.toml"), format!("{config}\n{token}")).unwrap();
+        Self::in_directory(directory, Clock::manual(START)).await
+    }
+
+    async fn in_directory(directory: TempDir, clock: Clock) -> Self {
+        let sources = Sources { file: None, directory: directory.path().to_owned(), environment: Vec::new() };
+        let loaded = config::load(&sources).unwrap_or_else(|problems| panic!("{problems}"));
+        let app = App::open(loaded.config, clock.clone()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let relay = Arc::clone(&app.relay);
+        let store = Arc::clone(&app.store);
+        let new_admin_token = app.new_admin_token.clone();
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(app.serve(listener, shutdown.clone()));
+        Self { address, new_admin_token, relay, store, clock, shutdown, server, directory }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
+        self.send("POST", path, &[("Content-Type", "application/json")], body.to_string().as_bytes()).await
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        client::send(self.address, method, path, headers, body).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.send("GET", path, &[], b"").await
+    }
+
+    /// As an operator.
+    pub(crate) async fn api(&self, method: &str, path: &str) -> Response {
+        let token = format!("Bearer {ADMIN_TOKEN}");
+        self.send(method, path, &[("Authorization", &token)], b"").await
+    }
+
+    /// The items of a list under `/api`.
+    pub(crate) async fn items(&self, path: &str) -> Vec<Value> {
+        let answer = self.api("GET", path).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["items"].as_array().unwrap().clone()
+    }
+
+    /// A message with its history and text.
+    pub(crate) async fn message(&self, item: &Value) -> Value {
+        self.api("GET", &format!("/api/messages/{}", item["id"].as_str().unwrap())).await.json()
+    }
+
+    pub(crate) async fn register(&self, name: &str, email: &str) -> Response {
+        self.post("/umishop_api/user", &json!({ "name": name, "email": email, "phone": "612 345 678" })).await
+    }
+
+    pub(crate) async fn ask(&self, topic: &str, question: &str) -> Response {
+        let body = json!({ "topic": topic, "question": question, "name": "Ana", "email": "ana@example.com" });
+        self.post("/umishop_api/topic", &body).await
+    }
+
+    /// Lets time pass and delivers what became due.
+    pub(crate) async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.deliver_due().await;
+    }
+
+    /// Delivers what is due; says how many attempts that took.
+    pub(crate) async fn deliver_due(&self) -> usize {
+        self.relay.deliver_due().await.unwrap()
+    }
+
+    /// Stops in good order and starts again on the same database.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { store, clock, shutdown, server, directory, .. } = self;
+        shutdown.cancel();
+        server.await.unwrap().unwrap();
+        store.close().await.unwrap();
+        Self::in_directory(directory, clock).await
+    }
+}
