@@ -1,0 +1,192 @@
+//! Puts the parts together, and takes them apart again in the right order.
+//!
+//! The one module that knows everybody. It holds no rule of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use poem::Server;
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::channel::{Capture, Channel};
+use crate::clock::Clock;
+use crate::config::{Auth, Config, Display, StoreUrl};
+use crate::domain::{ChannelAddress, Topic};
+use crate::housekeeping::Housekeeping;
+use crate::http::{self, IntakeAuth, IntakeRules, Landbot, PageSettings, TcpAcceptor, Web, Welcome};
+use crate::relay::{Relay, Served};
+use crate::render::Renderer;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Retention, Store};
+use crate::wake::Wake;
+
+/// How long requests that are being answered may take when the server stops.
+const FINISH_REQUESTS: Duration = Duration::from_secs(10);
+
+/// How long messages that are on their way may take when the server stops.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// The program, ready to run.
+pub struct App {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// What delivers.
+    pub relay: Arc<Relay>,
+    /// The admin token, if it was made just now: the one time it can be shown.
+    pub new_admin_token: Option<String>,
+    web: Web,
+    clock: Clock,
+    retention: Retention,
+    prune_at: String,
+}
+
+impl App {
+    /// Opens the store, and rescues what an earlier start was sending when it died.
+    pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let StoreUrl::Sqlite(path) = &config.store;
+        let store = SqliteStore::open(path).with_context(|| format!("cannot open the database {}", path.display()))?;
+        Self::with_store(config, clock, Arc::new(store)).await
+    }
+
+    /// Puts the program together over `store`.
+    pub async fn with_store(config: Config, clock: Clock, store: Arc<dyn Store>) -> anyhow::Result<Self> {
+        let (admin_token_hash, new_admin_token) = admin_token(&config, &*store).await?;
+        let public_url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
+        let renderer = Arc::new(Renderer::new(config.templates.as_deref(), &public_url)?);
+        let served = served(&config);
+        let wake = Wake::new(served.iter().map(|served| &served.address));
+        let channels = served.iter().map(|served| (served.address.clone(), Arc::clone(&served.channel))).collect();
+        let relay = Relay::new(Arc::clone(&store), Arc::clone(&renderer), clock.clone(), &wake, served);
+        let rescued = relay.rescue().await?;
+        if rescued > 0 {
+            tracing::info!(rescued, "Rescued {rescued} messages that an earlier start left unfinished");
+        }
+        let retention = Retention {
+            delivered: config.retention.delivered,
+            dead: config.retention.dead,
+            inbox: config.retention.inbox,
+        };
+        let prune_at = config.retention.prune.clone();
+        let web = web(config, Arc::clone(&store), wake, clock.clone(), renderer, channels, admin_token_hash);
+        Ok(Self { store, relay: Arc::new(relay), new_admin_token, web, clock, retention, prune_at })
+    }
+
+    /// Serves and delivers until `shutdown`. Then it stops accepting, finishes the requests that are being answered and
+    /// the messages that are on their way, and closes the store.
+    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let housekeeping =
+            Housekeeping::start(Arc::clone(&self.store), self.clock.clone(), self.retention, &self.prune_at)
+                .await
+                .context("cannot start housekeeping")?;
+        let relay = tokio::spawn({
+            let (relay, shutdown) = (Arc::clone(&self.relay), shutdown.clone());
+            async move { relay.run(shutdown).await }
+        });
+        let store = Arc::clone(&self.store);
+        let served = self.serve(listener, shutdown.clone()).await;
+        // Also when serving failed: what was accepted is still to be delivered by the next start, and in good order.
+        shutdown.cancel();
+        match tokio::time::timeout(DRAIN, relay).await {
+            Ok(ended) => ended.context("the relay ended badly")?,
+            Err(_) => {
+                tracing::warn!("Some messages are still on their way after {DRAIN:?}; the next start sends them again");
+            }
+        }
+        housekeeping.stop().await;
+        store.close().await?;
+        served
+    }
+
+    /// Serves HTTP alone, until `shutdown`.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let acceptor = TcpAcceptor::new(listener, self.clock);
+        let draining = self.web.draining.clone();
+        let stop = async move {
+            shutdown.cancelled().await;
+            draining.cancel();
+        };
+        Server::new_with_acceptor(acceptor)
+            .run_with_graceful_shutdown(http::site(self.web), stop, Some(FINISH_REQUESTS))
+            .await
+            .context("cannot serve")
+    }
+}
+
+async fn admin_token(config: &Config, store: &dyn Store) -> anyhow::Result<([u8; 32], Option<String>)> {
+    if let Some(token) = &config.admin.token {
+        return Ok((http::hash(token.expose_secret()), None));
+    }
+    let fresh = http::fresh_token().context("the system has no randomness for an admin token")?;
+    let (hash, made) = store.admin_token_hash(http::hash(&fresh)).await?;
+    Ok((hash, made.then_some(fresh)))
+}
+
+/// The channels as the relay serves them. In the sandbox none of them sends.
+pub fn served(config: &Config) -> Vec<Served> {
+    let served = config.channels.iter().map(|(address, settings)| Served {
+        address: address.clone(),
+        channel: if config.sandbox {
+            Arc::new(Capture::new(Arc::clone(&settings.channel)))
+        } else {
+            Arc::clone(&settings.channel)
+        },
+        retry: settings.retry.clone(),
+        concurrency: settings.concurrency,
+        on_unknown: settings.on_unknown,
+    });
+    served.collect()
+}
+
+fn web(
+    config: Config,
+    store: Arc<dyn Store>,
+    wake: Wake,
+    clock: Clock,
+    renderer: Arc<Renderer>,
+    channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
+    admin_token_hash: [u8; 32],
+) -> Web {
+    let auth = match config.intake.auth {
+        Auth::Secret(Some(secret)) if config.sandbox => IntakeAuth::Optional(secret),
+        Auth::Secret(Some(secret)) => IntakeAuth::Required(secret),
+        // The configuration allows a missing secret only in the sandbox.
+        Auth::Secret(None) | Auth::None => IntakeAuth::Open,
+    };
+    // The demo chat knows no secret, so it can speak to the webhooks only where they ask for none.
+    let open = matches!(auth, IntakeAuth::Open | IntakeAuth::Optional(_));
+    let landbot = config.landbot.config_url.map(|config_url| Landbot {
+        config_url,
+        display: match config.landbot.display {
+            Display::Livechat => "livechat",
+            Display::Popup => "popup",
+            Display::Container => "container",
+            Display::Fullpage => "fullpage",
+        },
+        height: config.landbot.height,
+    });
+    let page = PageSettings {
+        shop: "UmiShop",
+        sandbox: config.sandbox,
+        demo: landbot.is_none() && open,
+        landbot,
+        topics: config.routes.topics().map(Topic::as_str).map(str::to_owned).collect(),
+    };
+    let welcome = config.welcome.channel.map(|channel| Welcome { channel, delay: config.welcome.delay });
+    Web {
+        store,
+        wake,
+        clock,
+        renderer,
+        channels,
+        routes: config.routes,
+        intake: IntakeRules { auth, default_country: config.intake.default_country },
+        welcome,
+        admin_token_hash,
+        page,
+        draining: CancellationToken::new(),
+    }
+}

@@ -1,0 +1,169 @@
+//! `umishop messages`
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{Global, block_on, channels, table};
+use crate::clock::Clock;
+use crate::domain::{ChannelAddress, Message, MessageId, Purpose, State, UserId};
+use crate::http::{attempt_json, message_json};
+use crate::preview::preview;
+use crate::render::Renderer;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Changed, MessageFilter, Page, Store};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// Only those in this state: pending, sending, delivered, dead, held, cancelled
+    #[arg(long)]
+    state: Option<State>,
+    /// Only those over this channel, as in slack.pricing
+    #[arg(long)]
+    channel: Option<ChannelAddress>,
+    /// Only those to or about this customer
+    #[arg(long, value_name = "ID")]
+    user: Option<UserId>,
+    /// Only those for this purpose: welcome, request
+    #[arg(long)]
+    purpose: Option<Purpose>,
+    /// How many at most
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show a message: its text and every attempt
+    Show {
+        /// The message
+        id: MessageId,
+    },
+    /// Make a message due now, with a fresh retry schedule
+    Retry {
+        /// The message
+        id: MessageId,
+    },
+    /// Call off a message that is pending or held
+    Cancel {
+        /// The message
+        id: MessageId,
+    },
+}
+
+pub(super) fn run(global: &Global, arguments: Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let config = global.load()?.config;
+    block_on(async {
+        let store = Global::open_store(&config)?;
+        match arguments.action {
+            None => list(global, &store, arguments.list, out).await?,
+            Some(Action::Show { id }) => show(global, &config, &store, id, out).await?,
+            Some(Action::Retry { id }) => {
+                changed(store.retry_message(id, Clock::system().now()).await?, "retried")?;
+                writeln!(out, "Message {id} is due now.")?;
+            }
+            Some(Action::Cancel { id }) => {
+                changed(store.cancel_message(id, Clock::system().now()).await?, "cancelled")?;
+                writeln!(out, "Message {id} is cancelled.")?;
+            }
+        }
+        store.close().await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn changed(changed: Changed, what: &str) -> anyhow::Result<()> {
+    match changed {
+        Changed::Yes => Ok(()),
+        Changed::NotFrom(state) => bail!("a message that is {state} cannot be {what}"),
+        Changed::NotFound => bail!("there is no such message; it may have been pruned"),
+    }
+}
+
+async fn list(global: &Global, store: &SqliteStore, list: List, out: &mut dyn Write) -> anyhow::Result<()> {
+    let filter = MessageFilter { state: list.state, channel: list.channel, user: list.user, purpose: list.purpose };
+    let messages = store.messages(filter, Page { limit: list.limit, before: None }).await?;
+    if global.json {
+        let items: Vec<_> = messages.iter().map(message_json).collect();
+        writeln!(out, "{}", serde_json::to_string_pretty(&items)?)?;
+        return Ok(());
+    }
+    if messages.is_empty() {
+        writeln!(out, "No messages.")?;
+        return Ok(());
+    }
+    let row = |message: &Message| {
+        [
+            message.id.to_string(),
+            message.created_at.to_readable(),
+            message.state.to_string(),
+            message.purpose.to_string(),
+            message.channel.to_string(),
+            message.attempts.to_string(),
+            message.context.name.clone(),
+            message.last_error.clone(),
+        ]
+    };
+    let rows: Vec<_> = messages.iter().map(row).collect();
+    table::write(out, ["ID", "CREATED", "STATE", "PURPOSE", "CHANNEL", "ATTEMPTS", "CUSTOMER", "LAST ERROR"], &rows)?;
+    Ok(())
+}
+
+async fn show(
+    global: &Global,
+    config: &crate::config::Config,
+    store: &SqliteStore,
+    id: MessageId,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let Some(history) = store.message(id).await? else { bail!("there is no such message; it may have been pruned") };
+    let public_url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
+    let renderer = Renderer::new(config.templates.as_deref(), &public_url)?;
+    let preview = preview(&history, &renderer, &channels(config));
+    let (message, attempts) = (history.message, history.attempts);
+    if global.json {
+        let mut item = message_json(&message);
+        item["history"] = attempts.iter().map(attempt_json).collect();
+        item["text"] = json!(preview.text);
+        item["captured"] = json!(preview.captured);
+        writeln!(out, "{}", serde_json::to_string_pretty(&item)?)?;
+        return Ok(());
+    }
+    writeln!(out, "Message    {id}")?;
+    writeln!(out, "State      {}", message.state)?;
+    writeln!(out, "Purpose    {} over {}", message.purpose, message.channel)?;
+    writeln!(out, "Customer   {}", message.context.name)?;
+    writeln!(out, "Created    {}", message.created_at)?;
+    writeln!(out, "Due        {}", message.due_at)?;
+    if !message.reference.is_empty() {
+        writeln!(out, "Reference  {}", message.reference)?;
+    }
+    writeln!(out)?;
+    if attempts.is_empty() {
+        writeln!(out, "Not tried yet.")?;
+    }
+    for attempt in &attempts {
+        let (started, took, outcome, error) =
+            (attempt.started_at, attempt.duration_ms, &attempt.outcome, &attempt.error);
+        writeln!(out, "Attempt    {started}  {took} ms  {outcome}  {error}")?;
+    }
+    writeln!(
+        out,
+        "\n{}\n\n{}",
+        if preview.captured { "What the sandbox kept:" } else { "As it is sent:" },
+        preview.text
+    )?;
+    Ok(())
+}

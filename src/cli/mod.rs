@@ -1,0 +1,170 @@
+//! The command line: the server, and an operator's tools over the same store.
+//!
+//! Every command writes to `out`; for people by default, as JSON with `--json`. What goes wrong is one message on
+//! standard error and a non-zero exit: 1 when it could not be done, 2 when the command line itself was wrong.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::{self, Config, Loaded, Sources, StoreUrl};
+use crate::store::sqlite::SqliteStore;
+
+mod check;
+mod landbot;
+mod messages;
+mod send_test;
+mod serve;
+mod simulate;
+mod table;
+mod users;
+
+/// Registers the customers a chatbot brings, welcomes them by mail, and carries their questions to the right channel.
+#[derive(Debug, Parser)]
+#[command(name = "umishop", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration file [default: ./config.toml if there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "UMISHOP_CONFIG")]
+    config: Option<PathBuf>,
+    /// Write JSON, for scripts
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the webhooks and the pages, and deliver messages
+    Serve,
+    /// Validate the configuration and show where each topic goes
+    Check,
+    /// List messages, or show, retry or cancel one
+    Messages(messages::Arguments),
+    /// List customers and where they came from
+    Users(users::Arguments),
+    /// Send one test message over a channel and show the answer
+    SendTest(send_test::Arguments),
+    /// Post bodies as Landbot sends them, in every shape, to a running server
+    Simulate(simulate::Arguments),
+    /// Print what to paste into Landbot
+    Landbot(landbot::Arguments),
+    /// Print the API's description (OpenAPI)
+    Openapi,
+    /// Print the built-in configuration: every key, its default, one sentence
+    Config,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Does what the command line says.
+pub fn run(cli: Cli) -> ExitCode {
+    let mut out = io::stdout().lock();
+    let result = cli.dispatch(&mut out).and_then(|code| {
+        out.flush()?;
+        Ok(code)
+    });
+    match result {
+        Ok(code) => code,
+        // Whoever read our output has seen enough, as in `umishop messages | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to tell this to if standard error is gone, too.
+            drop(writeln!(io::stderr(), "error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+impl Cli {
+    fn dispatch(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let global = Global { config: self.config, json: self.json };
+        match self.command {
+            Command::Serve => serve::run(&global, out),
+            Command::Check => check::run(&global, out),
+            Command::Messages(arguments) => messages::run(&global, arguments, out),
+            Command::Users(arguments) => users::run(&global, arguments, out),
+            Command::SendTest(arguments) => send_test::run(&global, &arguments, out),
+            Command::Simulate(arguments) => simulate::run(&global, &arguments, out),
+            Command::Landbot(arguments) => landbot::run(&global, &arguments, out),
+            Command::Openapi => print(out, &crate::http::openapi()),
+            Command::Config => print(out, config::SHIPPED.trim_end()),
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "umishop", &mut script);
+                out.write_all(&script)?;
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+fn print(out: &mut dyn Write, text: &str) -> anyhow::Result<ExitCode> {
+    writeln!(out, "{text}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What every command is told.
+struct Global {
+    config: Option<PathBuf>,
+    json: bool,
+}
+
+impl Global {
+    fn sources(&self) -> Sources {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Sources {
+            file: self.config.clone(),
+            directory: PathBuf::from("."),
+            environment: std::env::vars_os().filter_map(text).collect(),
+        }
+    }
+
+    fn load(&self) -> anyhow::Result<Loaded> {
+        config::load(&self.sources())
+            .map_err(|problems| anyhow::anyhow!("the configuration cannot be used\n{problems}"))
+    }
+
+    /// The configuration's store, beside a server that may be running on it.
+    fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
+        let StoreUrl::Sqlite(path) = &config.store;
+        SqliteStore::open_beside(path).with_context(|| format!("cannot open the database {}", path.display()))
+    }
+}
+
+/// The channels, by their addresses.
+fn channels(config: &Config) -> BTreeMap<crate::domain::ChannelAddress, Arc<dyn crate::channel::Channel>> {
+    config.channels.iter().map(|(address, settings)| (address.clone(), Arc::clone(&settings.channel))).collect()
+}
+
+/// Runs `work` to its end.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

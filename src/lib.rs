@@ -1,0 +1,22 @@
+//! umishop registers the customers that a chatbot brings, welcomes them by mail, and carries their questions to the
+//! channel of their topic; it loses nothing on the way.
+//!
+//! The modules in the order a request meets them: [`http`] takes it in, [`intake`] reads it, [`domain`] decides,
+//! [`store`] keeps it, [`wake`] nudges the [`relay`], [`render`] finds the words, and a [`channel`] carries them.
+//! [`config`] says how, [`housekeeping`] tidies up, [`clock`] tells the time, [`preview`] shows an operator what was
+//! said. [`app`] puts all of it together, and [`cli`] is the way in.
+
+pub mod app;
+pub mod channel;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod housekeeping;
+pub mod http;
+pub mod intake;
+pub mod preview;
+pub mod relay;
+pub mod render;
+pub mod store;
+pub mod wake;
