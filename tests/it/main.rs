@@ -1,0 +1,15 @@
+//! The program as its users meet it: real sockets, real databases, real servers that misbehave on request.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+
+mod channel_contract;
+mod client;
+mod command_line;
+mod crash;
+mod operator;
+mod process;
+mod sinks;
+mod store_contract;
+mod support;
+mod tidy;
+mod webhooks;

@@ -1,0 +1,183 @@
+//! The structure of the source, held by tests: imports run one way, foreign crates stay behind their wall, every module
+//! says what it is for, and the architecture page names every file.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each module may import of ours. Nobody imports what is not in its row.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("clock", &["domain"]),
+    ("wake", &["domain"]),
+    ("intake", &["domain"]),
+    ("store", &["domain"]),
+    ("channel", &["domain"]),
+    ("render", &["domain"]),
+    ("preview", &["domain", "channel", "render", "store"]),
+    ("config", &["domain", "channel"]),
+    ("relay", &["domain", "store", "channel", "clock", "render", "wake"]),
+    ("http", &["domain", "store", "channel", "clock", "render", "wake", "intake", "preview"]),
+    ("housekeeping", &["store", "clock"]),
+    ("app", &["domain", "store", "channel", "clock", "render", "wake", "relay", "http", "housekeeping", "config"]),
+    ("cli", &["domain", "store", "channel", "clock", "render", "preview", "http", "config", "app"]),
+    ("lib", &[]),
+    ("main", &[]),
+];
+
+/// Where each foreign crate may be named.
+const FENCES: &[(&str, &[&str])] = &[
+    ("poem", &["http/", "app.rs"]),
+    ("poem_openapi", &["http/"]),
+    ("rusqlite", &["store/sqlite/"]),
+    ("mail_send", &["channel/email"]),
+    ("ureq", &["channel/", "cli/simulate.rs"]),
+    ("clap", &["cli/", "main.rs"]),
+    ("figment", &["config/", "channel/"]),
+    ("tokio_cron_scheduler", &["housekeeping.rs"]),
+    ("anyhow", &["cli/", "app.rs", "main.rs"]),
+    ("minijinja", &["render.rs", "channel/http"]),
+];
+
+struct Source {
+    /// Below `src/`.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The lines of code that ship: without comments and without the tests at the foot.
+    fn code(&self) -> impl Iterator<Item = &str> {
+        let shipped = self.text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+        shipped.lines().map(str::trim_start).filter(|line| !line.starts_with("//"))
+    }
+
+    fn module(&self) -> &str {
+        self.path.split(['/', '.']).next().unwrap()
+    }
+
+    fn is_test(&self) -> bool {
+        self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> Vec<Source> {
+    let mut sources = Vec::new();
+    walk(&root().join("src"), &mut |path| {
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let relative = path.strip_prefix(root().join("src")).unwrap().to_str().unwrap().to_owned();
+            sources.push(Source { path: relative, text: fs::read_to_string(path).unwrap() });
+        }
+    });
+    assert!(sources.len() > 30, "the walk found only {} files", sources.len());
+    sources
+}
+
+fn walk(directory: &Path, visit: &mut dyn FnMut(&Path)) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { walk(&path, visit) } else { visit(&path) }
+    }
+}
+
+/// The identifiers that follow `prefix` where it stands alone, as in `crate::` but not `$crate::`.
+fn after<'a>(line: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    line.match_indices(prefix).filter_map(move |(at, _)| {
+        let before = line[..at].chars().next_back();
+        let alone = !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$' || c == ':');
+        let rest = &line[at + prefix.len()..];
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        alone.then(|| &rest[..end])
+    })
+}
+
+#[test]
+fn imports_run_one_way() {
+    let mut crossed = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        let module = source.module();
+        let allowed = MAY_IMPORT.iter().find(|(name, _)| *name == module).map_or(&[][..], |(_, allowed)| *allowed);
+        assert!(MAY_IMPORT.iter().any(|(name, _)| *name == module), "{} is in no row of the table", source.path);
+        for line in source.code() {
+            for imported in after(line, "crate::") {
+                if imported != module && !allowed.contains(&imported) {
+                    crossed.push(format!("{}: {line}", source.path));
+                }
+            }
+        }
+    }
+    assert!(crossed.is_empty(), "these imports go the wrong way:\n{}", crossed.join("\n"));
+}
+
+#[test]
+fn foreign_crates_stay_behind_their_wall() {
+    let mut crossed = Vec::new();
+    for source in sources() {
+        for (foreign, places) in FENCES {
+            let inside = places.iter().any(|place| source.path.starts_with(place));
+            let named = |line: &str| after(line, &format!("{foreign}::")).next().is_some();
+            if !inside && let Some(line) = source.code().find(|line| named(line)) {
+                crossed.push(format!("{}: {line}", source.path));
+            }
+        }
+    }
+    assert!(crossed.is_empty(), "these lines name a crate outside its wall:\n{}", crossed.join("\n"));
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    for source in sources() {
+        assert!(source.text.starts_with("//! "), "src/{} does not begin with what it is for", source.path);
+    }
+}
+
+#[test]
+fn every_kind_of_channel_is_listed() {
+    let kinds: BTreeSet<&str> = umishop::channel::KINDS.iter().map(|kind| kind.name).collect();
+    let declared = |source: &Source| source.code().any(|line| line.contains("const KIND: Kind"));
+    let files = sources().into_iter().filter(|source| source.path.starts_with("channel/") && declared(source)).count();
+    assert_eq!(kinds.len(), files, "a kind is not in KINDS, or twice");
+}
+
+#[test]
+fn the_architecture_page_names_every_file() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    // A heading for each folder of `src/`; beneath it its files, relative to it.
+    let names = |path: &str| match path.split_once('/') {
+        None => page.contains(&format!("`{path}`")),
+        Some((folder, file)) => page
+            .split_once(&format!("`src/{folder}/`"))
+            .and_then(|(_, rest)| rest.split("\n### ").next())
+            .is_some_and(|section| section.contains(&format!("`{file}`"))),
+    };
+    let missing: Vec<String> = sources().into_iter().map(|source| source.path).filter(|path| !names(path)).collect();
+    assert!(missing.is_empty(), "docs/architecture.md does not name {missing:?}");
+}
+
+#[test]
+fn migrations_are_numbered_without_gaps() {
+    let mut names = Vec::new();
+    walk(&root().join("src/store/sqlite/migrations"), &mut |path| {
+        names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+    });
+    names.sort();
+    for (index, name) in names.iter().enumerate() {
+        assert!(name.starts_with(&format!("{:04}_", index + 1)), "{name} is out of order");
+    }
+}
+
+#[test]
+fn the_openapi_document_is_the_one_that_was_reviewed() {
+    let path = root().join("docs/openapi.json");
+    let document: serde_json::Value = serde_json::from_str(&umishop::http::openapi()).unwrap();
+    let document = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, &document).unwrap();
+    }
+    let reviewed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(reviewed == document, "the API changed: run `just bless` and read the difference in docs/openapi.json");
+}
