@@ -1,0 +1,47 @@
+_default:
+    @just --list --unsorted
+
+# Everything CI runs
+check:
+    .ci/run
+
+# Start it here, in the sandbox
+run *ARGS:
+    cargo run -- serve {{ARGS}}
+
+# What the README says
+test *ARGS:
+    cargo test {{ARGS}}
+
+lint:
+    cargo fmt --all --check
+    cargo clippy --all-targets --locked -- -D warnings
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
+
+# Licences, banned crates, sources
+deny:
+    cargo deny --log-level error check bans licenses sources
+
+# Known vulnerabilities; downloads their database
+audit:
+    cargo deny check advisories
+
+# Measure every figure that is promised, beside what this machine allows: just bench --only intake
+bench *ARGS:
+    cargo bench --bench figures -- {{ARGS}}
+
+# Write docs/openapi.json anew, after an intended change of the API
+bless:
+    cargo run --quiet -- openapi >docs/openapi.json.new
+    mv docs/openapi.json.new docs/openapi.json
+
+# Run CMD against a real SMTP server of its own (needs root): just smtp cargo test --test it -- smtp_server
+smtp +CMD:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    directory=$(mktemp -d)
+    trap 'tests/smtp/server stop "$directory"' EXIT
+    eval "$(tests/smtp/server start "$directory")"
+    {{CMD}}
