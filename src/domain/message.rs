@@ -14,13 +14,12 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ChannelAddress, EmailAddress, Mailbox, MessageId, OnUnknown, Outcome, Request, RequestId, RetrySchedule, Scope,
-    Timestamp, User, UserId,
+    ChannelAddress, EmailAddress, Mailbox, MessageId, OnUnknown, Origin, Outcome, Request, RequestId, RetrySchedule,
+    Scope, Timestamp, User, UserId,
 };
 
 /// The text is none of the words that are known here.
@@ -138,14 +137,16 @@ impl Context {
         }
     }
 
-    /// What a message about `request` says. The request's own origin comes before the user's first one.
+    /// What a message about `request` says. Where the customer came from this time tells more than the first time, unless
+    /// it tells nothing.
     pub fn of_request(user: Option<&User>, request: &Request) -> Self {
         let mut context = user.map(Self::of_user).unwrap_or_default();
         request.topic.as_str().clone_into(&mut context.topic);
         context.topic_unknown = request.topic_unknown;
         context.question.clone_from(&request.question);
-        if context.source.is_empty() {
-            context.source = request.origin.source();
+        let source = request.origin.source();
+        if source != Origin::DIRECT || context.source.is_empty() {
+            context.source = source;
         }
         if let Some(chat_uuid) = &request.origin.chat_uuid {
             context.chat_uuid.clone_from(chat_uuid);
@@ -239,9 +240,6 @@ pub struct Attempt {
     pub error: String,
 }
 
-/// How long a message waits for a channel that is in trouble, if it has no retry schedule.
-const WAIT_FOR_CHANNEL: Duration = Duration::from_mins(1);
-
 /// Where an attempt leaves its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transition {
@@ -286,7 +284,7 @@ impl Transition {
             // The channel is at fault, not the message: it waits the schedule's first wait and loses no attempt.
             Outcome::Retry { scope: Scope::Channel, .. } | Outcome::Dead { scope: Scope::Channel, .. } => {
                 let asked = if let Outcome::Retry { after, .. } = outcome { *after } else { None };
-                let wait = schedule.wait_after(1, chance, asked).unwrap_or(asked.unwrap_or(WAIT_FOR_CHANNEL));
+                let wait = schedule.wait_for_channel(chance, asked);
                 Self::Again { due_at: now.after(wait), counted: false }
             }
             Outcome::Retry { after, .. } => again(*after),
@@ -312,6 +310,8 @@ pub struct Settlement {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);

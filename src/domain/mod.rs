@@ -29,7 +29,7 @@ pub use outcome::{OnUnknown, Outcome, Scope};
 pub use phone::{Country, Phone};
 pub use rendered::{Markup, Rendered};
 pub use request::{Fingerprint, NewRequest, REPEAT_WINDOW, Request};
-pub use retry::{RetrySchedule, RetryScheduleError};
+pub use retry::{LONGEST_RETRY_AFTER, RetrySchedule, RetryScheduleError};
 pub use routing::{Route, Routed, RoutingTable};
 pub use text::{Truncated, one_line, truncate};
 pub use time::Timestamp;

@@ -44,6 +44,9 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// The source of a customer of whom nothing else is known.
+    pub const DIRECT: &str = "direct";
+
     /// One readable line: `google / cpc / summer`, else what the shop or the bot called it, else the referrer's host,
     /// else `direct`.
     pub fn source(&self) -> String {
@@ -58,7 +61,7 @@ impl Origin {
         if let Some(named) = self.referral.as_ref().or(self.text.as_ref()) {
             return named.clone();
         }
-        self.referrer.as_deref().and_then(host).unwrap_or_else(|| "direct".to_owned())
+        self.referrer.as_deref().and_then(host).unwrap_or_else(|| Self::DIRECT.to_owned())
     }
 }
 

@@ -52,8 +52,8 @@ impl Rendered {
     /// The customer it goes to; `None` when it goes to the channel's own address.
     pub fn customer(&self) -> Option<&EmailAddress> {
         match self.purpose {
-            Purpose::Welcome => self.context.email.as_ref(),
-            Purpose::Request | Purpose::Test => None,
+            Purpose::Welcome | Purpose::Test => self.context.email.as_ref(),
+            Purpose::Request => None,
         }
     }
 

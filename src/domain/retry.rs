@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 /// Longest wait that a receiver's `Retry-After` may impose: a wrong clock on their side must not cost us a week.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
+pub const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
+
+/// How long a message waits for a channel that is in trouble, when it gets a single attempt and so has no waits.
+const WAIT_FOR_CHANNEL: Duration = Duration::from_mins(1);
 
 /// How much a wait may be stretched, so that an outage's victims do not all come back in the same second.
 /// Only ever longer, so that no attempt comes earlier than the receiver was promised.
@@ -47,9 +50,18 @@ impl RetrySchedule {
     /// `chance` in `0.0..1.0` picks the jitter; `asked` is the receiver's own wish.
     pub fn wait_after(&self, attempt: u32, chance: f64, asked: Option<Duration>) -> Option<Duration> {
         let index = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
-        let wait = self.0.get(index)?.mul_f64(1.0 + JITTER * chance.clamp(0.0, 1.0));
-        Some(wait.max(asked.unwrap_or_default().min(LONGEST_RETRY_AFTER)))
+        Some(stretch(*self.0.get(index)?, chance, asked))
     }
+
+    /// How long to wait for a channel that is in trouble: an attempt that does not count.
+    pub fn wait_for_channel(&self, chance: f64, asked: Option<Duration>) -> Duration {
+        stretch(self.0.first().copied().unwrap_or(WAIT_FOR_CHANNEL), chance, asked)
+    }
+}
+
+fn stretch(wait: Duration, chance: f64, asked: Option<Duration>) -> Duration {
+    let wait = wait.mul_f64(1.0 + JITTER * chance.clamp(0.0, 1.0));
+    wait.max(asked.unwrap_or_default().min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]

@@ -105,10 +105,15 @@ impl User {
         *self != before
     }
 
-    /// Whether `contact` may be this user though it was found by a weaker mark than the mail address: two different
-    /// addresses are two people, even on one phone.
+    /// Whether `contact` may be this user though it was found by a weaker mark than the mail address: two addresses are
+    /// two people, even on one phone, and two phones are two people, even at one tablet in the shop.
     pub fn may_be(&self, contact: &Contact) -> bool {
-        match (&self.email, &contact.email) {
+        let (mine, theirs) = (&self.email, &contact.email);
+        if mine.is_some() && theirs.is_some() {
+            return mine == theirs;
+        }
+        let e164 = |phone: &Option<Phone>| phone.as_ref().and_then(|phone| phone.e164.clone());
+        match (e164(&self.phone), e164(&contact.phone)) {
             (Some(mine), Some(theirs)) => mine == theirs,
             _ => true,
         }
@@ -145,5 +150,16 @@ mod tests {
         let user = User::first_seen(&new("Ana", Some("ana@example.com")), Timestamp::from_millis(0));
         assert!(user.may_be(&new("", None).contact));
         assert!(!user.may_be(&new("", Some("eva@example.com")).contact));
+    }
+
+    #[test]
+    fn two_phones_at_one_tablet_are_two_people() {
+        let phone = |number: &str| Some(Phone { raw: number.into(), e164: Some(number.into()) });
+        let mut first = new("Ana", None);
+        first.contact.phone = phone("+34612345678");
+        let user = User::first_seen(&first, Timestamp::from_millis(0));
+        let with = |number: &str| Contact { phone: phone(number), ..Contact::default() };
+        assert!(user.may_be(&with("+34612345678")));
+        assert!(!user.may_be(&with("+34699999999")));
     }
 }
