@@ -1,6 +1,6 @@
 //! One channel's way through the relay: claim, render, deliver, settle.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -40,18 +40,14 @@ impl Lane {
     pub(super) async fn deliver_due(self: &Arc<Self>) -> Result<usize, StoreError> {
         let mut attempts = 0;
         loop {
-            let Leave::Start(limit) = self.leave(self.served.concurrency) else { return Ok(attempts) };
-            let claimed = self.claim(limit).await?;
-            if claimed.claims.is_empty() {
-                return Ok(attempts);
-            }
-            attempts += claimed.claims.len();
             let on_their_way = TaskTracker::new();
-            for claim in claimed.claims {
-                on_their_way.spawn(Arc::clone(self).carry(claim, CancellationToken::new()));
-            }
+            let look = self.start_due(self.free_slots().await, &on_their_way).await?;
             on_their_way.close();
             on_their_way.wait().await;
+            attempts += look.started;
+            if look.started == 0 {
+                return Ok(attempts);
+            }
         }
     }
 
@@ -66,16 +62,19 @@ impl Lane {
                 () = shutdown.cancelled() => break,
             };
             // Not to be interrupted: a claim that nobody waits for would leave its messages `sending`.
-            let sleep_until = match self.start_due(slots, &on_their_way, &shutdown).await {
-                Ok(Step::MoreMayBeDue) => continue,
-                Ok(Step::WaitUntil(moment)) => Some(moment),
-                Ok(Step::NothingDue { next }) => {
-                    next.inspect(|next| self.alarm.note(*next));
-                    self.alarm.rings_at()
-                }
+            let next = match self.start_due(slots, &on_their_way).await {
+                Ok(look) => look.next,
                 Err(error) => {
                     tracing::error!(channel = %self.served.address, %error, "Could not claim messages; asking again");
-                    Some(self.common.clock.now().after(STORE_PAUSE))
+                    Next::At(self.common.clock.now().after(STORE_PAUSE))
+                }
+            };
+            let sleep_until = match next {
+                Next::Now => continue,
+                Next::At(moment) => Some(moment),
+                Next::WhenDue(due) => {
+                    due.inspect(|due| self.alarm.note(*due));
+                    self.alarm.rings_at()
                 }
             };
             tokio::select! {
@@ -88,28 +87,33 @@ impl Lane {
         on_their_way.wait().await;
     }
 
-    /// Claims what is due and sends it on its way.
+    /// Claims what is due, no more than there are `slots`, and sends it on its way.
     async fn start_due(
         self: &Arc<Self>,
         mut slots: Vec<OwnedSemaphorePermit>,
         on_their_way: &TaskTracker,
-        shutdown: &CancellationToken,
-    ) -> Result<Step, StoreError> {
-        let limit = match self.leave(slots.len()) {
+    ) -> Result<Look, StoreError> {
+        let common = &self.common;
+        let limit = match self.breaker().leave(slots.len(), common.clock.now()) {
             Leave::Start(limit) => limit,
-            Leave::WaitUntil(moment) => return Ok(Step::WaitUntil(moment)),
+            Leave::WaitUntil(moment) => return Ok(Look { started: 0, next: Next::At(moment) }),
+            Leave::WaitForProbe => return Ok(Look { started: 0, next: Next::WhenDue(None) }),
         };
         slots.truncate(limit);
-        let claimed = self.claim(limit).await?;
-        let full = claimed.claims.len() == limit;
-        for (claim, slot) in claimed.claims.into_iter().zip(slots) {
-            let (lane, shutdown) = (Arc::clone(self), shutdown.clone());
+        let Claimed { claims, next_due } =
+            common.store.claim_due(&self.served.address, common.boot, limit, common.clock.now()).await?;
+        let started = claims.len();
+        if started > 0 {
+            self.breaker().started();
+        }
+        for (claim, slot) in claims.into_iter().zip(slots) {
+            let lane = Arc::clone(self);
             on_their_way.spawn(async move {
-                lane.carry(claim, shutdown).await;
+                lane.carry(claim).await;
                 drop(slot);
             });
         }
-        Ok(if full { Step::MoreMayBeDue } else { Step::NothingDue { next: claimed.next_due } })
+        Ok(Look { started, next: if started == limit { Next::Now } else { Next::WhenDue(next_due) } })
     }
 
     /// Every slot that is free, at least one.
@@ -123,27 +127,24 @@ impl Lane {
         slots
     }
 
-    fn leave(&self, free: usize) -> Leave {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner).leave(free, self.common.clock.now())
-    }
-
-    async fn claim(&self, limit: usize) -> Result<Claimed, StoreError> {
-        let common = &self.common;
-        common.store.claim_due(&self.served.address, common.boot, limit, common.clock.now()).await
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One attempt, from the claim to its settlement.
-    async fn carry(self: Arc<Self>, claim: Claim, shutdown: CancellationToken) {
+    async fn carry(self: Arc<Self>, claim: Claim) {
         let common = Arc::clone(&self.common);
         let started_at = common.clock.now();
         let begun = Instant::now();
         let (id, epoch, number) = (claim.id, claim.epoch, claim.attempt);
-        let delivery = tokio::spawn(Arc::clone(&self).deliver(claim));
-        let outcome = delivery
-            .await
-            .unwrap_or_else(|error| Outcome::retry(Scope::Message, format!("the channel's code failed: {error}")));
+        // In a task of its own, so that code that panics fails this attempt and nothing else.
+        let (outcome, asked) = match tokio::spawn(Arc::clone(&self).deliver(claim)).await {
+            Ok(Ok(outcome)) => (outcome, true),
+            Ok(Err(outcome)) => (outcome, false),
+            Err(error) => (Outcome::retry(Scope::Message, format!("the channel's code failed: {error}")), false),
+        };
         let now = common.clock.now();
-        self.learn(&outcome, now);
+        self.learn(asked.then_some(&outcome), now);
         let transition =
             Transition::after(&outcome, number, &self.served.retry, self.served.on_unknown, now, chance(id, epoch));
         self.tell(id, number, &outcome, &transition);
@@ -155,22 +156,32 @@ impl Lane {
             scope: outcome.scope().map_or_else(String::new, |scope| scope.to_string()),
             error: truncate(&outcome.explanation(), LONGEST_ERROR).text.to_owned(),
         };
-        self.settle(Settlement { id, attempt, transition }, &shutdown).await;
+        self.settle(Settlement { id, attempt, transition }).await;
     }
 
-    async fn deliver(self: Arc<Self>, claim: Claim) -> Outcome {
+    /// What came of it; the error is an outcome, too, but the channel was not asked.
+    async fn deliver(self: Arc<Self>, claim: Claim) -> Result<Outcome, Outcome> {
         let channel = &self.served.channel;
         match self.common.renderer.render(&claim, channel.markup()) {
-            Ok(rendered) => channel.deliver(&rendered).await,
-            Err(error) => Outcome::dead(Scope::Message, error.to_string(), "mend the template, then retry the message"),
+            Ok(rendered) => Ok(channel.deliver(&rendered).await),
+            Err(error) => {
+                Err(Outcome::dead(Scope::Message, error.to_string(), "mend the template, then retry the message"))
+            }
         }
     }
 
-    fn learn(&self, outcome: &Outcome, now: Timestamp) {
-        let opened = self.breaker.lock().unwrap_or_else(PoisonError::into_inner).learn(outcome, now);
-        if let Some(pause) = opened {
+    fn learn(&self, outcome: Option<&Outcome>, now: Timestamp) {
+        let (opened, probe_is_back) = {
+            let mut breaker = self.breaker();
+            let probing = breaker.leave(1, now) == Leave::WaitForProbe;
+            (breaker.learn(outcome, now), probing)
+        };
+        if let (Some(pause), Some(outcome)) = (opened, outcome) {
             let (channel, why) = (&self.served.address, outcome.explanation());
             tracing::warn!(%channel, why, "Channel {channel} is in trouble; nothing is sent over it for {pause:?}");
+        }
+        if probe_is_back {
+            self.alarm.set(now);
         }
     }
 
@@ -192,7 +203,7 @@ impl Lane {
 
     /// Records the outcome. A store that does not answer is asked again until it does: a delivery that is forgotten
     /// would be repeated.
-    async fn settle(&self, settlement: Settlement, shutdown: &CancellationToken) {
+    async fn settle(&self, settlement: Settlement) {
         let id = settlement.id;
         let common = &self.common;
         loop {
@@ -202,10 +213,9 @@ impl Lane {
                     tracing::warn!(message.id = %id, "Message {id} was claimed again meanwhile; this outcome is not recorded");
                     break;
                 }
-                Err(error) => tracing::error!(message.id = %id, %error, "Could not record the outcome of message {id}"),
-            }
-            if shutdown.is_cancelled() {
-                break;
+                Err(error) => {
+                    tracing::error!(message.id = %id, %error, "Could not record the outcome of message {id}; trying again");
+                }
             }
             common.clock.sleep_until(Some(common.clock.now().after(STORE_PAUSE)), STORE_PAUSE).await;
         }
@@ -215,14 +225,22 @@ impl Lane {
     }
 }
 
-/// What a look at the outbox says to do next.
-enum Step {
-    /// As many were due as could be started.
-    MoreMayBeDue,
-    /// All that was due is on its way.
-    NothingDue { next: Option<Timestamp> },
-    /// The channel is in trouble until then.
-    WaitUntil(Timestamp),
+/// What a look at the outbox came to.
+struct Look {
+    /// How many messages are on their way because of it.
+    started: usize,
+    /// When to look again.
+    next: Next,
+}
+
+/// When to look at the outbox again.
+enum Next {
+    /// At once: as many were due as could be started.
+    Now,
+    /// Not before this moment: the channel is in trouble.
+    At(Timestamp),
+    /// When the next message is due, if any is pending.
+    WhenDue(Option<Timestamp>),
 }
 
 /// A number in `0.0..1.0` for the jitter of this attempt: drawn from the random bits of the id, so that the same
