@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use poem::Server;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Capture, Channel};
@@ -65,6 +66,10 @@ impl App {
         if rescued > 0 {
             tracing::info!(rescued, "Rescued {rescued} messages that an earlier start left unfinished");
         }
+        for (channel, _) in store.next_due().await?.iter().filter(|(channel, _)| !config.channels.contains_key(channel))
+        {
+            tracing::warn!(%channel, "Messages wait for {channel}, which is no longer configured: configure it, or cancel them");
+        }
         let retention = Retention {
             delivered: config.retention.delivered,
             dead: config.retention.dead,
@@ -86,18 +91,15 @@ impl App {
             let (relay, shutdown) = (Arc::clone(&self.relay), shutdown.clone());
             async move { relay.run(shutdown).await }
         });
+        let drained = tokio::spawn(drain(relay, self.clock.clone(), shutdown.clone()));
         let store = Arc::clone(&self.store);
         let served = self.serve(listener, shutdown.clone()).await;
         // Also when serving failed: what was accepted is still to be delivered by the next start, and in good order.
         shutdown.cancel();
-        match tokio::time::timeout(DRAIN, relay).await {
-            Ok(ended) => ended.context("the relay ended badly")?,
-            Err(_) => {
-                tracing::warn!("Some messages are still on their way after {DRAIN:?}; the next start sends them again");
-            }
-        }
         housekeeping.stop().await;
+        let drained = drained.await;
         store.close().await?;
+        drained.context("the relay ended badly")?;
         served
     }
 
@@ -113,6 +115,22 @@ impl App {
             .run_with_graceful_shutdown(http::site(self.web), stop, Some(FINISH_REQUESTS))
             .await
             .context("cannot serve")
+    }
+}
+
+/// Waits for the relay to end; once `shutdown` has come, only so long.
+async fn drain(relay: JoinHandle<()>, clock: Clock, shutdown: CancellationToken) {
+    let too_long = async {
+        shutdown.cancelled().await;
+        clock.sleep_until(None, DRAIN).await;
+    };
+    tokio::select! {
+        ended = relay => if let Err(error) = ended {
+            tracing::error!(%error, "The relay ended badly; nothing is delivered until a restart");
+        },
+        () = too_long => {
+            tracing::warn!("Some messages are still on their way after {DRAIN:?}; the next start sends them again");
+        }
     }
 }
 

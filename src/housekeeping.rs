@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
@@ -17,6 +18,7 @@ use crate::store::{Retention, Store};
 pub struct Housekeeping {
     scheduler: JobScheduler,
     running: TaskTracker,
+    stopping: CancellationToken,
 }
 
 impl Housekeeping {
@@ -29,7 +31,9 @@ impl Housekeeping {
     ) -> Result<Self, JobSchedulerError> {
         let scheduler = JobScheduler::new().await?;
         let running = TaskTracker::new();
-        let pruning = Arc::new(Pruning { store, clock, retention, alone: Mutex::new(()) });
+        let stopping = CancellationToken::new();
+        let pruning = Pruning { store, clock, retention, alone: Mutex::new(()), stopping: stopping.clone() };
+        let pruning = Arc::new(pruning);
         let tracker = running.clone();
         let job = Job::new_async(cron, move |_, _| {
             let pruning = Arc::clone(&pruning);
@@ -42,11 +46,12 @@ impl Housekeeping {
         })?;
         scheduler.add(job).await?;
         scheduler.start().await?;
-        Ok(Self { scheduler, running })
+        Ok(Self { scheduler, running, stopping })
     }
 
-    /// Rings no more, and waits for what is being done.
+    /// Rings no more, and lets what is being done end at its next step.
     pub async fn stop(mut self) {
+        self.stopping.cancel();
         if let Err(error) = self.scheduler.shutdown().await {
             tracing::warn!(%error, "The scheduler did not stop as it should");
         }
@@ -60,17 +65,28 @@ struct Pruning {
     clock: Clock,
     retention: Retention,
     alone: Mutex<()>,
+    stopping: CancellationToken,
 }
 
 impl Pruning {
     async fn run(&self) {
         let Ok(_alone) = self.alone.try_lock() else { return };
-        match self.store.prune(self.retention, self.clock.now()).await {
-            Ok(pruned) => {
-                let (messages, inbox) = (pruned.messages, pruned.inbox);
-                tracing::info!(messages, inbox, "Pruned {messages} messages and {inbox} unreadable webhooks");
+        let (mut messages, mut inbox) = (0, 0);
+        while !self.stopping.is_cancelled() {
+            match self.store.prune(self.retention, self.clock.now()).await {
+                Ok(pruned) => {
+                    messages += pruned.messages;
+                    inbox += pruned.inbox;
+                    if !pruned.more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "Could not prune; trying again at the next time");
+                    break;
+                }
             }
-            Err(error) => tracing::error!(%error, "Could not prune; trying again at the next time"),
         }
+        tracing::info!(messages, inbox, "Pruned {messages} messages and {inbox} unreadable webhooks");
     }
 }

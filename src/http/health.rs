@@ -22,26 +22,19 @@ pub(super) fn healthz() -> &'static str {
 #[handler]
 pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
     let now = web.clock.now();
-    let backlog = web.store.backlog(now).await;
     let mut reasons = Vec::new();
+    let mut warnings = Vec::new();
     if web.draining.is_cancelled() {
         reasons.push("shutting down".to_owned());
     }
-    let late = match &backlog {
-        Err(error) => {
-            reasons.push(error.to_string());
-            None
-        }
-        Ok(backlog) => backlog.oldest_due.map(|due| now.since(due)),
-    };
-    // Late messages are told, but do not turn webhooks away: they are stored all the same.
-    let warnings: Vec<String> = late
-        .filter(|late| *late > TOO_LATE)
-        .map(|late| format!("a message is {} s late", late.as_secs()))
-        .into_iter()
-        .collect();
+    match web.store.next_due().await {
+        Err(error) => reasons.push(error.to_string()),
+        // Late messages are told, but do not turn webhooks away: they are stored all the same.
+        Ok(channels) => warnings.extend(channels.into_iter().filter_map(|(channel, due)| {
+            let late = now.since(due);
+            (late > TOO_LATE).then(|| format!("{channel}: a message is {} s late", late.as_secs()))
+        })),
+    }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let due = backlog.map(|backlog| backlog.due).unwrap_or_default();
-    (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings, "due": due })))
-        .into_response()
+    (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings }))).into_response()
 }

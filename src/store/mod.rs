@@ -180,6 +180,8 @@ pub struct Pruned {
     pub messages: u64,
     /// Unreadable webhooks.
     pub inbox: u64,
+    /// Whether there may be more to delete.
+    pub more: bool,
 }
 
 /// Whether an operator's wish changed anything.
@@ -191,15 +193,6 @@ pub enum Changed {
     NotFrom(State),
     /// There is no such message.
     NotFound,
-}
-
-/// How many messages stand where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// Pending ones whose time has come.
-    pub due: u64,
-    /// When the oldest of them was due.
-    pub oldest_due: Option<Timestamp>,
 }
 
 /// Everything umishop remembers.
@@ -236,7 +229,7 @@ pub trait Store: Send + Sync {
     /// Calls off a pending or held message.
     async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError>;
 
-    /// Deletes what came to rest longer ago than its retention.
+    /// Deletes some of what came to rest longer ago than its retention: no more than keeps nobody waiting.
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError>;
 
     /// Users, newest first; `search` matches the beginning of a mail address, or part of a name or phone.
@@ -254,8 +247,8 @@ pub trait Store: Send + Sync {
     /// Unreadable webhooks, newest first.
     async fn inbox(&self, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError>;
 
-    /// How many messages are due and since when. Also the proof that the store answers.
-    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError>;
+    /// When the next pending message of each channel is due, for every channel that has one, configured or not.
+    async fn next_due(&self) -> Result<Vec<(ChannelAddress, Timestamp)>, StoreError>;
 
     /// The hash of the admin token: the one kept, or `fresh` if there was none; the flag says which.
     async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError>;

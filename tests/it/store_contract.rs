@@ -50,7 +50,7 @@ fn question(user: &NewUser, question: &str) -> Submission {
     let topic = Topic::new("Sales");
     let request = NewRequest {
         id: RequestId::new(NOW),
-        fingerprint: Fingerprint::new(&user.contact, &topic, question),
+        fingerprint: Fingerprint::new(&user.contact.key(), &topic, question),
         topic,
         topic_unknown: false,
         question: question.into(),
@@ -410,11 +410,39 @@ async fn users_are_found_by_address_name_and_phone_and_no_wildcard_means_anythin
     }
 }
 
-async fn the_backlog_counts_what_is_due(store: &dyn Store) {
+async fn every_channel_with_pending_messages_tells_when_the_next_is_due(store: &dyn Store) {
+    assert!(store.next_due().await.unwrap().is_empty());
     register(store, customer("Ana", "ana@example.com")).await;
-    assert_eq!(store.backlog(NOW).await.unwrap().due, 0);
-    let backlog = store.backlog(NOW.after(MINUTE)).await.unwrap();
-    assert_eq!((backlog.due, backlog.oldest_due), (1, Some(NOW.after(MINUTE))));
+    register(store, customer("Eva", "eva@example.com")).await;
+    let mut submission = question(&customer("Ana", "ana@example.com"), "How much?");
+    submission.messages[0].channel = "slack.pricing".parse().unwrap();
+    store.submit_request(submission, NOW).await.unwrap();
+    let expected = [("email.welcome".parse().unwrap(), NOW.after(MINUTE)), ("slack.pricing".parse().unwrap(), NOW)];
+    assert_eq!(store.next_due().await.unwrap(), expected);
+}
+
+async fn a_prune_takes_a_bite_at_a_time_and_says_whether_there_is_more(store: &dyn Store) {
+    let entry = InboxEntry {
+        id: InboxId::new(NOW),
+        received_at: NOW,
+        request_line: String::new(),
+        headers: String::new(),
+        body: Vec::new(),
+        why: String::new(),
+    };
+    for _ in 0..700 {
+        store.keep_unreadable(InboxEntry { id: InboxId::new(NOW), ..entry.clone() }).await.unwrap();
+    }
+    let retention = Retention { delivered: MINUTE, dead: MINUTE, inbox: MINUTE };
+    let mut pruned = 0;
+    loop {
+        let bite = store.prune(retention, NOW.after(2 * MINUTE)).await.unwrap();
+        pruned += bite.inbox;
+        if !bite.more {
+            break;
+        }
+    }
+    assert_eq!(pruned, 700);
 }
 
 async fn the_admin_token_is_made_once(store: &dyn Store) {
@@ -490,7 +518,8 @@ store_contract! {
     lists_are_newest_first_and_paged_without_gaps,
     messages_are_filtered_by_state_channel_purpose_and_user,
     users_are_found_by_address_name_and_phone_and_no_wildcard_means_anything,
-    the_backlog_counts_what_is_due,
+    every_channel_with_pending_messages_tells_when_the_next_is_due,
+    a_prune_takes_a_bite_at_a_time_and_says_whether_there_is_more,
     the_admin_token_is_made_once,
     a_crowd_of_writes_is_answered_each_with_its_own_result,
     a_closed_store_refuses,

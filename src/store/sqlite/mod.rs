@@ -5,6 +5,7 @@
 //! keeps a second relay away; short writes by the command line are let in, as SQLite's own lock serialises them.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -15,8 +16,8 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::{
-    Backlog, Changed, Claimed, InboxEntry, MessageFilter, MessageHistory, Page, Pruned, Registered, Registration,
-    Retention, Store, StoreError, Submission, Submitted, UserTimeline,
+    Changed, Claimed, InboxEntry, MessageFilter, MessageHistory, Page, Pruned, Registered, Registration, Retention,
+    Store, StoreError, Submission, Submitted, UserTimeline,
 };
 use crate::domain::{BootId, ChannelAddress, InboxId, Message, MessageId, Settlement, Timestamp, User, UserId};
 use writer::{Writer, closed};
@@ -106,6 +107,7 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         check_version(rusqlite::version_number(), rusqlite::version())?;
         let lock = lock(path)?;
+        create_private(path).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         let mut connection = connect(path)?;
         migrations::migrate(&mut connection)?;
         Self::start(path, connection, Some(lock))
@@ -148,7 +150,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     lock_path.push(".lock");
     let lock_path = PathBuf::from(lock_path);
     let io = |error| OpenError::Io { path: lock_path.clone(), error };
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(&lock_path).map_err(io)?;
+    let file = create_private(&lock_path).map_err(io)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
@@ -160,6 +162,12 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     file.set_len(0).map_err(io)?;
     std::io::Write::write_all(&mut &file, format!("{}\n", std::process::id()).as_bytes()).map_err(io)?;
     Ok(file)
+}
+
+/// Opens the file, made if need be for its owner's eyes only: it holds customers' names and addresses. SQLite gives its
+/// other files the same permissions.
+fn create_private(path: &Path) -> std::io::Result<File> {
+    File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 fn connect(path: &Path) -> Result<Connection, OpenError> {
@@ -247,18 +255,7 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {
-        let mut pruned = Pruned::default();
-        loop {
-            let (messages, inbox) = self
-                .writer()?
-                .write_patiently(move |connection| outbox::prune(connection, retention, now, PRUNE_BATCH))
-                .await?;
-            pruned.messages += messages;
-            pruned.inbox += inbox;
-            if messages + inbox == 0 {
-                return Ok(pruned);
-            }
-        }
+        self.writer()?.write_patiently(move |connection| outbox::prune(connection, retention, now, PRUNE_BATCH)).await
     }
 
     async fn users(&self, search: Option<String>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
@@ -281,8 +278,8 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reads::inbox(connection, page)).await
     }
 
-    async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
-        self.readers.read(move |connection| outbox::backlog(connection, now)).await
+    async fn next_due(&self) -> Result<Vec<(ChannelAddress, Timestamp)>, StoreError> {
+        self.readers.read(outbox::next_due).await
     }
 
     async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError> {

@@ -1,10 +1,12 @@
 //! The outbox's transactions: claim, settle, rescue, and what operators do to a message.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::rows;
 use crate::domain::{BootId, ChannelAddress, Claim, MessageId, Settlement, State, Timestamp, Transition};
-use crate::store::{Backlog, Changed, Claimed, Retention, StoreError};
+use crate::store::{Changed, Claimed, Pruned, Retention, StoreError};
 
 pub(super) fn claim_due(
     connection: &Connection,
@@ -168,41 +170,50 @@ fn change(
     }
 }
 
-/// Deletes at most `limit` messages and `limit` inbox entries that are past their retention.
+/// Deletes at most `limit` of each: messages in a state, inbox entries, traces.
 pub(super) fn prune(
     connection: &Connection,
     retention: Retention,
     now: Timestamp,
     limit: usize,
-) -> Result<(u64, u64), StoreError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut messages = 0;
+) -> Result<Pruned, StoreError> {
+    let delete = |sql: &str, state: Option<&str>, kept: Duration| {
+        let mut statement = connection.prepare_cached(sql)?;
+        let (before, limit) = (now.before(kept).as_millis(), i64::try_from(limit).unwrap_or(i64::MAX));
+        match state {
+            Some(state) => statement.execute((before, limit, state)),
+            None => statement.execute((before, limit)),
+        }
+    };
+    let mut pruned = Pruned::default();
     let finished = [("delivered", retention.delivered), ("cancelled", retention.delivered), ("dead", retention.dead)];
     for (state, kept) in finished {
-        messages += connection
-            .prepare_cached(
-                "DELETE FROM messages WHERE rowid IN
-                    (SELECT rowid FROM messages WHERE state = ?1 AND finished_at IS NOT NULL AND finished_at < ?2 LIMIT ?3)",
-            )?
-            .execute((state, now.before(kept).as_millis(), limit))? as u64;
+        let sql = "DELETE FROM messages WHERE rowid IN (SELECT rowid FROM messages
+                       WHERE state = ?3 AND finished_at IS NOT NULL AND finished_at < ?1 LIMIT ?2)";
+        let deleted = delete(sql, Some(state), kept)?;
+        pruned.messages += deleted as u64;
+        pruned.more |= deleted == limit;
     }
-    let inbox = connection
-        .prepare_cached("DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox WHERE received_at < ?1 LIMIT ?2)")?
-        .execute((now.before(retention.inbox).as_millis(), limit))? as u64;
-    connection
-        .prepare_cached("DELETE FROM traces WHERE trace IN (SELECT trace FROM traces WHERE seen_at < ?1 LIMIT ?2)")?
-        .execute((now.before(super::TRACE_MEMORY).as_millis(), limit))?;
-    Ok((messages, inbox))
+    let inbox = "DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox WHERE received_at < ?1 LIMIT ?2)";
+    let traces = "DELETE FROM traces WHERE trace IN (SELECT trace FROM traces WHERE seen_at < ?1 LIMIT ?2)";
+    let deleted = delete(inbox, None, retention.inbox)?;
+    pruned.inbox = deleted as u64;
+    pruned.more |= deleted == limit || delete(traces, None, super::TRACE_MEMORY)? == limit;
+    Ok(pruned)
 }
 
-pub(super) fn backlog(connection: &Connection, now: Timestamp) -> Result<Backlog, StoreError> {
-    let backlog = connection
-        .prepare_cached("SELECT count(*), min(due_at) FROM messages WHERE state = 'pending' AND due_at <= ?1")?
-        .query_row([now.as_millis()], |row| {
-            Ok(Backlog {
-                due: row.get::<_, i64>(0)?.unsigned_abs(),
-                oldest_due: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
-            })
-        })?;
-    Ok(backlog)
+/// Steps from channel to channel along the index, so that a long backlog costs no more than a short one.
+pub(super) fn next_due(connection: &Connection) -> Result<Vec<(ChannelAddress, Timestamp)>, StoreError> {
+    let mut channels = Vec::new();
+    let mut last = String::new();
+    let mut statement = connection.prepare_cached(
+        "SELECT channel, due_at FROM messages WHERE state = 'pending' AND channel > ?1 ORDER BY channel, due_at LIMIT 1",
+    )?;
+    while let Some((channel, due)) =
+        statement.query_row([&last], |row| Ok((row.get::<_, String>(0)?, rows::time(row, 1)?))).optional()?
+    {
+        channels.extend(channel.parse().ok().map(|address| (address, due)));
+        last = channel;
+    }
+    Ok(channels)
 }

@@ -7,21 +7,26 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, ToSql};
+use tokio::sync::Semaphore;
 
 use super::{OpenError, StoreError, rows};
 use crate::domain::{InboxId, Message, MessageId, User, UserId};
 use crate::store::{InboxEntry, MessageFilter, MessageHistory, Page, UserTimeline};
 
+/// How many reads run at once; the others wait.
+const AT_ONCE: usize = 4;
+
 /// The connections that read.
 pub(super) struct Readers {
     path: PathBuf,
+    turns: Semaphore,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Readers {
     /// Reads the database at `path`.
     pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), idle: Arc::default() }
+        Self { path: path.to_owned(), turns: Semaphore::new(AT_ONCE), idle: Arc::default() }
     }
 
     /// Runs `work` off the async threads.
@@ -29,6 +34,7 @@ impl Readers {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let _turn = self.turns.acquire().await.map_err(|_| super::closed())?;
         let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
         let read = move || {
             let free = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -43,8 +49,9 @@ impl Readers {
         tokio::task::spawn_blocking(read).await.map_err(|error| StoreError::unavailable(&error))?
     }
 
-    /// Closes the connections that are not in use.
+    /// Refuses further reads, and closes the connections that are not in use.
     pub(super) fn close(&self) {
+        self.turns.close();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

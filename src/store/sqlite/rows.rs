@@ -54,7 +54,8 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         attempts: row.get(9)?,
         reference: row.get(10)?,
         last_error: row.get(11)?,
-        context: json(row, 12)?,
+        // One damaged message must not hide all others from an operator. It says itself that it is damaged.
+        context: json(row, 12).unwrap_or_default(),
     })
 }
 

@@ -47,8 +47,8 @@ impl<T: Send, F: Fn(&Connection) -> Result<T, StoreError> + Send> Waiting for Wr
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let result = match (committed, self.result) {
-            // A write that was refused is refused, whatever became of the others.
-            (_, Some(Err(error))) | (Err(error), _) => Err(error),
+            // Also for a write that was refused: perhaps because of one that has not happened now.
+            (Err(error), _) | (Ok(()), Some(Err(error))) => Err(error),
             (Ok(()), Some(Ok(value))) => Ok(value),
             (Ok(()), None) => Err(StoreError::unavailable(&"the write was not run")),
         };
