@@ -18,9 +18,6 @@ pub(super) const LONGEST_BODY: usize = 128 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Headers that carry a secret.
-const SECRET_HEADERS: &[&str] = &["x-umishop-secret", "x-api-key", "authorization", "proxy-authorization", "cookie"];
-
 /// A webhook's delivery. `Body` is what the documentation says it holds.
 pub(super) struct Delivery<Body> {
     /// Lower-case names and values.
@@ -50,10 +47,10 @@ impl<Body> Delivery<Body> {
         })
     }
 
-    /// Method, path and query for the inbox; `path_secret` is what must not be seen of the path.
-    pub(super) fn request_line(&self, path_secret: Option<&str>) -> String {
-        let path = match path_secret {
-            Some(secret) if !secret.is_empty() => self.path.replacen(secret, "[redacted]", 1),
+    /// Method, path and query for the inbox, secrets redacted.
+    pub(super) fn request_line(&self, secret_in_path: bool) -> String {
+        let path = match self.path.rsplit_once('/') {
+            Some((_, webhook)) if secret_in_path => format!("/umishop_api/[redacted]/{webhook}"),
             _ => self.path.clone(),
         };
         let query: Vec<String> = self.query.split('&').map(redact_parameter).collect();
@@ -62,21 +59,23 @@ impl<Body> Delivery<Body> {
 
     /// `Name: value` lines for the inbox, secrets redacted.
     pub(super) fn header_lines(&self) -> String {
-        let lines = self.headers.iter().map(|(name, value)| {
-            let secret = SECRET_HEADERS.contains(&name.as_str());
-            format!("{name}: {}", if secret { "[redacted]" } else { value })
-        });
+        let lines = self
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", if is_secret(name) { "[redacted]" } else { value }));
         lines.collect::<Vec<_>>().join("\n")
     }
 }
 
+/// Whether what goes by this name is likely to be a secret. Senders choose their headers' names freely.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["secret", "token", "password", "key", "auth", "cookie"].iter().any(|word| name.contains(word))
+}
+
 fn redact_parameter(parameter: &str) -> String {
     match parameter.split_once('=') {
-        Some((name, _))
-            if ["secret", "token", "password", "key"].iter().any(|word| name.to_lowercase().contains(word)) =>
-        {
-            format!("{name}=[redacted]")
-        }
+        Some((name, _)) if is_secret(name) => format!("{name}=[redacted]"),
         _ => parameter.to_owned(),
     }
 }

@@ -14,9 +14,12 @@ use super::answer::{Answer, Details, Status, WebhookAnswer};
 use super::auth;
 use super::delivery::{Delivery, Incomplete};
 use super::{SharedWeb, Web};
-use crate::domain::{Fingerprint, InboxId, MessageId, NewMessage, NewRequest, NewUser, Purpose, RequestId, UserId};
+use crate::domain::{
+    Contact, Fingerprint, InboxId, MessageId, NewMessage, NewRequest, NewUser, Purpose, RequestId, Route, Routed,
+    UserId,
+};
 use crate::intake::{Fields, Reading, Received};
-use crate::store::{InboxEntry, Registration, StoreError, Submission};
+use crate::store::{InboxEntry, Registered, Registration, StoreError, Submission};
 
 /// When to send it again if the store could not take it.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -195,6 +198,18 @@ impl Webhooks {
     }
 
     /// What this address is for
+    #[oai(path = "/umishop_api/:_secret/user", method = "get", hidden)]
+    async fn hint_user_by_path(&self, _secret: Path<String>) -> Json<Hint> {
+        self.hint_user().await
+    }
+
+    /// What this address is for
+    #[oai(path = "/umishop_api/:_secret/topic", method = "get", hidden)]
+    async fn hint_topic_by_path(&self, _secret: Path<String>) -> Json<Hint> {
+        self.hint_topic().await
+    }
+
+    /// What this address is for
     #[oai(path = "/umishop_api/topic", method = "get")]
     async fn hint_topic(&self) -> Json<Hint> {
         Json(Hint { ok: true, message: "POST topic, question and email here to ask for help; see /docs".to_owned() })
@@ -206,59 +221,93 @@ async fn handle<Body>(
     web: &Web,
     delivery: &Delivery<Body>,
     path_secret: Option<&str>,
-    decide: impl AsyncFnOnce(&Web, Fields) -> WebhookAnswer,
+    decide: impl AsyncFnOnce(&Web, Fields) -> Result<WebhookAnswer, Refusal>,
 ) -> WebhookAnswer {
     if !auth::intake_allows(&web.intake.auth, path_secret.or_else(|| delivery.secret())) {
         return WebhookAnswer::Unauthorized(Json(Answer::error(web, Status::Unauthorized, "")));
     }
-    let (body, why) = match &delivery.body {
-        Ok(body) => {
-            let received = Received { headers: &delivery.headers, query: &delivery.query, body };
-            match crate::intake::read(&received, web.intake.default_country) {
-                Ok(Reading::Fields(fields)) => return decide(web, *fields).await,
-                Ok(Reading::Ignored { .. }) => {
-                    return WebhookAnswer::Done(Json(Answer::new(web, Status::Ignored, Details::default())));
-                }
-                Err(unreadable) => (body.as_slice(), unreadable.to_string()),
-            }
-        }
+    let body = match &delivery.body {
+        Ok(body) => body,
         Err(Incomplete::TooLarge(start)) => {
-            (start.as_slice(), "the body is longer than 128 KiB; this is its start".to_owned())
+            let why = "the body is longer than 128 KiB; this is its start";
+            return match keep(web, delivery, path_secret, start, why).await {
+                Ok(()) => WebhookAnswer::TooLarge(Json(Answer::error(web, Status::Error, why))),
+                Err(error) => unavailable(web, &error),
+            };
         }
-        Err(Incomplete::Broken(start, why)) => (start.as_slice(), why.clone()),
+        Err(Incomplete::Broken(start, why)) => return unreadable(web, delivery, path_secret, start, why).await,
     };
+    let received = Received { headers: &delivery.headers, query: &delivery.query, body };
+    let fields = match crate::intake::read(&received, web.intake.default_country) {
+        Ok(Reading::Fields(fields)) => *fields,
+        Ok(Reading::Ignored { .. }) => {
+            return WebhookAnswer::Done(Json(Answer::new(web, Status::Ignored, Details::default())));
+        }
+        Err(error) => return unreadable(web, delivery, path_secret, body, &error.to_string()).await,
+    };
+    match decide(web, fields).await {
+        Ok(answer) => answer,
+        Err(Refusal::Store(error)) => unavailable(web, &error),
+        Err(Refusal::Kept(answer, why)) => match keep(web, delivery, path_secret, body, why).await {
+            Ok(()) => answer,
+            Err(error) => unavailable(web, &error),
+        },
+    }
+}
+
+/// Why a webhook that could be read was not done.
+enum Refusal {
+    /// The store could not take it.
+    Store(StoreError),
+    /// It is answered so, but kept for an operator: the visitor may not be able to mend it.
+    Kept(WebhookAnswer, &'static str),
+}
+
+async fn unreadable<Body>(
+    web: &Web,
+    delivery: &Delivery<Body>,
+    path_secret: Option<&str>,
+    body: &[u8],
+    why: &str,
+) -> WebhookAnswer {
+    match keep(web, delivery, path_secret, body, why).await {
+        Ok(()) => WebhookAnswer::Unreadable(Json(Answer::error(web, Status::Error, why))),
+        Err(error) => unavailable(web, &error),
+    }
+}
+
+/// Puts a webhook into the inbox, for an operator to read.
+async fn keep<Body>(
+    web: &Web,
+    delivery: &Delivery<Body>,
+    path_secret: Option<&str>,
+    body: &[u8],
+    why: &str,
+) -> Result<(), StoreError> {
     let now = web.clock.now();
     let entry = InboxEntry {
         id: InboxId::new(now),
         received_at: now,
-        request_line: delivery.request_line(path_secret),
+        request_line: delivery.request_line(path_secret.is_some()),
         headers: delivery.header_lines(),
         body: body.to_vec(),
-        why: why.clone(),
+        why: why.to_owned(),
     };
-    tracing::warn!(inbox.id = %entry.id, why, "A webhook could not be read; it is kept in the inbox");
-    if let Err(error) = web.store.keep_unreadable(entry).await {
-        return unavailable(web, &error);
-    }
-    let answer = Json(Answer::error(web, Status::Error, &why));
-    match delivery.body {
-        Err(Incomplete::TooLarge(_)) => WebhookAnswer::TooLarge(answer),
-        _ => WebhookAnswer::Unreadable(answer),
-    }
+    tracing::warn!(inbox.id = %entry.id, why, "A webhook could not be used; it is kept in the inbox");
+    web.store.keep_unreadable(entry).await
 }
 
-async fn register(web: &Web, fields: Fields) -> WebhookAnswer {
+async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
     let contact = fields.contact();
     let unreachable = contact.email.is_none() && contact.phone.is_none();
     if unreachable || matches!(fields.email, Some(Err(_))) {
-        return invalid(web, "email", &fields);
+        return Ok(invalid(web, "email", &fields));
     }
     let now = web.clock.now();
     let user = new_user(&fields, UserId::new(now));
     if fields.test {
-        let details =
-            Details { id: user.id.to_string(), name: &user.name, language: &fields.language, ..Details::default() };
-        return WebhookAnswer::Done(Json(Answer::new(web, Status::Created, details)));
+        tracing::info!("A registration was only tried out: it says so itself");
+        return Ok(registered(web, Status::Created, user.id, &fields));
     }
     let welcome = web.welcome.as_ref().map(|welcome| NewMessage {
         id: MessageId::new(now),
@@ -267,50 +316,37 @@ async fn register(web: &Web, fields: Fields) -> WebhookAnswer {
         due_at: now.after(welcome.delay),
     });
     let registration = Registration { user, welcome, trace: fields.trace.clone() };
-    let registered = match web.store.register_user(registration, now).await {
-        Ok(registered) => registered,
-        Err(error) => return unavailable(web, &error),
-    };
-    if let (Some(due), Some(welcome)) = (registered.welcome_due, &web.welcome) {
+    let Registered { user, created, welcome_due } =
+        web.store.register_user(registration, now).await.map_err(Refusal::Store)?;
+    if let (Some(due), Some(welcome)) = (welcome_due, &web.welcome) {
         web.wake.at(&welcome.channel, due);
     }
-    let status = if registered.created { Status::Created } else { Status::AlreadyRegistered };
-    let user = registered.user;
-    let details =
-        Details { id: user.id.to_string(), name: &user.name, language: &fields.language, ..Details::default() };
+    let status = if created { Status::Created } else { Status::AlreadyRegistered };
+    Ok(registered(web, status, user.id, &fields))
+}
+
+/// Answers with the name that was given now, not with the one we know: whoever types somebody else's address must not
+/// be told whose it is.
+fn registered(web: &Web, status: Status, id: UserId, fields: &Fields) -> WebhookAnswer {
+    let details = Details { id: id.to_string(), name: &fields.name, language: &fields.language, ..Details::default() };
     WebhookAnswer::Done(Json(Answer::new(web, status, details)))
 }
 
-async fn submit(web: &Web, mut fields: Fields) -> WebhookAnswer {
+async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
     let contact = fields.contact();
     if contact.is_empty() && matches!(fields.email, Some(Err(_))) {
-        return invalid(web, "email", &fields);
+        return Ok(invalid(web, "email", &fields));
     }
     // A topic without a question is a customer who wants to be called back, if there is a way to reach them.
     if fields.question.is_empty() && (fields.topic.as_str().is_empty() || contact.is_empty()) {
-        return invalid(web, "question", &fields);
+        return Ok(invalid(web, "question", &fields));
     }
     let now = web.clock.now();
     let routed = web.routes.route(&fields.topic);
-    let fingerprint = Fingerprint::new(&contact, &fields.topic, &fields.question);
-    let request = NewRequest {
-        id: RequestId::new(now),
-        topic: fields.topic.clone(),
-        topic_unknown: routed.topic_unknown,
-        question: std::mem::take(&mut fields.question),
-        // Landbot repeats a MessageHook until it is answered, always under the same mark.
-        idempotency_key: fields.trace.take().or_else(|| fields.request_id.take()),
-        fingerprint,
-        origin: fields.origin.clone(),
-    };
-    let topic = routed.route.topic.as_ref().unwrap_or(&fields.topic).as_str();
-    let channel = routed.route.channels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let answer = |status, id: RequestId, name: &str| {
-        let details = Details { id: id.to_string(), name, topic, channel, field: "", language: &fields.language };
-        WebhookAnswer::Done(Json(Answer::new(web, status, details)))
-    };
+    let request = new_request(&fields, &contact, routed, RequestId::new(now));
     if fields.test {
-        return answer(Status::Queued, request.id, &fields.name);
+        tracing::info!("A request was only tried out: it says so itself");
+        return Ok(submitted(web, Status::Queued, request.id, routed.route, &fields));
     }
     let messages = routed.route.channels.iter().map(|channel| NewMessage {
         id: MessageId::new(now),
@@ -319,18 +355,48 @@ async fn submit(web: &Web, mut fields: Fields) -> WebhookAnswer {
         due_at: now,
     });
     let user = (!contact.is_empty()).then(|| new_user(&fields, UserId::new(now)));
-    let submission = Submission { user, request, messages: messages.collect() };
-    match web.store.submit_request(submission, now).await {
-        Ok(submitted) => {
-            if !submitted.duplicate {
-                routed.route.channels.iter().for_each(|channel| web.wake.at(channel, now));
-            }
-            let status = if submitted.duplicate { Status::Duplicate } else { Status::Queued };
-            let name = submitted.user.map_or_else(|| fields.name.clone(), |user| user.name);
-            answer(status, submitted.request_id, &name)
+    match web.store.submit_request(Submission { user, request, messages: messages.collect() }, now).await {
+        Ok(done) if done.duplicate => Ok(submitted(web, Status::Duplicate, done.request_id, routed.route, &fields)),
+        Ok(done) => {
+            routed.route.channels.iter().for_each(|channel| web.wake.at(channel, now));
+            Ok(submitted(web, Status::Queued, done.request_id, routed.route, &fields))
         }
-        Err(StoreError::KeyReused) => invalid(web, "request_id", &fields),
-        Err(error) => unavailable(web, &error),
+        Err(StoreError::KeyReused) => {
+            let why = "its request_id was used before, for another question: a bot must make a new one for each";
+            Err(Refusal::Kept(invalid(web, "request_id", &fields), why))
+        }
+        Err(error) => Err(Refusal::Store(error)),
+    }
+}
+
+fn submitted(web: &Web, status: Status, id: RequestId, route: &Route, fields: &Fields) -> WebhookAnswer {
+    let details = Details {
+        id: id.to_string(),
+        name: &fields.name,
+        topic: route.topic.as_ref().unwrap_or(&fields.topic).as_str(),
+        channel: route.channels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        field: "",
+        language: &fields.language,
+    };
+    WebhookAnswer::Done(Json(Answer::new(web, status, details)))
+}
+
+fn new_request(fields: &Fields, contact: &Contact, routed: Routed<'_>, id: RequestId) -> NewRequest {
+    // Who cannot be known by any contact is known by their chat; who has not even that asks something new each time.
+    let who = match (contact.is_empty(), &fields.origin.chat_uuid) {
+        (false, _) => contact.key(),
+        (true, Some(chat)) => format!("chat:{chat}"),
+        (true, None) => id.to_string(),
+    };
+    NewRequest {
+        id,
+        topic: fields.topic.clone(),
+        topic_unknown: routed.topic_unknown,
+        question: fields.question.clone(),
+        // Landbot repeats a MessageHook until it is answered, always under the same mark.
+        idempotency_key: fields.trace.clone().or_else(|| fields.request_id.clone()),
+        fingerprint: Fingerprint::new(&who, &fields.topic, &fields.question),
+        origin: fields.origin.clone(),
     }
 }
 

@@ -4,10 +4,12 @@
 //! customers (see [`crate::domain`]) and sends nothing (see [`crate::relay`]).
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::http::{HeaderName, HeaderValue, header};
+use futures_util::FutureExt as _;
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route, get};
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
@@ -122,18 +124,39 @@ pub fn site(web: Web) -> impl Endpoint<Output = Response> + 'static {
 }
 
 /// Calls the endpoint, and turns whatever goes wrong into the answer that its caller can read.
-async fn answer<E: Endpoint>(endpoint: &E, web: &Web, request: Request) -> Response {
+async fn answer<E: Endpoint>(endpoint: &E, web: &Web, mut request: Request) -> Response {
     let webhook = request.uri().path().starts_with("/umishop_api/");
-    let mut response = match endpoint.call(request).await {
+    let private = request.uri().path().starts_with("/api/");
+    if webhook {
+        forgive_slash(&mut request);
+    }
+    // A panic is a fault of ours, and the bot's flow still needs its answer.
+    let called = AssertUnwindSafe(endpoint.call(request)).catch_unwind().await;
+    let mut response = match called.unwrap_or_else(|_| Err(StatusCode::INTERNAL_SERVER_ERROR.into())) {
         Ok(response) => response.into_response(),
         Err(error) if error.is_from_response() => error.into_response(),
         Err(error) if webhook => answer::early_error(web, error.status()),
         Err(error) => errors::early_error(error.status(), &error),
     };
+    if private {
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     for (name, value) in &EVERYWHERE {
         response.headers_mut().entry(name).or_insert(value.clone());
     }
     response
+}
+
+/// A bot whose address ends in a slash means the same webhook.
+fn forgive_slash(request: &mut Request) {
+    let uri = request.uri();
+    let path = uri.path().trim_end_matches('/');
+    if path.len() < uri.path().len() {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(without) = format!("{path}{query}").parse() {
+            *request.uri_mut() = without;
+        }
+    }
 }
 
 /// Headers of every response.

@@ -40,7 +40,7 @@ pub(super) fn gather(
     let question = gathering.question();
     let language = gathering.line(Field::Language, LONGEST_LANGUAGE).unwrap_or_default().replace('_', "-");
     let request_id = gathering.line(Field::RequestId, LONGEST_ID);
-    let test = gathering.find(Field::Test, yes_or_no);
+    let test = gathering.find(Field::Test, |_| Some(()));
     gathering.about_origin();
     let origin = &gathering.origin;
     let country = origin.country.as_deref().and_then(Country::parse).unwrap_or(default_country);
@@ -57,7 +57,7 @@ pub(super) fn gather(
         language,
         request_id: request_id.or_else(|| received.header("idempotency-key").and_then(|id| cut(id, LONGEST_ID))),
         trace: trace.and_then(|trace| cut(&trace, LONGEST_ID)),
-        test: test == Some(true) || received.header("x-umishop-test").and_then(yes_or_no) == Some(true),
+        test: test.is_some() || received.header("x-umishop-test").and_then(yes_or_no) == Some(true),
         notes,
     }
 }
@@ -101,6 +101,11 @@ impl Gathering {
         for Given { key, value, place, about_origin } in given {
             let Some(text) = text(&value) else { continue };
             match meaning(&key, about_origin) {
+                // Only whoever writes the body by hand says it so. A shop's own field of that name, such as the arm of
+                // an experiment, must not turn a customer away.
+                Meaning::Known { field: Field::Test, .. } if !(place == Place::Body && value == Value::Bool(true)) => {
+                    this.keep(|origin| &mut origin.extra, &key, &text);
+                }
                 // An object says something, but no field of ours is one.
                 Meaning::Known { field, rank } if !value.is_composite() => {
                     this.candidates.push(Candidate { field, rank: (place, rank), key, text });

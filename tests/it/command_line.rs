@@ -81,7 +81,10 @@ async fn messages_and_users_are_read_and_changed_beside_a_running_server() {
     assert!(error.contains("cancelled"), "{error}");
     assert_eq!(run(directory.path(), &["messages", "retry", id]).0, Some(0));
     // The server notices by itself that the command line made a message due.
-    while json_of(directory.path(), &["messages", "show", id, "--json"])["state"] != "delivered" {}
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while json_of(directory.path(), &["messages", "show", id, "--json"])["state"] != "delivered" {
+        assert!(std::time::Instant::now() < deadline, "the server has not noticed");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -21,17 +22,19 @@ async fn register(address: std::net::SocketAddr, email: &str) -> u16 {
     client::send(address, "POST", "/umishop_api/user", &[], body.as_bytes()).await.status
 }
 
-/// Every registered customer's mail address, over all pages.
-async fn registered(process: &Process) -> BTreeSet<String> {
-    let mut emails = BTreeSet::new();
-    let mut path = "/api/users?limit=500".to_owned();
+/// One field of every item of a list, over all its pages.
+async fn all(process: &Process, path: &str, field: &str) -> BTreeSet<String> {
+    let token = format!("Bearer {ADMIN_TOKEN}");
+    let mut found = BTreeSet::new();
+    let mut cursor = String::new();
     loop {
-        let token = format!("Bearer {ADMIN_TOKEN}");
-        let page = client::send(process.address, "GET", &path, &[("Authorization", &token)], b"").await.json();
-        emails.extend(page["items"].as_array().unwrap().iter().map(|user| user["email"].as_str().unwrap().to_owned()));
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let page = format!("{path}{separator}limit=500{cursor}");
+        let page = client::send(process.address, "GET", &page, &[("Authorization", &token)], b"").await.json();
+        found.extend(page["items"].as_array().unwrap().iter().map(|item| item[field].as_str().unwrap().to_owned()));
         match page["next"].as_str() {
-            Some(cursor) => path = format!("/api/users?limit=500&cursor={cursor}"),
-            None => return emails,
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
         }
     }
 }
@@ -81,15 +84,18 @@ async fn a_kill_loses_no_answered_registration_and_every_message_is_delivered() 
     assert!(answered.len() > 100);
 
     let process = Process::start(directory.path());
-    let kept = registered(&process).await;
+    let kept = all(&process, "/api/users", "email").await;
     let lost: Vec<_> = answered.difference(&kept).collect();
     assert!(lost.is_empty(), "{} answered registrations are lost: {lost:?}", lost.len());
+    let deadline = Instant::now() + Duration::from_mins(2);
     while !process.items("/api/messages?state=pending&limit=1", ADMIN_TOKEN).await.is_empty()
         || !process.items("/api/messages?state=sending&limit=1", ADMIN_TOKEN).await.is_empty()
     {
+        assert!(Instant::now() < deadline, "messages are still on their way");
         tokio::task::yield_now().await;
     }
-    assert!(process.items("/api/messages?state=dead&limit=1", ADMIN_TOKEN).await.is_empty());
+    let welcomed = all(&process, "/api/messages?state=delivered", "recipient").await;
+    assert_eq!(kept, welcomed, "not every registered customer was welcomed");
 }
 
 #[tokio::test]
@@ -101,7 +107,7 @@ async fn sigterm_stops_in_good_order_and_leaves_one_file() {
     assert_eq!(process.terminate().code(), Some(0));
     assert!(!directory.path().join("umishop.db-wal").exists());
     let process = Process::start(directory.path());
-    assert_eq!(registered(&process).await.len(), 1);
+    assert_eq!(all(&process, "/api/users", "email").await.len(), 1);
 }
 
 #[tokio::test]

@@ -165,8 +165,10 @@ fn migrations_are_numbered_without_gaps() {
         names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
     });
     names.sort();
+    let steps = fs::read_to_string(root().join("src/store/sqlite/migrations.rs")).unwrap();
     for (index, name) in names.iter().enumerate() {
         assert!(name.starts_with(&format!("{:04}_", index + 1)), "{name} is out of order");
+        assert!(steps.contains(&format!("include_str!(\"migrations/{name}\")")), "{name} is never applied");
     }
 }
 

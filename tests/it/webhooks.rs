@@ -357,3 +357,75 @@ async fn the_origin_is_kept_first_touch_and_later_ones() {
         timeline["touches"].as_array().unwrap().iter().map(|touch| touch["source"].as_str().unwrap()).collect();
     assert_eq!(sources, ["blog.example", "Fair in Madrid"]);
 }
+
+#[tokio::test]
+async fn two_visitors_without_any_contact_are_two_requests_with_the_same_words() {
+    let app = TestApp::start().await;
+    let ask = async |chat: Option<&str>| {
+        app.post(TOPIC, &json!({ "topic": "Sales", "question": "Price?", "chat_uuid": chat })).await.json()["status"]
+            .clone()
+    };
+    assert_eq!(ask(Some("chat-1")).await, "queued");
+    assert_eq!(ask(Some("chat-2")).await, "queued");
+    assert_eq!(ask(Some("chat-2")).await, "duplicate");
+    assert_eq!((ask(None).await, ask(None).await), (json!("queued"), json!("queued")));
+}
+
+#[tokio::test]
+async fn a_notification_shows_where_the_customer_came_from_this_time() {
+    let app = TestApp::start().await;
+    app.register("Ana", "ana@example.com").await;
+    app.post(
+        TOPIC,
+        &json!({ "topic": "Sales", "question": "Price?", "email": "ana@example.com", "utm_source": "newsletter" }),
+    )
+    .await;
+    app.deliver_due().await;
+    let message = app.message(&app.items("/api/messages?purpose=request").await[0]).await;
+    assert!(message["text"].as_str().unwrap().contains("newsletter"), "{message}");
+}
+
+#[tokio::test]
+async fn a_question_under_a_used_request_id_is_refused_but_kept() {
+    let app = TestApp::start().await;
+    for (email, status) in [("ana@example.com", 200), ("eva@example.com", 422)] {
+        let body = json!({ "topic": "Sales", "question": format!("I am {email}"), "email": email, "request_id": "7" });
+        assert_eq!(app.post(TOPIC, &body).await.status, status);
+    }
+    let inbox = app.items("/api/inbox").await;
+    assert!(inbox[0]["body"].as_str().unwrap().contains("I am eva@example.com"));
+    assert!(inbox[0]["why"].as_str().unwrap().contains("request_id"));
+}
+
+#[tokio::test]
+async fn nobody_learns_the_name_behind_an_address() {
+    let app = TestApp::start().await;
+    app.register("Maria Garcia", "maria@example.com").await;
+    let answer = app.post(USER, &json!({ "email": "maria@example.com" })).await;
+    assert!(!answer.body.contains("Garcia"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_shops_own_field_called_test_turns_nobody_away() {
+    let app = TestApp::start().await;
+    app.post(USER, &json!({ "email": "ana@example.com", "custom_fields": { "test": "1" } })).await;
+    app.send("POST", "/umishop_api/user?test=1&email=eva%40example.com", &[], b"").await;
+    assert_eq!(app.items("/api/users").await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_address_that_ends_in_a_slash_is_the_same_webhook() {
+    let app = TestApp::start_with("[intake]\nsecret = \"a b/c\"").await;
+    let body = json!({ "email": "ana@example.com" }).to_string();
+    assert_eq!(app.send("POST", "/umishop_api/user/?utm_source=x", &[], body.as_bytes()).await.status, 200);
+    assert_eq!(app.send("POST", "/umishop_api/a%20b%2Fc/user/", &[], b"{").await.status, 400);
+    assert_eq!(app.items("/api/inbox").await[0]["request_line"], "POST /umishop_api/[redacted]/user");
+    assert_eq!(app.get("/umishop_api/whatever/user").await.status, 200);
+}
+
+#[tokio::test]
+async fn headers_that_sound_like_secrets_are_not_kept() {
+    let app = TestApp::start().await;
+    app.send("POST", USER, &[("X-Webhook-Secret", "hunter2"), ("X-Landbot-Token", "hunter2")], b"{").await;
+    assert!(!app.items("/api/inbox").await[0].to_string().contains("hunter2"));
+}

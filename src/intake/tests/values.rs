@@ -114,11 +114,18 @@ fn a_request_may_bring_its_own_name() {
 
 #[test]
 fn a_rehearsal_says_so() {
-    for body in [r#"{"test": true}"#, r#"{"test": "true"}"#, r#"{"test": 1}"#, "test=1"] {
-        assert!(fields(body).test, "{body}");
-    }
+    assert!(fields(r#"{"test": true}"#).test);
     assert!(fields_of(&[("x-umishop-test", "1")], "", r#"{"test": false}"#).test);
-    for body in [r#"{"test": false}"#, r#"{"test": "@test"}"#, r#"{"origin": {"test": true}}"#, "{}"] {
+    // A field that the shop itself calls so turns no customer away.
+    for body in [
+        r#"{"test": "1"}"#,
+        r#"{"test": "true"}"#,
+        "test=1",
+        r#"{"test": false}"#,
+        r#"{"test": "@test"}"#,
+        r#"{"origin": {"test": true}}"#,
+        "{}",
+    ] {
         assert!(!fields(body).test, "{body}");
     }
     let split = fields(r#"{"test": "variant b"}"#);
