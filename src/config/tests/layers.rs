@@ -185,6 +185,19 @@ fn relative_paths_start_at_the_file() {
 }
 
 #[test]
+fn the_site_is_its_public_address_or_one_that_this_machine_can_call() {
+    for (server, url) in [
+        ("listen = \"192.0.2.1:80\"", "http://192.0.2.1:80"),
+        ("listen = \"0.0.0.0:8000\"", "http://127.0.0.1:8000"),
+        ("listen = \"[::]:8000\"", "http://127.0.0.1:8000"),
+        ("listen = \"[::1]:8000\"", "http://[::1]:8000"),
+        ("listen = \"0.0.0.0:8000\"\npublic_url = \"https://shop.test/\"", "https://shop.test"),
+    ] {
+        assert_eq!(Shop::of(&format!("[server]\n{server}\n")).loaded().config.site_url(), url);
+    }
+}
+
+#[test]
 fn the_env_file_fills_references_and_an_empty_variable_is_none() {
     let shop = Shop::new().file(".env", "SLACK_TOKEN=xoxb-1\nSLACK_CHANNEL='C 1'\nEMAIL_SALES=a@shop.test\n");
     let missing = |shop: &Shop| shop.loaded().missing.iter().filter(|missing| missing.key.contains("slack")).count();
