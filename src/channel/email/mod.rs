@@ -40,7 +40,7 @@ to       = ["sales@umishop.example"]              # not needed where mail only g
 # timeout     = "30s"                             # of each step of a delivery
 # connections = 8                                 # kept open for the next mail
 "#,
-    shared: &["server", "username", "password", "from", "ca_file"],
+    shared: &[&["server", "ca_file", "username", "password"], &["from"]],
     retry: &["1m", "5m", "15m", "1h", "3h", "8h", "24h", "24h"],
     concurrency: 8,
     open,
