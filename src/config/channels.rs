@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
 
-use super::ChannelConfig;
 use super::open::{Settings, open};
 use super::problems::{Place, did_you_mean, in_a_row, shown_key, shown_table};
 use super::reader::Reader;
 use super::references::{MissingReference, Reference};
 use super::tree::{self, Form, Path, child};
+use super::{ChannelConfig, beside};
 use crate::channel::{KINDS, Kind, kind};
 use crate::domain::{ChannelAddress, Mailbox, OnUnknown, RetrySchedule};
 
@@ -194,6 +194,7 @@ fn channel(reader: &mut Reader<'_>, mut table: Table, is_used: bool, loading: &m
     leave_out_shipped(reader, &mut table);
     let is_complete = lend(reader, &mut table, is_used, loading);
     refuse_example_sender(reader, &table, is_used);
+    locate(reader, &mut table);
     let opened = open(reader, Settings::new(table));
     // An incomplete one was opened with borrowed values, to see what else is wrong with it.
     if !is_complete && !reader.sandbox {
@@ -266,6 +267,15 @@ fn leave_out_shipped(reader: &Reader<'_>, table: &mut Table) {
     }
     let references = || reader.resolved.followed.iter().chain(reader.resolved.missing.iter().map(|(path, _)| path));
     table.keys.retain(|_, (path, _)| is_own(path) || !references().any(|reference| reference.starts_with(path)));
+}
+
+/// A key called `…_file` is a path, and starts where the configuration is.
+fn locate(reader: &Reader<'_>, table: &mut Table) {
+    for (_, (_, value)) in table.keys.iter_mut().filter(|(key, _)| key.ends_with("_file")) {
+        if let Value::String(_, text) = value {
+            *text = beside(reader.base, text).display().to_string();
+        }
+    }
 }
 
 /// Live, customers must not get mail from an address that does not exist.

@@ -36,7 +36,7 @@ password = "correct-horse-battery-staple"
 from     = "UmiShop <hello@umishop.example>"
 to       = ["sales@umishop.example"]              # not needed where mail only goes to customers
 # reply_to    = "UmiShop <care@umishop.example>"  # requests: the customer
-# ca_file     = "ca.pem"                          # trusted beside the system's certificates
+# ca_file     = "ca.pem"                          # trusted beside the system's certificates; starts where config.toml is
 # timeout     = "30s"                             # of each step of a delivery
 # connections = 8                                 # kept open for the next mail
 "#,

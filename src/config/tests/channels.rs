@@ -87,6 +87,14 @@ fn a_channel_with_a_server_of_its_own_takes_no_login_from_the_welcome() {
 }
 
 #[test]
+fn a_path_in_a_channels_table_starts_at_the_file() {
+    let shop = Shop::of(&format!("{LIVE}ca_file = \"ca.pem\"\n")).set(&VARIABLES);
+    let missing = format!("`{}` is not a readable PEM file", shop.directory.path().join("ca.pem").display());
+    assert!(shop.load().err().unwrap().to_string().contains(&missing));
+    shop.file("ca.pem", include_str!("../../../tests/it/tls/ca.pem")).loaded();
+}
+
+#[test]
 fn an_empty_text_takes_a_key_back() {
     let config = format!("{LIVE}username = \"\"\npassword = \"\"\n");
     let loaded = Shop::of(&config)
