@@ -187,12 +187,12 @@ impl Loading {
 }
 
 fn channel(reader: &mut Reader<'_>, mut table: Table, is_used: bool, loading: &mut Loading) -> Option<ChannelConfig> {
-    let retry = retry(reader, &mut table);
-    let concurrency = concurrency(reader, &mut table);
-    let on_unknown = on_unknown(reader, &mut table);
     leave_out_foreign(reader, &mut table);
     leave_out_shipped(reader, &mut table);
     let is_complete = lend(reader, &mut table, is_used, loading);
+    let retry = retry(reader, &mut table);
+    let concurrency = concurrency(reader, &mut table);
+    let on_unknown = on_unknown(reader, &mut table);
     refuse_example_sender(reader, &table, is_used);
     locate(reader, &mut table);
     let opened = open(reader, Settings::new(table));
@@ -299,7 +299,7 @@ fn retry(reader: &mut Reader<'_>, table: &mut Table) -> Option<RetrySchedule> {
     if found.is_none() {
         reader.problem(
             &path,
-            "expected a list of at most 100 waits, each from 1s to 30days",
+            "expected a list of 1 to 100 waits, each from 1s to 30days",
             "write retry = [\"5s\", \"1m\", \"30m\"]",
         );
     }

@@ -154,7 +154,7 @@ fn single_values_are_held_to_their_form() {
         ("[intake]\nauth = \"open\"\n", "[intake] auth: expected \"secret\" or \"none\", found \"open\""),
         (
             "[channels.slack.pricing]\nretry = [\"1ms\"]\n",
-            "config.toml:2: [channels.slack.pricing] retry: expected a list of at most 100 waits",
+            "config.toml:2: [channels.slack.pricing] retry: expected a list of 1 to 100 waits",
         ),
         ("[channels.slack.pricing]\nconcurrency = 0\n", "concurrency: expected a whole number from 1 to 256"),
         ("[channels.slack.pricing]\non_unknown = \"drop\"\n", "on_unknown: expected \"retry\" or \"hold\""),
