@@ -43,7 +43,8 @@ pub use references::{MissingReference, Reference};
 pub const SHIPPED: &str = include_str!("../../config.toml");
 
 /// Where the configuration comes from.
-#[derive(Clone, Debug)]
+// No Debug: the environment holds secrets.
+#[derive(Clone)]
 pub struct Sources {
     /// The file that was named; `None`: `config.toml` in `directory`, if there is one.
     pub file: Option<PathBuf>,
