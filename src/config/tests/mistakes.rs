@@ -60,6 +60,17 @@ fn what_may_be_secret_is_never_printed() {
 }
 
 #[test]
+fn a_secret_of_the_wrong_form_is_told_without_its_value() {
+    for (key, value) in
+        [("password", "12345"), ("password", "-1.5"), ("password", "true"), ("username", "12345"), ("username", "true")]
+    {
+        let problems = Shop::of(&format!("[channels.email.welcome]\n{key} = {value}\n")).problems();
+        assert!(problems[0].starts_with(&format!("config.toml:2: [channels.email.welcome] {key}: expected a string")));
+        assert!(problems.len() == 1 && !problems[0].contains(value), "{problems:?}");
+    }
+}
+
+#[test]
 fn routes_are_checked_against_each_other_and_the_channels() {
     let route = |lines: &str| format!("[[routes]]\n{lines}\n");
     let rest = "[[routes]]\nchannels = [\"email.sales\"]\n";
