@@ -28,6 +28,11 @@ pub trait Channel: Send + Sync {
     /// The notation this channel shows rich text in.
     fn markup(&self) -> Markup;
 
+    /// Whether it reaches somebody without a customer's address: only then can it carry a question.
+    fn has_own_address(&self) -> bool {
+        true
+    }
+
     /// The exact bytes that [`deliver`](Self::deliver) would send, credentials left out. Pure.
     ///
     /// The error says why the message cannot be put into this channel's form at all.

@@ -148,6 +148,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
         used.insert(address.clone());
     }
     let channels = channels::channels(reader, tables, &used, loading);
+    routes::refuse_without_address(reader, &channels);
     Some(Config {
         sandbox: reader.sandbox,
         server: server?,

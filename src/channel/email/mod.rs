@@ -130,6 +130,10 @@ impl Channel for Email {
         Markup::Html
     }
 
+    fn has_own_address(&self) -> bool {
+        !self.to.is_empty()
+    }
+
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {
         Ok(self.mail(message, &self.recipients(message)?))
     }

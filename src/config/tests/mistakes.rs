@@ -71,6 +71,15 @@ fn a_secret_of_the_wrong_form_is_told_without_its_value() {
 }
 
 #[test]
+fn a_question_needs_a_channel_that_has_an_address() {
+    let routes = "[[routes]]\nchannels = [\"slack.pricing\", \"email.welcome\"]\n";
+    Shop::of(routes).says(
+        "config.toml:2: [[routes]] channels: email.welcome only writes to customers, so a question would reach nobody; name a channel with an address of its own, as in channels = [\"email.sales\"], or write one into [channels.email.welcome]",
+    );
+    Shop::of(&format!("{routes}[channels.email.welcome]\nto = \"care@shop.test\"\n")).loaded();
+}
+
+#[test]
 fn routes_are_checked_against_each_other_and_the_channels() {
     let route = |lines: &str| format!("[[routes]]\n{lines}\n");
     let rest = "[[routes]]\nchannels = [\"email.sales\"]\n";
