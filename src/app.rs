@@ -56,8 +56,7 @@ impl App {
     /// Puts the program together over `store`.
     pub async fn with_store(config: Config, clock: Clock, store: Arc<dyn Store>) -> anyhow::Result<Self> {
         let (admin_token_hash, new_admin_token) = admin_token(&config, &*store).await?;
-        let public_url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
-        let renderer = Arc::new(Renderer::new(config.templates.as_deref(), &public_url)?);
+        let renderer = Arc::new(Renderer::new(config.templates.as_deref(), &config.site_url())?);
         let served = served(&config);
         let wake = Wake::new(served.iter().map(|served| &served.address));
         let channels = served.iter().map(|served| (served.address.clone(), Arc::clone(&served.channel))).collect();

@@ -23,6 +23,10 @@ impl Channel for Capture {
         self.0.markup()
     }
 
+    fn has_own_address(&self) -> bool {
+        self.0.has_own_address()
+    }
+
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {
         self.0.compose(message)
     }

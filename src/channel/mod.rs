@@ -28,6 +28,11 @@ pub trait Channel: Send + Sync {
     /// The notation this channel shows rich text in.
     fn markup(&self) -> Markup;
 
+    /// Whether it reaches somebody without a customer's address: only then can it carry a question.
+    fn has_own_address(&self) -> bool {
+        true
+    }
+
     /// The exact bytes that [`deliver`](Self::deliver) would send, credentials left out. Pure.
     ///
     /// The error says why the message cannot be put into this channel's form at all.
@@ -48,8 +53,10 @@ pub struct Kind {
     /// A complete table with believable values. Shown in the documentation, opened by the contract suite, and, in the
     /// sandbox, lent to a channel whose own credentials are not there yet.
     pub example: &'static str,
-    /// Keys that a channel takes from the channel called `welcome` of the same kind unless it writes its own.
-    pub shared: &'static [&'static str],
+    /// Keys that a channel takes from the channel called `welcome` of the same kind unless it writes its own. The first
+    /// of a group says where the rest of it belongs: whoever writes that one takes none of the group, because a login
+    /// is for the server beside which it is written and no other.
+    pub shared: &'static [&'static [&'static str]],
     /// The waits between attempts, unless the channel's `retry` says otherwise.
     pub retry: &'static [&'static str],
     /// How many messages may be on their way at once, unless the channel's `concurrency` says otherwise.

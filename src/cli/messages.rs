@@ -129,8 +129,7 @@ async fn show(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let Some(history) = store.message(id).await? else { bail!("there is no such message; it may have been pruned") };
-    let public_url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
-    let renderer = Renderer::new(config.templates.as_deref(), &public_url)?;
+    let renderer = Renderer::new(config.templates.as_deref(), &config.site_url())?;
     let preview = preview(&history, &renderer, &channels(config));
     let (message, attempts) = (history.message, history.attempts);
     if global.json {

@@ -30,8 +30,8 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
     let now = Clock::system().now();
     let context = Context { email: arguments.to.clone(), ..Context::default() };
     let draft = Draft { id: MessageId::new(now), created_at: now, purpose: Purpose::Test, context: &context };
-    let public_url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
-    let rendered = Renderer::new(config.templates.as_deref(), &public_url)?.render(draft, channel.channel.markup())?;
+    let rendered =
+        Renderer::new(config.templates.as_deref(), &config.site_url())?.render(draft, channel.channel.markup())?;
     if config.sandbox {
         let bytes = channel.channel.compose(&rendered).map_err(anyhow::Error::msg)?;
         writeln!(

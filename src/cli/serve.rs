@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::Global;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, Loaded, Log, LogFormat};
+use crate::config::{Config, Loaded, Log, LogFormat, local_url};
 
 pub(super) fn run(global: &Global, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let loaded = global.load()?;
@@ -95,14 +95,7 @@ struct Banner {
 
 impl Banner {
     fn new(config: &Config, address: std::net::SocketAddr) -> Self {
-        // Nobody can open 0.0.0.0 in a browser.
-        let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
-        let host = if host.contains(':') { format!("[{host}]") } else { host };
-        Self {
-            site: format!("http://{host}:{}", address.port()),
-            public_url: config.server.public_url.clone(),
-            sandbox: config.sandbox,
-        }
+        Self { site: local_url(address), public_url: config.server.public_url.clone(), sandbox: config.sandbox }
     }
 
     fn write(&self, out: &mut dyn Write, new_admin_token: Option<&str>) -> io::Result<()> {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Global, table};
 use crate::clock::Clock;
-use crate::config::{Auth, Config};
+use crate::config::{Auth, Config, local_url};
 
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -68,7 +68,7 @@ struct Call {
 
 pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let config = global.load()?.config;
-    let base = arguments.url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
+    let base = arguments.url.clone().unwrap_or_else(|| local_url(config.server.listen));
     let base = base.trim_end_matches('/');
     let shapes = arguments.shape.map_or_else(|| Shape::value_variants().to_vec(), |shape| vec![shape]);
     let agent = crate::channel::web_agent(base.starts_with("https://"), TIMEOUT);

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
 
-use super::ChannelConfig;
 use super::open::{Settings, open};
 use super::problems::{Place, did_you_mean, in_a_row, shown_key, shown_table};
 use super::reader::Reader;
 use super::references::{MissingReference, Reference};
 use super::tree::{self, Form, Path, child};
+use super::{ChannelConfig, beside};
 use crate::channel::{KINDS, Kind, kind};
 use crate::domain::{ChannelAddress, Mailbox, OnUnknown, RetrySchedule};
 
@@ -109,7 +109,8 @@ fn complain_of_table(reader: &mut Reader<'_>, here: &Path, what: &str, mend: Str
     reader.problems.push(problem);
 }
 
-/// Gives each channel the shared keys of its kind's model, unless it wrote them.
+/// Gives each channel the shared keys of its kind's model, unless it wrote them, or what they belong to, or a part of a
+/// login of its own.
 fn share(tables: &mut [Table]) {
     let models: Vec<(&str, Keys)> = tables
         .iter()
@@ -118,9 +119,16 @@ fn share(tables: &mut [Table]) {
         .collect();
     for table in tables.iter_mut().filter(|table| !table.keys.contains_key(WEBHOOK)) {
         let Some((_, model)) = models.iter().find(|(kind, _)| *kind == table.kind.name) else { continue };
-        for key in table.kind.shared {
-            if let Some(value) = model.get(*key) {
-                table.keys.entry((*key).to_owned()).or_insert_with(|| value.clone());
+        for group in table.kind.shared {
+            if table.keys.contains_key(group[0]) {
+                continue;
+            }
+            let is_login = |key: &&str| table.keys.get(*key).is_some_and(|(path, _)| tree::is_secret(path));
+            let has_login = group.iter().any(is_login);
+            for (key, value) in group.iter().filter_map(|key| model.get_key_value(*key)) {
+                if !(has_login && tree::is_secret(&value.0)) {
+                    table.keys.entry(key.clone()).or_insert_with(|| value.clone());
+                }
             }
         }
     }
@@ -179,12 +187,14 @@ impl Loading {
 }
 
 fn channel(reader: &mut Reader<'_>, mut table: Table, is_used: bool, loading: &mut Loading) -> Option<ChannelConfig> {
+    leave_out_foreign(reader, &mut table);
+    leave_out_shipped(reader, &mut table);
+    let is_complete = lend(reader, &mut table, is_used, loading);
     let retry = retry(reader, &mut table);
     let concurrency = concurrency(reader, &mut table);
     let on_unknown = on_unknown(reader, &mut table);
-    leave_out_shipped(reader, &mut table);
-    let is_complete = lend(reader, &mut table, is_used, loading);
     refuse_example_sender(reader, &table, is_used);
+    locate(reader, &mut table);
     let opened = open(reader, Settings::new(table));
     // An incomplete one was opened with borrowed values, to see what else is wrong with it.
     if !is_complete && !reader.sandbox {
@@ -232,17 +242,40 @@ fn lend(reader: &mut Reader<'_>, table: &mut Table, is_used: bool, loading: &mut
     is_complete
 }
 
-/// Takes out what the compiled-in file refers to where it is not meant: the login of its server when the shop names a
-/// server of its own and did not set the login's variables, and everything beside a webhook of the shop's own.
+/// Takes out the login of a server that a stronger layer replaced: it was written for another one.
+fn leave_out_foreign(reader: &mut Reader<'_>, table: &mut Table) {
+    for group in table.kind.shared {
+        let Some((leader, _)) = table.keys.get(group[0]) else { continue };
+        let (layer, place) = (reader.layers.layer(leader), reader.layers.place(leader));
+        for key in &group[1..] {
+            let is_foreign = |(path, _): &(Path, Value)| reader.layers.layer(path) < layer;
+            let Some((path, value)) = table.keys.get(*key).filter(|found| is_foreign(found)) else { continue };
+            if reader.layers.is_shops_own(path) && !tree::is_blank(value) {
+                let what = format!("not used: {place} names another {}", group[0]);
+                reader.warning(path, what, "write it there, too");
+            }
+            table.keys.remove(*key);
+        }
+    }
+}
+
+/// Takes out what the compiled-in file refers to beside a webhook of the shop's own, which needs nothing of it.
 fn leave_out_shipped(reader: &Reader<'_>, table: &mut Table) {
-    let is_own = |key: &str| table.keys.get(key).is_some_and(|(path, _)| reader.layers.is_shops_own(path));
-    let (has_webhook, has_server) = (is_own(WEBHOOK), is_own("server"));
-    table.keys.retain(|_, (path, _)| {
-        let is_missing = reader.resolved.missing.iter().any(|(missing, _)| missing.starts_with(path));
-        let is_set = reader.resolved.followed.iter().any(|followed| followed.starts_with(path));
-        let is_unmeant = has_webhook && (is_set || is_missing) || has_server && is_missing && tree::is_secret(path);
-        !is_unmeant || reader.layers.is_shops_own(path)
-    });
+    let is_own = |path: &Path| reader.layers.is_shops_own(path);
+    if !table.keys.get(WEBHOOK).is_some_and(|(path, _)| is_own(path)) {
+        return;
+    }
+    let references = || reader.resolved.followed.iter().chain(reader.resolved.missing.iter().map(|(path, _)| path));
+    table.keys.retain(|_, (path, _)| is_own(path) || !references().any(|reference| reference.starts_with(path)));
+}
+
+/// A key called `…_file` is a path, and starts where the configuration is.
+fn locate(reader: &Reader<'_>, table: &mut Table) {
+    for (_, (_, value)) in table.keys.iter_mut().filter(|(key, _)| key.ends_with("_file")) {
+        if let Value::String(_, text) = value {
+            *text = beside(reader.base, text).display().to_string();
+        }
+    }
 }
 
 /// Live, customers must not get mail from an address that does not exist.
@@ -266,7 +299,7 @@ fn retry(reader: &mut Reader<'_>, table: &mut Table) -> Option<RetrySchedule> {
     if found.is_none() {
         reader.problem(
             &path,
-            "expected a list of at most 100 waits, each from 1s to 30days",
+            "expected a list of 1 to 100 waits, each from 1s to 30days",
             "write retry = [\"5s\", \"1m\", \"30m\"]",
         );
     }

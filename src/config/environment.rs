@@ -17,8 +17,7 @@ use super::{channels, problems};
 const PREFIX: &str = "UMISHOP_";
 
 /// Names that are no keys: the command line reads them, or the shipped configuration refers to them.
-const RESERVED: [&str; 6] =
-    ["UMISHOP_SECRET", "UMISHOP_CONFIG", "UMISHOP_LOG", "UMISHOP_URL", "UMISHOP_ADMIN_TOKEN", "UMISHOP_TOKEN"];
+const RESERVED: [&str; 3] = ["UMISHOP_SECRET", "UMISHOP_CONFIG", "UMISHOP_LOG"];
 
 /// Longest `.env` file that is read.
 const LONGEST_FILE: u64 = 256 * 1024;

@@ -114,6 +114,14 @@ impl<'a> Node<'a> {
     }
 }
 
+/// Which layer a key was written in, the strongest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Written {
+    Shipped,
+    File,
+    Environment,
+}
+
 /// All layers, the strongest last.
 pub(super) struct Layers {
     pub(super) shipped: Document,
@@ -149,6 +157,17 @@ impl Layers {
             stronger.or_else(|| if is_replaced { None } else { self.shipped.place(path) })
         };
         (0..=path.len()).rev().find_map(written).unwrap_or(Place::Shipped { line: 1 })
+    }
+
+    /// The strongest layer that wrote `path`.
+    pub(super) fn layer(&self, path: &[String]) -> Written {
+        if self.environment.set(path).is_some() {
+            Written::Environment
+        } else if self.file.as_ref().is_some_and(|file| file.place(path).is_some()) {
+            Written::File
+        } else {
+            Written::Shipped
+        }
     }
 
     /// Whether the shop said anything at or below `path`.

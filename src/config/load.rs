@@ -25,10 +25,17 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let resolved = Resolved::resolve(&mut tree, &input.variables, &input.base, &input.layers, &mut problems);
     resolved.fall_back(&mut tree, &input.layers.shipped.values);
     let sandbox = tree.get("sandbox").and_then(figment::value::Value::to_bool).unwrap_or(true);
-    let mut reader =
-        Reader { tree: &tree, layers: &input.layers, resolved: &resolved, sandbox, problems, warnings: Vec::new() };
+    let mut reader = Reader {
+        tree: &tree,
+        layers: &input.layers,
+        resolved: &resolved,
+        base: &input.base,
+        sandbox,
+        problems,
+        warnings: Vec::new(),
+    };
     let mut loading = Loading { missing: missing_outside_channels(&mut reader) };
-    let config = config(&mut reader, &input.base, &mut loading);
+    let config = config(&mut reader, &mut loading);
     match config {
         Some(config) if reader.problems.is_empty() => Ok(Loaded {
             config,
@@ -121,13 +128,13 @@ fn missing_outside_channels(reader: &mut Reader<'_>) -> Vec<MissingReference> {
 }
 
 /// Everything, read to its end even when a part of it is wrong.
-fn config(reader: &mut Reader<'_>, base: &Path, loading: &mut Loading) -> Option<Config> {
+fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
     let server = sections::server(reader);
     let intake = sections::intake(reader);
     let admin = sections::admin(reader);
-    let store = sections::store(reader, base);
+    let store = sections::store(reader);
     let welcome = sections::welcome(reader);
-    let templates = sections::templates(reader, base);
+    let templates = sections::templates(reader);
     let landbot = sections::landbot(reader);
     let retention = sections::retention(reader);
     let log = sections::log(reader);
@@ -141,6 +148,7 @@ fn config(reader: &mut Reader<'_>, base: &Path, loading: &mut Loading) -> Option
         used.insert(address.clone());
     }
     let channels = channels::channels(reader, tables, &used, loading);
+    routes::refuse_without_address(reader, &channels);
     Some(Config {
         sandbox: reader.sandbox,
         server: server?,

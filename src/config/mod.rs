@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,8 @@ pub use references::{MissingReference, Reference};
 pub const SHIPPED: &str = include_str!("../../config.toml");
 
 /// Where the configuration comes from.
-#[derive(Clone, Debug)]
+// No Debug: the environment holds secrets.
+#[derive(Clone)]
 pub struct Sources {
     /// The file that was named; `None`: `config.toml` in `directory`, if there is one.
     pub file: Option<PathBuf>,
@@ -91,6 +92,22 @@ pub struct Config {
     pub channels: BTreeMap<ChannelAddress, ChannelConfig>,
     /// `[[routes]]`; every channel they name is in `channels`.
     pub routes: RoutingTable,
+}
+
+impl Config {
+    /// The address of the site, without a slash at its end: what visitors use, else what this machine does.
+    pub fn site_url(&self) -> String {
+        self.server.public_url.clone().unwrap_or_else(|| local_url(self.server.listen))
+    }
+}
+
+/// What this machine calls to reach a server that listens at `address`.
+pub fn local_url(mut address: SocketAddr) -> String {
+    // Nobody can open 0.0.0.0 in a browser.
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
 }
 
 /// Where umishop listens, and what others call it.

@@ -125,7 +125,8 @@ fn tell(reader: &mut Reader<'_>, settings: &Settings, inner: &[String], kind: &E
         ErrorKind::UnknownField(..) => "no such key".to_owned(),
         ErrorKind::MissingField(_) => "missing".to_owned(),
         ErrorKind::InvalidType(found, expected) | ErrorKind::InvalidValue(found, expected) => {
-            format!("expected {expected}, found {}", described(found))
+            let found = if reader.is_public(&path) { described(found) } else { "another value (not shown)".to_owned() };
+            format!("expected {expected}, found {found}")
         }
         ErrorKind::UnknownVariant(found, known) => {
             format!("expected one of {}, found `{found}`", in_a_row(known.iter().copied()))

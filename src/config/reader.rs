@@ -1,5 +1,6 @@
 //! Reads values of the right form into values that mean something, and notes what cannot be read.
 
+use std::path::Path as FilePath;
 use std::time::Duration;
 
 use figment::value::{Dict, Value};
@@ -15,6 +16,8 @@ pub(super) struct Reader<'a> {
     pub(super) tree: &'a Dict,
     pub(super) layers: &'a Layers,
     pub(super) resolved: &'a Resolved,
+    /// Where relative paths start.
+    pub(super) base: &'a FilePath,
     pub(super) sandbox: bool,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,

@@ -1,9 +1,10 @@
 //! `[[routes]]`: which channels a question goes to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use figment::value::{Dict, Value};
 
+use super::ChannelConfig;
 use super::problems::{did_you_mean, in_a_row};
 use super::reader::Reader;
 use super::tree::{Path, child, path};
@@ -115,6 +116,25 @@ pub(super) fn refuse_unknown(
     let guess = did_you_mean(address.as_str(), names()).map(|guess| format!("{guess} Else ")).unwrap_or_default();
     let mend = format!("{guess}add a table [channels.{address}], or name one of: {}", in_a_row(names()));
     reader.problem(here, format!("there is no channel {address}"), mend);
+}
+
+/// Notes every channel of a route that writes to customers alone: whatever is asked there could only be given up.
+pub(super) fn refuse_without_address(reader: &mut Reader<'_>, channels: &BTreeMap<ChannelAddress, ChannelConfig>) {
+    let all = path("routes");
+    let tables = reader.value("routes").and_then(Value::as_array).unwrap_or_default();
+    for (index, table) in tables.iter().enumerate() {
+        let list = child(&child(&all, &index), "channels");
+        for (position, text) in table.as_dict().into_iter().flat_map(|table| texts(table, "channels")).enumerate() {
+            let channel = text.parse().ok().and_then(|address: ChannelAddress| channels.get(&address));
+            if channel.is_some_and(|found| !found.channel.has_own_address()) {
+                reader.problem(
+                    &child(&list, &position),
+                    format!("{text} only writes to customers, so a question would reach nobody"),
+                    format!("name a channel with an address of its own, as in channels = [\"email.sales\"], or write one into [channels.{text}]"),
+                );
+            }
+        }
+    }
 }
 
 /// The first route that names a topic is taken, so a later one with the same name would wait for ever.

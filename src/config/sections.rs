@@ -1,7 +1,7 @@
 //! The sections with a fixed set of keys.
 
 use std::net::SocketAddr;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -91,7 +91,8 @@ pub(super) fn admin(reader: &Reader<'_>) -> Admin {
     Admin { token: secret(reader, "admin.token") }
 }
 
-pub(super) fn store(reader: &mut Reader<'_>, base: &FilePath) -> Option<StoreUrl> {
+pub(super) fn store(reader: &mut Reader<'_>) -> Option<StoreUrl> {
+    let base = reader.base;
     reader.parse("store.url", "sqlite: and the path of a file", "sqlite:umishop.db", |text| {
         let file = text.strip_prefix("sqlite:")?;
         let file = file.strip_prefix("//").unwrap_or(file);
@@ -117,9 +118,9 @@ pub(super) fn welcome(reader: &mut Reader<'_>) -> Option<Welcome> {
     Some(Welcome { delay: delay?, channel: channel? })
 }
 
-pub(super) fn templates(reader: &mut Reader<'_>, base: &FilePath) -> Option<PathBuf> {
+pub(super) fn templates(reader: &mut Reader<'_>) -> Option<PathBuf> {
     let directory =
-        Some(reader.text("templates.directory")).filter(|text| !text.is_empty()).map(|text| beside(base, text));
+        Some(reader.text("templates.directory")).filter(|text| !text.is_empty()).map(|text| beside(reader.base, text));
     if directory.as_ref().is_some_and(|directory| !directory.is_dir()) {
         reader.problem(
             &path("templates.directory"),

@@ -36,11 +36,11 @@ password = "correct-horse-battery-staple"
 from     = "UmiShop <hello@umishop.example>"
 to       = ["sales@umishop.example"]              # not needed where mail only goes to customers
 # reply_to    = "UmiShop <care@umishop.example>"  # requests: the customer
-# ca_file     = "ca.pem"                          # trusted beside the system's certificates
+# ca_file     = "ca.pem"                          # trusted beside the system's certificates; starts where config.toml is
 # timeout     = "30s"                             # of each step of a delivery
 # connections = 8                                 # kept open for the next mail
 "#,
-    shared: &["server", "username", "password", "from", "ca_file"],
+    shared: &[&["server", "ca_file", "username", "password"], &["from"]],
     retry: &["1m", "5m", "15m", "1h", "3h", "8h", "24h", "24h"],
     concurrency: 8,
     open,
@@ -128,6 +128,10 @@ impl Email {
 impl Channel for Email {
     fn markup(&self) -> Markup {
         Markup::Html
+    }
+
+    fn has_own_address(&self) -> bool {
+        !self.to.is_empty()
     }
 
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {

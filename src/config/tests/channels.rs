@@ -48,6 +48,58 @@ fn a_mail_server_or_webhook_of_ones_own_does_without_the_shipped_login() {
     Shop::of(&config).set(&needed[1..]).says("[channels.email.sales] to: the environment variable EMAIL_SALES");
 }
 
+/// A mail channel opens with both parts of a login or with neither, so an emptied part tells whether the other came.
+const HALF_LOGINS: [&str; 2] = ["username = \"\"\n", "password = \"\"\n"];
+
+#[test]
+fn a_login_does_not_follow_to_a_server_of_a_stronger_layer() {
+    for half in HALF_LOGINS {
+        Shop::of(&format!("{LIVE}server = \"smtps://own.test\"\n{half}")).set(&VARIABLES).loaded();
+        let server = ("UMISHOP_CHANNELS__EMAIL__WELCOME__SERVER", "smtps://own.test");
+        Shop::of(&format!("{LIVE}{half}")).set(&VARIABLES).set(&[server]).loaded();
+    }
+    let shop = Shop::of(&format!("{LIVE}server = \"smtps://a.test\"\nusername = \"me\"\npassword = \"hunter2\"\n"))
+        .set(&VARIABLES);
+    assert_eq!(shop.loaded().warnings, []);
+    let moved = shop.set(&[("UMISHOP_CHANNELS__EMAIL__WELCOME__SERVER", "smtps://b.test")]);
+    let warnings: Vec<String> = moved.loaded().warnings.iter().map(|warning| moved.local(warning)).collect();
+    assert_eq!(
+        warnings,
+        ["username", "password"].map(|key| format!(
+            "config.toml:{}: [channels.email.welcome] {key}: not used: UMISHOP_CHANNELS__EMAIL__WELCOME__SERVER names another server; write it there, too",
+            if key == "username" { 7 } else { 8 }
+        ))
+    );
+}
+
+#[test]
+fn a_channel_with_a_server_of_its_own_takes_no_login_from_the_welcome() {
+    let loaded = Shop::of("[channels.email.sales]\nserver = \"smtps://own.test\"\n").loaded();
+    let of_a_login = |missing: &&MissingReference| missing.key.contains("username") || missing.key.contains("password");
+    let logins: Vec<_> = loaded.missing.iter().filter(of_a_login).map(|missing| missing.channels.as_slice()).collect();
+    assert_eq!(logins, [[address("email.welcome")], [address("email.welcome")]]);
+    for (own, lacks) in [("username = \"me\"\n", "no `password`"), ("password = \"x\"\n", "no `username`")] {
+        Shop::of(&format!("{LIVE}[channels.email.sales]\n{own}")).set(&VARIABLES).says(lacks);
+    }
+    Shop::of(&format!("{LIVE}username = \"me\"\npassword = \"x\"\n[channels.slack.welcome]\ntoken = \"x\"\nchannel = \"C1\"\n[channels.slack.help]\napi_url = \"https://proxy.test\"\nchannel = \"C2\"\n"))
+        .set(&VARIABLES)
+        .says("[channels.slack.help] token: a `channel` needs the `token`");
+}
+
+#[test]
+fn a_path_in_a_channels_table_starts_at_the_file() {
+    let shop = Shop::of(&format!("{LIVE}ca_file = \"ca.pem\"\n")).set(&VARIABLES);
+    let missing = format!("`{}` is not a readable PEM file", shop.directory.path().join("ca.pem").display());
+    assert!(shop.load().err().unwrap().to_string().contains(&missing));
+    shop.file("ca.pem", include_str!("../../../tests/it/tls/ca.pem")).loaded();
+}
+
+#[test]
+fn an_empty_list_of_waits_is_the_kinds_own() {
+    let retry = |config: &str| Shop::of(config).loaded().config.channels[&address("slack.pricing")].retry.clone();
+    assert_eq!(retry("[channels.slack.pricing]\nretry = []\n"), retry(""));
+}
+
 #[test]
 fn an_empty_text_takes_a_key_back() {
     let config = format!("{LIVE}username = \"\"\npassword = \"\"\n");

@@ -145,19 +145,18 @@ fn a_channel_may_be_configured_by_the_environment_alone() {
 
 #[test]
 fn names_that_are_no_keys_are_left_alone() {
-    let reserved = [
-        "UMISHOP_CONFIG",
-        "UMISHOP_LOG",
-        "UMISHOP_URL",
-        "UMISHOP_ADMIN_TOKEN",
-        "UMISHOP_TOKEN",
-        "UMISHOP_SECRET",
-        "OTHER",
-    ];
+    let reserved = ["UMISHOP_CONFIG", "UMISHOP_LOG", "UMISHOP_SECRET", "OTHER"];
     let shop = Shop::of("[admin]\ntoken = \"env:UMISHOP_MINE\"\n")
         .set(&reserved.map(|name| (name, "x")))
         .set(&[("UMISHOP_MINE", "mine")]);
     assert_eq!(shop.loaded().config.admin.token.unwrap().expose_secret(), "mine");
+    for (name, says) in [
+        ("UMISHOP_ADMIN_TOKEN", "UMISHOP_ADMIN_TOKEN: no key has this name; did you mean `UMISHOP_ADMIN__TOKEN`?"),
+        ("UMISHOP_TOKEN", "UMISHOP_TOKEN: no key has this name"),
+        ("UMISHOP_URL", "UMISHOP_URL: no key has this name"),
+    ] {
+        Shop::new().set(&[(name, "x")]).says(says);
+    }
     Shop::new()
         .set(&[("UMISHOP_SERVER", "x")])
         .says("UMISHOP_SERVER: [server] is a table; set one of its keys, as in UMISHOP_SERVER__KEY");
@@ -182,6 +181,19 @@ fn relative_paths_start_at_the_file() {
     assert_eq!(beside(Path::new("."), "umishop.db"), Path::new("umishop.db"));
     assert_eq!(beside(Path::new("/etc/umishop"), "umishop.db"), Path::new("/etc/umishop/umishop.db"));
     assert_eq!(beside(Path::new("/etc/umishop"), "/var/umishop.db"), Path::new("/var/umishop.db"));
+}
+
+#[test]
+fn the_site_is_its_public_address_or_one_that_this_machine_can_call() {
+    for (server, url) in [
+        ("listen = \"192.0.2.1:80\"", "http://192.0.2.1:80"),
+        ("listen = \"0.0.0.0:8000\"", "http://127.0.0.1:8000"),
+        ("listen = \"[::]:8000\"", "http://127.0.0.1:8000"),
+        ("listen = \"[::1]:8000\"", "http://[::1]:8000"),
+        ("listen = \"0.0.0.0:8000\"\npublic_url = \"https://shop.test/\"", "https://shop.test"),
+    ] {
+        assert_eq!(Shop::of(&format!("[server]\n{server}\n")).loaded().config.site_url(), url);
+    }
 }
 
 #[test]

@@ -60,6 +60,26 @@ fn what_may_be_secret_is_never_printed() {
 }
 
 #[test]
+fn a_secret_of_the_wrong_form_is_told_without_its_value() {
+    for (key, value) in
+        [("password", "12345"), ("password", "-1.5"), ("password", "true"), ("username", "12345"), ("username", "true")]
+    {
+        let problems = Shop::of(&format!("[channels.email.welcome]\n{key} = {value}\n")).problems();
+        assert!(problems[0].starts_with(&format!("config.toml:2: [channels.email.welcome] {key}: expected a string")));
+        assert!(problems.len() == 1 && !problems[0].contains(value), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_question_needs_a_channel_that_has_an_address() {
+    let routes = "[[routes]]\nchannels = [\"slack.pricing\", \"email.welcome\"]\n";
+    Shop::of(routes).says(
+        "config.toml:2: [[routes]] channels: email.welcome only writes to customers, so a question would reach nobody; name a channel with an address of its own, as in channels = [\"email.sales\"], or write one into [channels.email.welcome]",
+    );
+    Shop::of(&format!("{routes}[channels.email.welcome]\nto = \"care@shop.test\"\n")).loaded();
+}
+
+#[test]
 fn routes_are_checked_against_each_other_and_the_channels() {
     let route = |lines: &str| format!("[[routes]]\n{lines}\n");
     let rest = "[[routes]]\nchannels = [\"email.sales\"]\n";
@@ -154,7 +174,7 @@ fn single_values_are_held_to_their_form() {
         ("[intake]\nauth = \"open\"\n", "[intake] auth: expected \"secret\" or \"none\", found \"open\""),
         (
             "[channels.slack.pricing]\nretry = [\"1ms\"]\n",
-            "config.toml:2: [channels.slack.pricing] retry: expected a list of at most 100 waits",
+            "config.toml:2: [channels.slack.pricing] retry: expected a list of 1 to 100 waits",
         ),
         ("[channels.slack.pricing]\nconcurrency = 0\n", "concurrency: expected a whole number from 1 to 256"),
         ("[channels.slack.pricing]\non_unknown = \"drop\"\n", "on_unknown: expected \"retry\" or \"hold\""),
