@@ -127,6 +127,12 @@ pub(super) fn static_file(Path(name): Path<String>) -> Response {
     }
 }
 
+/// What a browser asks for on its own where a page names no icon.
+#[handler]
+pub(super) fn icon() -> Response {
+    find("icon.svg").map_or_else(|| StatusCode::NOT_FOUND.into(), response)
+}
+
 fn page(name: &str, policy: &'static str) -> Response {
     match find(name) {
         Some(asset) => response(asset)
