@@ -3,15 +3,18 @@
 import { facts, liveList, time } from "./admin-parts.js";
 import { element } from "./element.js";
 
+/** The header lines as pairs of name and value. */
 function headerPairs(headers) {
-  if (!headers) return [];
-  return typeof headers === "string" ? [["Headers", headers]] : Array.isArray(headers) ? headers : Object.entries(headers);
+  return headers.split("\n").filter(Boolean).map((line) => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon), line.slice(colon + 1).trim()];
+  });
 }
 
 function inboxEntry(entry) {
   return element("li", {}, element("details", {},
     element("summary", {}, time(entry.received_at), element("b", {}, entry.why), element("code", {}, entry.request_line)),
-    facts(headerPairs(entry.headers).map(([name, value]) => [name, String(value)])),
+    facts(headerPairs(entry.headers)),
     element("pre", { tabindex: "0", "aria-label": "Body" }, entry.body || "(an empty body)")));
 }
 

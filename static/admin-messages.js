@@ -46,7 +46,7 @@ export function messageList(query) {
   const { node, rows } = table("Messages", COLUMNS);
   const empty = Object.keys(filters).length
     ? [element("b", {}, "No such messages."), element("p", {}, "Nothing is in this state right now. ", element("a", { href: "#/messages" }, "Show all messages"))]
-    : [element("b", {}, "No messages yet."), element("p", {}, "Register on the ", element("a", { href: "/" }, "shop’s page"), "; the welcome mail is due one minute later.")];
+    : [element("b", {}, "No messages yet."), element("p", {}, "Register on the ", element("a", { href: "/" }, "shop’s page"), "; the welcome mail follows a little later.")];
   const list = liveList({ path: "messages", filters, frame: node, place: rows, make: messageRow, empty });
   return { title: "Messages", nodes: [element("h1", {}, "Messages"), stateFilter(filters), otherFilters(filters), list.nodes], refresh: list.refresh };
 }
@@ -153,11 +153,29 @@ function words({ text, captured, channel, state }) {
   const title = captured ? "Exactly what would have been sent" : state === "delivered" ? "What was sent" : "What will be sent";
   const raw = element("pre", { tabindex: "0", "aria-label": title }, text);
   const mail = channel.startsWith("email.") ? readMail(text) : null;
+  const post = channel.startsWith("slack.") ? readPost(text) : "";
+  if (post) return [section("How it reads", element("p", { class: "post" }, emphasised(post))), section(title, raw)];
   if (!mail?.html) return [section(title, raw)];
   return [
     section("How it reads", facts([["From", mail.from], ["To", mail.to], ["Reply to", mail.replyTo], ["Subject", mail.subject]]), preview(mail.html)),
     section(title, raw),
   ];
+}
+
+/** The texts of a Slack post's blocks, in Slack's notation; nothing when the body is something else. */
+function readPost(text) {
+  try {
+    const { blocks } = JSON.parse(text.replace(/^[\s\S]*?\r?\n\r?\n/, ""));
+    const texts = blocks.map((block) => block.text?.text).filter(Boolean).join("\n\n");
+    return texts.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
+  } catch {
+    return "";
+  }
+}
+
+/** Slack's `*bold*`. */
+function emphasised(post) {
+  return post.split(/(\*[^*\n]+\*)/).map((part, at) => (at % 2 ? element("b", {}, part.slice(1, -1)) : part));
 }
 
 /** A mail's HTML in a frame that may run nothing, send nothing and open nothing; the page's policy keeps images from afar out. */

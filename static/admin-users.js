@@ -89,17 +89,21 @@ function userSections(user) {
       ["Id", element("code", {}, user.id)],
     ]),
     section("Where they came from", facts([["First touch", element("b", {}, user.source)], ...origin]),
-      touches.length ? touchTable(touches) : element("p", { class: "quiet" }, "No later visits.")),
+      element("p", { class: "quiet" }, touches.length ? "Seen again:" : "Not seen again so far."),
+      touches.length > 0 && touchTable(touches, origin)),
     section("Requests", requests.length ? requestTable(requests) : element("p", { class: "quiet" }, "Nothing asked yet.")),
     section("Messages", messages.length ? messageTable(messages) : element("p", { class: "quiet" }, "None.")),
   ];
 }
 
-function touchTable(touches) {
-  return fixedTable("Later visits", ["Later visit", "Source", "Details"], touches.map((touch) => row([
+/** When the user was heard of again, and what was different from the first time. */
+function touchTable(touches, first) {
+  const known = new Map(first);
+  const news = (touch) => originPairs(touch.origin).filter(([name, value]) => known.get(name) !== value);
+  return fixedTable("Seen again", ["When", "Source", "What is new"], touches.map((touch) => row([
     ["when", time(touch.at)],
     ["source", touch.source],
-    ["note", originPairs(touch.origin).map(([name, value]) => `${name}: ${value}`).join(" · ")],
+    ["note", news(touch).map(([name, value]) => `${name}: ${value}`).join(" · ")],
   ])));
 }
 

@@ -186,6 +186,6 @@ async function post(path, body) {
 }
 
 function sandboxNote() {
-  return element("p", { class: "note" }, "Demo chat. In the sandbox nothing leaves this machine; the welcome mail appears in the console at ",
-    element("a", { href: "/admin" }, "/admin"), " one minute later.");
+  return element("p", { class: "note" }, "Demo chat. In the sandbox nothing leaves this machine; every message, and a little later the welcome mail, appears in the console at ",
+    element("a", { href: "/admin" }, "/admin"), ".");
 }

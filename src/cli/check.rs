@@ -50,7 +50,8 @@ fn report(loaded: &Loaded, out: &mut dyn Write) -> anyhow::Result<()> {
         routes.routes().map(|route| [topic(route).to_owned(), aliases(route), channels(route)]).collect();
     table::write(out, ["TOPIC", "ALSO CALLED", "GOES TO"], &rows)?;
     if !loaded.missing.is_empty() {
-        writeln!(out, "\nNot set:")?;
+        let note = if *sandbox { " (the sandbox does without)" } else { "" };
+        writeln!(out, "\nNot set{note}:")?;
         let rows: Vec<_> =
             loaded.missing.iter().map(|missing| [missing.reference.to_string(), missing.key.clone()]).collect();
         table::write(out, ["REFERENCE", "NEEDED FOR"], &rows)?;

@@ -32,13 +32,17 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
     let draft = Draft { id: MessageId::new(now), created_at: now, purpose: Purpose::Test, context: &context };
     let rendered =
         Renderer::new(config.templates.as_deref(), &config.site_url())?.render(draft, channel.channel.markup())?;
+    let composed = channel.channel.compose(&rendered).map_err(|why| {
+        let hint = if arguments.to.is_none() { "; for this one test, --to name@example.com will do" } else { "" };
+        anyhow::anyhow!("{why}{hint}")
+    })?;
     if config.sandbox {
-        let bytes = channel.channel.compose(&rendered).map_err(anyhow::Error::msg)?;
-        writeln!(
-            out,
-            "Sandbox: nothing was sent. This is what would have been:\n\n{}",
-            String::from_utf8_lossy(&bytes)
-        )?;
+        let text = String::from_utf8_lossy(&composed);
+        if global.json {
+            writeln!(out, "{}", json!({ "outcome": "captured", "scope": null, "answer": "", "text": text }))?;
+        } else {
+            writeln!(out, "Sandbox: nothing was sent. This is what would have been:\n\n{text}")?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let outcome = block_on(async { Ok(channel.channel.deliver(&rendered).await) })?;

@@ -49,7 +49,7 @@ pub struct Rendered {
 }
 
 impl Rendered {
-    /// The customer it goes to; `None` when it goes to the channel's own address.
+    /// The customer it goes to, or whom the operator tries it out on; `None` when it goes to the channel's own address.
     pub fn customer(&self) -> Option<&EmailAddress> {
         match self.purpose {
             Purpose::Welcome | Purpose::Test => self.context.email.as_ref(),

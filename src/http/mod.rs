@@ -109,6 +109,7 @@ pub fn site(web: Web) -> impl Endpoint<Output = Response> + 'static {
         .at("/index.html", get(pages::index))
         .at("/page.json", get(pages::settings))
         .at("/static/:name", get(pages::static_file))
+        .at("/favicon.ico", get(pages::icon))
         .at("/admin", get(pages::admin))
         .at("/docs", get(docs))
         .at("/openapi.json", get(spec))

@@ -127,6 +127,12 @@ pub(super) fn static_file(Path(name): Path<String>) -> Response {
     }
 }
 
+/// What a browser asks for on its own where a page names no icon.
+#[handler]
+pub(super) fn icon() -> Response {
+    find("icon.svg").map_or_else(|| StatusCode::NOT_FOUND.into(), response)
+}
+
 fn page(name: &str, policy: &'static str) -> Response {
     match find(name) {
         Some(asset) => response(asset)
@@ -176,10 +182,8 @@ impl Endpoint for Docs {
 
 /// Swagger UI comes with its scripts inline: each is let in by its hash, so that no other is.
 fn swagger_policy(html: &str) -> HeaderValue {
-    let hashes = html.split("<script").skip(1).filter_map(|rest| {
-        let script = rest.split_once('>')?.1;
-        let script = &script[..script.find("</script>")?];
-        Some(format!(" 'sha256-{}'", STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, script.as_bytes()))))
+    let hashes = scripts(html).map(|script| {
+        format!(" 'sha256-{}'", STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, script.as_bytes())))
     });
     let policy = format!(
         "default-src 'none'; script-src{}; style-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
@@ -187,4 +191,26 @@ fn swagger_policy(html: &str) -> HeaderValue {
         hashes.collect::<String>()
     );
     HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static(OURS))
+}
+
+/// The scripts of a page, each from its start to the next end: a script may itself mention `<script`, and Swagger's does.
+fn scripts(mut html: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (_, rest) = html.split_once("<script")?;
+        let (_, rest) = rest.split_once('>')?;
+        let (script, rest) = rest.split_once("</script>")?;
+        html = rest;
+        Some(script)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_that_mentions_scripts_is_one_script() {
+        let html = "<script charset=\"UTF-8\">f('<script>')</script><p></p><script>g()</script>";
+        assert_eq!(scripts(html).collect::<Vec<_>>(), ["f('<script>')", "g()"]);
+    }
 }

@@ -76,7 +76,12 @@ fn every_kind_describes_itself() {
         for wait in kind.retry {
             assert!(humantime::parse_duration(wait).is_ok(), "{}: {wait}", kind.name);
         }
-        for key in kind.shared {
+        assert!(
+            include_str!("../../docs/channels.md").contains(kind.example),
+            "{}: docs/channels.md does not show the example",
+            kind.name
+        );
+        for key in kind.shared.iter().copied().flatten() {
             assert!(kind.example.contains(key), "{}: the example does not mention the shared key `{key}`", kind.name);
         }
     }
@@ -273,6 +278,15 @@ async fn a_request_over_a_channel_without_an_address_says_what_to_write() {
     };
     assert!(outcome.explanation().contains("write `to = [") && outcome.word() == "dead", "{outcome:?}");
     assert_eq!(sink.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_test_goes_to_the_address_it_was_given() {
+    let sink = SmtpSink::start(Entrance::Plain).await;
+    let channel = mail_to(&sink, "");
+    let outcome = channel.deliver(&message(Purpose::Test, "you@example.com", channel.markup())).await;
+    assert_eq!(outcome.word(), "delivered", "{outcome:?}");
+    assert_eq!(sink.mails()[0].to, ["you@example.com"]);
 }
 
 #[tokio::test]
