@@ -49,7 +49,7 @@ impl<Body> Delivery<Body> {
 
     /// Method, path and query for the inbox, secrets redacted.
     pub(super) fn request_line(&self, secret_in_path: bool) -> String {
-        let path = match self.path.rsplit_once('/') {
+        let path = match self.path.trim_end_matches('/').rsplit_once('/') {
             Some((_, webhook)) if secret_in_path => format!("/umishop_api/[redacted]/{webhook}"),
             _ => self.path.clone(),
         };
