@@ -1,9 +1,11 @@
 //! Servers that take what a channel sends, on real sockets of this machine, and misbehave on request.
 //!
 //! What a sink accepts is recorded before it answers, so that a test can compare it with what the sender believes.
-//! A fault is asked for by the message itself: by the local part of a mail's recipient, by the path of a request.
+//! A fault is asked for by the message itself: by the local part of a mail's recipient, by the path of a request. It
+//! lasts until the test mends the sink.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustls_pki::{certificates, private_key};
@@ -16,12 +18,20 @@ use tokio_rustls::TlsAcceptor;
 struct Seen<T> {
     accepted: Mutex<Vec<T>>,
     connections: Mutex<usize>,
-    arrived: Notify,
+    hanging: Mutex<usize>,
+    mended: AtomicBool,
+    changed: Notify,
 }
 
 impl<T: Clone> Seen<T> {
     fn new() -> Arc<Self> {
-        Arc::new(Self { accepted: Mutex::default(), connections: Mutex::default(), arrived: Notify::new() })
+        Arc::new(Self {
+            accepted: Mutex::default(),
+            connections: Mutex::default(),
+            hanging: Mutex::default(),
+            mended: AtomicBool::default(),
+            changed: Notify::new(),
+        })
     }
 
     fn connected(&self) {
@@ -30,7 +40,7 @@ impl<T: Clone> Seen<T> {
 
     fn accept(&self, what: T) {
         self.accepted.lock().unwrap().push(what);
-        self.arrived.notify_waiters();
+        self.changed.notify_waiters();
     }
 
     fn accepted(&self) -> Vec<T> {
@@ -39,13 +49,38 @@ impl<T: Clone> Seen<T> {
 
     /// Waits until `count` have been accepted.
     async fn wait_for(&self, count: usize) -> Vec<T> {
+        self.until(|| self.accepted.lock().unwrap().len() >= count).await;
+        self.accepted()
+    }
+
+    /// Keeps a sender waiting until the sink is mended.
+    async fn hang(&self) {
+        *self.hanging.lock().unwrap() += 1;
+        self.changed.notify_waiters();
+        self.until(|| self.is_mended()).await;
+    }
+
+    /// Waits until `count` senders have been kept waiting.
+    async fn wait_for_hanging(&self, count: usize) {
+        self.until(|| *self.hanging.lock().unwrap() >= count).await;
+    }
+
+    fn mend(&self) {
+        self.mended.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    fn is_mended(&self) -> bool {
+        self.mended.load(Ordering::Acquire)
+    }
+
+    async fn until(&self, condition: impl Fn() -> bool) {
         loop {
-            let arrived = self.arrived.notified();
-            let accepted = self.accepted();
-            if accepted.len() >= count {
-                return accepted;
+            let changed = self.changed.notified();
+            if condition() {
+                return;
             }
-            arrived.await;
+            changed.await;
         }
     }
 }
@@ -69,7 +104,7 @@ pub(crate) enum Entrance {
 
 /// An SMTP server. By the local part of the first recipient that asks for something:
 /// `perm550` `full552` `busy421` at RCPT · `grey451` at the first RCPT of that address · `data554` after the text ·
-/// `dmarc550` after the text · `drop` cuts after the text · `dropafter` records, then cuts · `hang` never answers.
+/// `dmarc550` after the text · `drop` cuts after the text · `dropafter` records, then cuts · `hang` does not answer.
 /// AUTH takes `apikey` with the password `secret` alone.
 pub(crate) struct SmtpSink {
     port: u16,
@@ -108,6 +143,16 @@ impl SmtpSink {
     pub(crate) fn connections(&self) -> usize {
         *self.seen.connections.lock().unwrap()
     }
+
+    /// Ends every fault.
+    pub(crate) fn mend(&self) {
+        self.seen.mend();
+    }
+
+    /// Waits until a mail hangs.
+    pub(crate) async fn wait_for_hanging(&self) {
+        self.seen.wait_for_hanging(1).await;
+    }
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -123,12 +168,16 @@ struct Smtp {
 enum Next {
     Say(&'static str),
     Cut(&'static str),
-    Hang,
     StartTls,
     Text,
 }
 
 impl Smtp {
+    /// What this recipient asks for.
+    fn fault<'a>(&self, recipient: &'a str) -> &'a str {
+        if self.seen.is_mended() { "" } else { local_part(recipient) }
+    }
+
     async fn serve(self: Arc<Self>, stream: TcpStream, entrance: Entrance, acceptor: TlsAcceptor) {
         stream.set_nodelay(true).unwrap();
         let mut stream: BufReader<Box<dyn Stream>> = match entrance {
@@ -153,7 +202,6 @@ impl Smtp {
             match next {
                 Next::Say(reply) => drop(stream.write_all(format!("{reply}\r\n").as_bytes()).await),
                 Next::Cut(reply) => return drop(stream.write_all(reply.as_bytes()).await),
-                Next::Hang => std::future::pending().await,
                 Next::StartTls => {
                     let _ = stream.write_all(b"220 2.0.0 go ahead\r\n").await;
                     match acceptor.accept(stream.into_inner()).await {
@@ -186,7 +234,7 @@ impl Smtp {
             }
             "RCPT" => {
                 let recipient = address(line);
-                match local_part(&recipient) {
+                match self.fault(&recipient) {
                     "perm550" => Next::Say("550 5.1.1 no such user"),
                     "full552" => Next::Say("552 5.2.2 mailbox full"),
                     "busy421" => Next::Cut("421 4.3.2 closing\r\n"),
@@ -219,12 +267,15 @@ impl Smtp {
             }
             text.push_str(line.strip_prefix('.').unwrap_or(&line));
         }
+        let recipient = to.first().map_or("", String::as_str);
+        if self.fault(recipient) == "hang" {
+            self.seen.hang().await;
+        }
         let accept = || self.seen.accept(Mail { from: from.to_owned(), to: to.to_vec(), text });
-        match to.first().map_or("", |recipient| local_part(recipient)) {
+        match self.fault(recipient) {
             "data554" => Next::Say("554 5.6.0 content rejected"),
             "dmarc550" => Next::Say("550 5.7.26 unauthenticated sender"),
             "drop" => Next::Cut(""),
-            "hang" => Next::Hang,
             "dropafter" => {
                 accept();
                 Next::Cut("")
@@ -263,7 +314,7 @@ impl Request {
 }
 
 /// An HTTP server. By the path: `/s/NNN` that status · `/retry/N/KEY` N times 503, then 200 · `/429/SECONDS` 429 with
-/// Retry-After · `/drop` cuts after the request · `/hang` never answers · `/echo` 400 with the request's headers ·
+/// Retry-After · `/drop` cuts after the request · `/hang` does not answer · `/echo` 400 with the request's headers ·
 /// `/slack/err/NAME/…` 200 with that error · `…/chat.postMessage` Slack's yes · `/webhook` the word ok · else 200.
 /// Only what is answered with 2xx counts as accepted.
 pub(crate) struct HttpSink {
@@ -302,6 +353,16 @@ impl HttpSink {
     pub(crate) fn connections(&self) -> usize {
         *self.seen.connections.lock().unwrap()
     }
+
+    /// Ends every fault.
+    pub(crate) fn mend(&self) {
+        self.seen.mend();
+    }
+
+    /// Waits until a request hangs.
+    pub(crate) async fn wait_for_hanging(&self) {
+        self.seen.wait_for_hanging(1).await;
+    }
 }
 
 struct Http {
@@ -314,12 +375,10 @@ impl Http {
         stream.set_nodelay(true).unwrap();
         let mut stream = BufReader::new(stream);
         while let Some(request) = read_request(&mut stream).await {
-            let Some((status, extra, body)) = self.answer(&request) else {
-                if request.path == "/hang" {
-                    std::future::pending::<()>().await;
-                }
-                return;
-            };
+            if request.path == "/hang" {
+                self.seen.hang().await;
+            }
+            let Some((status, extra, body)) = self.answer(&request) else { return };
             if (200..300).contains(&status) {
                 self.seen.accept(request);
             }
@@ -334,6 +393,11 @@ impl Http {
     fn answer(&self, request: &Request) -> Option<(u16, String, String)> {
         let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
         let plain = |status: u16, body: &str| Some((status, String::new(), body.to_owned()));
+        let is_slack = parts.last() == Some(&"chat.postMessage");
+        let yes = if is_slack { r#"{"ok":true,"ts":"1700000000.000100"}"# } else { "ok" };
+        if self.seen.is_mended() {
+            return plain(200, yes);
+        }
         match parts[..] {
             ["s", status] => plain(status.parse().unwrap(), "as you wish"),
             ["retry", times, _] => {
@@ -342,12 +406,11 @@ impl Http {
                 let count = tries.iter().filter(|path| **path == request.path).count();
                 plain(if count <= times.parse().unwrap() { 503 } else { 200 }, "")
             }
-            ["429", seconds] => Some((429, format!("Retry-After: {seconds}\r\n"), String::new())),
-            ["drop" | "hang"] => None,
+            ["429", seconds, ..] => Some((429, format!("Retry-After: {seconds}\r\n"), String::new())),
+            ["drop"] => None,
             ["echo"] => plain(400, &format!("{:?}", request.headers)),
             ["slack", "err", name, ..] => plain(200, &format!("{{\"ok\":false,\"error\":\"{name}\"}}")),
-            [.., "chat.postMessage"] => plain(200, r#"{"ok":true,"ts":"1700000000.000100"}"#),
-            _ => plain(200, "ok"),
+            _ => plain(200, yes),
         }
     }
 }

@@ -34,6 +34,7 @@ pub(crate) struct TestApp {
     shutdown: CancellationToken,
     server: JoinHandle<anyhow::Result<()>>,
     directory: TempDir,
+    runs: bool,
 }
 
 impl TestApp {
@@ -44,14 +45,26 @@ impl TestApp {
 
     /// With this config.toml.
     pub(crate) async fn start_with(config: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let token =
-            if config.contains("[admin]") { String::new() } else { format!("[admin]\ntoken = \"{ADMIN_TOKEN}\"\n") };
-        std::fs::write(directory.path().join("config.toml"), format!("{config}\n{token}")).unwrap();
-        Self::in_directory(directory, Clock::manual(START)).await
+        Self::begin(config, false).await
     }
 
-    async fn in_directory(directory: TempDir, clock: Clock) -> Self {
+    /// With this config.toml, and really sending.
+    pub(crate) async fn start_live(config: &str) -> Self {
+        Self::begin(&live(config), false).await
+    }
+
+    /// Really sending, and by itself: the whole app runs, so that nobody needs to call [`deliver_due`](Self::deliver_due).
+    pub(crate) async fn run_live(config: &str) -> Self {
+        Self::begin(&live(config), true).await
+    }
+
+    async fn begin(config: &str, runs: bool) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        write_config(&directory, config);
+        Self::in_directory(directory, Clock::manual(START), runs).await
+    }
+
+    async fn in_directory(directory: TempDir, clock: Clock, runs: bool) -> Self {
         let sources = Sources { file: None, directory: directory.path().to_owned(), environment: Vec::new() };
         let loaded = config::load(&sources).unwrap_or_else(|problems| panic!("{problems}"));
         let app = App::open(loaded.config, clock.clone()).await.unwrap();
@@ -61,8 +74,13 @@ impl TestApp {
         let store = Arc::clone(&app.store);
         let new_admin_token = app.new_admin_token.clone();
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(app.serve(listener, shutdown.clone()));
-        Self { address, new_admin_token, relay, store, clock, shutdown, server, directory }
+        let server = {
+            let shutdown = shutdown.clone();
+            tokio::spawn(async move {
+                if runs { app.run(listener, shutdown).await } else { app.serve(listener, shutdown).await }
+            })
+        };
+        Self { address, new_admin_token, relay, store, clock, shutdown, server, directory, runs }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
@@ -104,10 +122,15 @@ impl TestApp {
         self.post("/umishop_api/topic", &body).await
     }
 
-    /// Lets time pass and delivers what became due.
-    pub(crate) async fn advance(&self, by: Duration) {
-        self.clock.advance(by);
-        self.deliver_due().await;
+    /// Lets time pass.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    /// Lets time pass and delivers what became due; says how many attempts that took.
+    pub(crate) async fn advance(&self, by: Duration) -> usize {
+        self.pass(by);
+        self.deliver_due().await
     }
 
     /// Delivers what is due; says how many attempts that took.
@@ -117,10 +140,27 @@ impl TestApp {
 
     /// Stops in good order and starts again on the same database.
     pub(crate) async fn restart(self) -> Self {
-        let Self { store, clock, shutdown, server, directory, .. } = self;
+        let Self { store, clock, shutdown, server, directory, runs, .. } = self;
         shutdown.cancel();
         server.await.unwrap().unwrap();
         store.close().await.unwrap();
-        Self::in_directory(directory, clock).await
+        Self::in_directory(directory, clock, runs).await
     }
+
+    /// The same, after the operator has changed config.toml; really sending.
+    pub(crate) async fn restart_live(self, config: &str) -> Self {
+        write_config(&self.directory, &live(config));
+        self.restart().await
+    }
+}
+
+/// A config.toml that really sends.
+pub(crate) fn live(config: &str) -> String {
+    format!("sandbox = false\n[intake]\nauth = \"none\"\n{config}\n")
+}
+
+fn write_config(directory: &TempDir, config: &str) {
+    let token =
+        if config.contains("[admin]") { String::new() } else { format!("[admin]\ntoken = \"{ADMIN_TOKEN}\"\n") };
+    std::fs::write(directory.path().join("config.toml"), format!("{config}\n{token}")).unwrap();
 }
