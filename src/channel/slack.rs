@@ -30,7 +30,7 @@ channel = "#pricing"                            # its name or id; invite the bot
 # api_url     = "https://slack.com/api"         # a proxy or a compatible server
 # timeout     = "15s"
 "##,
-    shared: &[&["api_url", "token"]],
+    shared: &[],
     retry: wire::RETRY,
     concurrency: 3,
     open,
