@@ -77,6 +77,7 @@ export function messageDetail(id) {
   const content = element("div");
   const said = element("p", { class: "said", role: "status", tabindex: "-1" });
   const print = {};
+  let saidOf = ""; // the state that what is said is true of; empty: of any
 
   function changed(part, value) {
     const text = JSON.stringify(value);
@@ -87,6 +88,7 @@ export function messageDetail(id) {
 
   function show(message) {
     const { history = [], text, captured, ...item } = message;
+    if (saidOf && item.state !== saidOf) said.textContent = saidOf = "";
     if (changed("head", item)) head.replaceChildren(...summary(item, act));
     if (changed("attempts", history)) attempts.replaceChildren(attemptTable(history));
     if (changed("text", [text, captured, item.state === "delivered"])) content.replaceChildren(...words(message));
@@ -94,11 +96,15 @@ export function messageDetail(id) {
 
   async function act(verb, done) {
     try {
-      show(await call(`messages/${encodeURIComponent(id)}/${verb}`, { method: "POST" }));
+      const message = await call(`messages/${encodeURIComponent(id)}/${verb}`, { method: "POST" });
+      saidOf = "";
+      show(message);
       said.textContent = done;
+      saidOf = message.state;
     } catch (error) {
       if (!(error instanceof ApiError) || error.status === 401) throw error;
       said.textContent = error.message;
+      saidOf = "";
     }
     said.focus({ preventScroll: true });
   }
