@@ -79,21 +79,21 @@ impl Server {
         mails.filter(|mail| names.iter().any(|name| mail.contains(&format!("<{name}>")))).collect()
     }
 
-    /// The mails of `messages`, once there are that many.
+    /// The mails of `messages`, once the server is done with them.
     async fn wait_for(&self, messages: &[Value]) -> Vec<String> {
         loop {
-            let mails = self.mails_of(messages);
-            if mails.len() >= messages.len() {
-                return mails;
-            }
             let log = fs::read_to_string(&self.log).unwrap();
             assert!(!log.contains("status=bounced") && !log.contains("status=deferred"), "{log}");
+            if messages.iter().all(|message| log.contains(&format!("{}: removed", queued_as(message)))) {
+                return self.mails_of(messages);
+            }
             tokio::task::yield_now().await;
         }
     }
 
     async fn letter(&self, message: &Value) -> (String, Letter) {
-        let raw = self.wait_for(std::slice::from_ref(message)).await.remove(0);
+        let mails = self.wait_for(std::slice::from_ref(message)).await;
+        let [raw] = <[String; 1]>::try_from(mails).unwrap();
         let letter = Letter::read(&raw);
         (raw, letter)
     }
@@ -101,6 +101,11 @@ impl Server {
 
 fn message_id(message: &Value) -> String {
     format!("{}@shop.test", message["id"].as_str().unwrap())
+}
+
+/// The server's own name for it.
+fn queued_as(message: &Value) -> &str {
+    message["reference"].as_str().unwrap().rsplit(' ').next().unwrap()
 }
 
 /// The names of the headers that we wrote, in order.
@@ -208,31 +213,25 @@ async fn fifty_mails_arrive_once_each_over_few_connections() {
     expected.sort();
     assert_eq!(to, expected);
 
-    let queued = messages.iter().map(|message| message["reference"].as_str().unwrap().rsplit(' ').next().unwrap());
-    let connections = connections(&server.log, &queued.collect()).await;
+    let connections = connections(&server.log, &messages.iter().map(queued_as).collect());
     assert!(connections <= 8, "{connections} connections");
 }
 
 /// How many connections the mails came over that the server has `queued` under these names.
-async fn connections(log: &Path, queued: &BTreeSet<&str>) -> usize {
-    loop {
-        let log = fs::read_to_string(log).unwrap();
-        let said = log.lines().filter_map(|line| line.split_once("postfix/smtpd[")?.1.split_once("]: "));
-        // Each process of the server takes one connection after the other.
-        let (mut connections, mut of_process) = (0, HashMap::new());
-        let (mut found, mut used) = (0, BTreeSet::new());
-        for (process, said) in said {
-            if said.starts_with("connect from ") {
-                connections += 1;
-                of_process.insert(process, connections);
-            } else if said.split_once(": client=").is_some_and(|(name, _)| queued.contains(name)) {
-                found += 1;
-                used.insert(of_process[process]);
-            }
+fn connections(log: &Path, queued: &BTreeSet<&str>) -> usize {
+    let log = fs::read_to_string(log).unwrap();
+    // Each process of the server takes one connection after the other.
+    let (mut connections, mut of_process) = (0, HashMap::new());
+    let (mut found, mut used) = (0, BTreeSet::new());
+    for (process, said) in log.lines().filter_map(|line| line.split_once("postfix/smtpd[")?.1.split_once("]: ")) {
+        if said.starts_with("connect from ") {
+            connections += 1;
+            of_process.insert(process, connections);
+        } else if said.split_once(": client=").is_some_and(|(name, _)| queued.contains(name)) {
+            found += 1;
+            used.insert(of_process[process]);
         }
-        if found == queued.len() {
-            return used.len();
-        }
-        tokio::task::yield_now().await;
     }
+    assert_eq!(found, queued.len(), "{log}");
+    used.len()
 }
