@@ -1,6 +1,6 @@
 //! The two webhooks' transactions: a registration and a request.
 
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::rows;
 use crate::domain::{
@@ -17,21 +17,30 @@ pub(super) fn register_user(
         Some(trace) => seen_before(connection, trace, now)?,
         None => false,
     };
-    let (mut user, welcomed) = remember(connection, &registration.user, !repeated, now)?;
+    let new = &registration.user;
+    let found = find(connection, &new.contact)?;
+    let is_new = found.is_none();
+    let Known { mut user, welcomed, changed } = found.unwrap_or_else(|| Known::first_seen(new, now)).merged(new);
     let created = user.registered_at.is_none();
-    if created {
-        user.registered_at = Some(now);
-        connection
-            .prepare_cached("UPDATE users SET registered_at = ?2 WHERE id = ?1")?
-            .execute((&user.id.as_bytes()[..], now.as_millis()))?;
+    user.registered_at.get_or_insert(now);
+    let welcome = registration.welcome.as_ref().filter(|_| !welcomed && user.email.is_some());
+    let known = Known { user, welcomed: welcomed || welcome.is_some(), changed };
+    // Everything is decided before the row is written, so that a new customer costs one write and not three.
+    if is_new {
+        insert_user(connection, &known)?;
+    } else {
+        if changed || created || welcome.is_some() {
+            update_user(connection, &known)?;
+        }
+        if !repeated {
+            keep_touch(connection, &known.user, new, now)?;
+        }
     }
-    let mut welcome_due = None;
-    if let (Some(welcome), false, true) = (&registration.welcome, welcomed, user.email.is_some()) {
+    let user = known.user;
+    if let Some(welcome) = welcome {
         enqueue(connection, welcome, Some(&user), None, &Context::of_user(&user), now)?;
-        connection.prepare_cached("UPDATE users SET welcomed = 1 WHERE id = ?1")?.execute([&user.id.as_bytes()[..]])?;
-        welcome_due = Some(welcome.due_at);
     }
-    Ok(Registered { user, created, welcome_due })
+    Ok(Registered { user, created, welcome_due: welcome.map(|welcome| welcome.due_at) })
 }
 
 pub(super) fn submit_request(
@@ -42,7 +51,7 @@ pub(super) fn submit_request(
     let request = &submission.request;
     let repeated = find_repeated(connection, request, now)?;
     let user = match &submission.user {
-        Some(new) => Some(remember(connection, new, repeated.is_none(), now)?.0),
+        Some(new) => Some(remember(connection, new, repeated.is_none(), now)?),
         None => None,
     };
     if let Some(request_id) = repeated {
@@ -95,36 +104,61 @@ fn enqueue(
     Ok(())
 }
 
-/// Finds or creates the user, merges what was missing, and keeps the touch of a later visit. The flag says whether a
-/// welcome was ever put into the outbox for them.
-fn remember(connection: &Connection, new: &NewUser, touch: bool, now: Timestamp) -> Result<(User, bool), StoreError> {
-    let Some((mut user, welcomed)) = find(connection, &new.contact)? else {
-        let user = User::first_seen(new, now);
-        insert_user(connection, &user)?;
-        return Ok((user, false));
+/// A user, and whether a welcome was ever put into the outbox for them.
+struct Known {
+    user: User,
+    welcomed: bool,
+    /// Whether it differs from what is stored.
+    changed: bool,
+}
+
+impl Known {
+    fn first_seen(new: &NewUser, now: Timestamp) -> Self {
+        Self { user: User::first_seen(new, now), welcomed: false, changed: false }
+    }
+
+    /// With what was missing.
+    fn merged(mut self, new: &NewUser) -> Self {
+        self.changed |= self.user.merge(new);
+        self
+    }
+}
+
+/// The user who asks for help: found again or made, with this visit kept as a touch.
+fn remember(connection: &Connection, new: &NewUser, touch: bool, now: Timestamp) -> Result<User, StoreError> {
+    let Some(known) = find(connection, &new.contact)? else {
+        let known = Known::first_seen(new, now);
+        insert_user(connection, &known)?;
+        return Ok(known.user);
     };
-    if user.merge(new) {
-        update_user(connection, &user)?;
+    let known = known.merged(new);
+    if known.changed {
+        update_user(connection, &known)?;
     }
     if touch {
-        let (origin, source) = rows::origin_columns(&new.origin)?;
-        connection
-            .prepare_cached("INSERT INTO touches (user_id, at, origin, source) VALUES (?1, ?2, ?3, ?4)")?
-            .execute((&user.id.as_bytes()[..], now.as_millis(), origin, source))?;
+        keep_touch(connection, &known.user, new, now)?;
     }
-    Ok((user, welcomed))
+    Ok(known.user)
+}
+
+fn keep_touch(connection: &Connection, user: &User, new: &NewUser, now: Timestamp) -> Result<(), StoreError> {
+    let (origin, source) = rows::origin_columns(&new.origin)?;
+    connection
+        .prepare_cached("INSERT INTO touches (user_id, at, origin, source) VALUES (?1, ?2, ?3, ?4)")?
+        .execute((&user.id.as_bytes()[..], now.as_millis(), origin, source))?;
+    Ok(())
 }
 
 /// The user this contact belongs to: by mail address, else by phone, else by Landbot's number.
-fn find(connection: &Connection, contact: &Contact) -> Result<Option<(User, bool)>, StoreError> {
+fn find(connection: &Connection, contact: &Contact) -> Result<Option<Known>, StoreError> {
     let by = |condition: &str, value: &str| {
         let sql = format!("SELECT {}, welcomed FROM users WHERE {condition} ORDER BY id", rows::USER);
         let mut statement = connection.prepare_cached(&sql)?;
-        let found = statement.query_map([value], |row| Ok((rows::user(row)?, row.get(10)?)))?;
-        for user in found {
-            let (user, welcomed) = user?;
-            if user.may_be(contact) {
-                return Ok::<_, StoreError>(Some((user, welcomed)));
+        let known = |row: &Row<'_>| Ok(Known { user: rows::user(row)?, welcomed: row.get(10)?, changed: false });
+        for found in statement.query_map([value], known)? {
+            let found = found?;
+            if found.user.may_be(contact) {
+                return Ok::<_, StoreError>(Some(found));
             }
         }
         Ok(None)
@@ -145,12 +179,15 @@ fn find(connection: &Connection, contact: &Contact) -> Result<Option<(User, bool
     }
 }
 
-fn insert_user(connection: &Connection, user: &User) -> Result<(), StoreError> {
+fn insert_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
+    let user = &known.user;
     let (origin, source) = rows::origin_columns(&user.origin)?;
     connection
         .prepare_cached(
-            "INSERT INTO users (id, name, email, phone, phone_e164, landbot_customer_id, language, origin, source, created_at)
-             VALUES (:id, :name, :email, :phone, :phone_e164, :landbot_customer_id, :language, :origin, :source, :created_at)",
+            "INSERT INTO users (id, name, email, phone, phone_e164, landbot_customer_id, language, origin, source, created_at,
+                                registered_at, welcomed)
+             VALUES (:id, :name, :email, :phone, :phone_e164, :landbot_customer_id, :language, :origin, :source, :created_at,
+                     :registered_at, :welcomed)",
         )?
         .execute(named_params! {
             ":id": &user.id.as_bytes()[..],
@@ -163,15 +200,19 @@ fn insert_user(connection: &Connection, user: &User) -> Result<(), StoreError> {
             ":origin": origin,
             ":source": source,
             ":created_at": user.created_at.as_millis(),
+            ":registered_at": user.registered_at.map(Timestamp::as_millis),
+            ":welcomed": known.welcomed,
         })?;
     Ok(())
 }
 
-fn update_user(connection: &Connection, user: &User) -> Result<(), StoreError> {
+fn update_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
+    let user = &known.user;
     connection
         .prepare_cached(
             "UPDATE users SET name = :name, email = :email, phone = :phone, phone_e164 = :phone_e164,
-                              landbot_customer_id = :landbot_customer_id, language = :language
+                              landbot_customer_id = :landbot_customer_id, language = :language,
+                              registered_at = :registered_at, welcomed = :welcomed
               WHERE id = :id",
         )?
         .execute(named_params! {
@@ -182,6 +223,8 @@ fn update_user(connection: &Connection, user: &User) -> Result<(), StoreError> {
             ":phone_e164": user.phone.as_ref().and_then(|phone| phone.e164.as_ref()),
             ":landbot_customer_id": user.landbot_customer_id,
             ":language": user.language,
+            ":registered_at": user.registered_at.map(Timestamp::as_millis),
+            ":welcomed": known.welcomed,
         })?;
     Ok(())
 }
