@@ -252,6 +252,20 @@ async fn each_refusal_of_a_mail_has_its_scope_and_the_next_mail_goes_through() {
 }
 
 #[tokio::test]
+async fn a_mail_waits_for_the_recipient_that_is_refused_only_for_now() {
+    let sink = SmtpSink::start(Entrance::Plain).await;
+    let to = ["perm550@umishop.example", "grey451@umishop.example", "sales@umishop.example"];
+    let channel = mail_to(&sink, &format!("to = {to:?}"));
+    let request = request(&channel);
+    let outcome = channel.deliver(&request).await;
+    assert!(matches!(&outcome, Outcome::Retry { why, .. } if why.contains("451")), "{outcome:?}");
+    assert!(sink.mails().is_empty());
+    assert_eq!(channel.deliver(&request).await.word(), "delivered");
+    assert_eq!(sink.mails()[0].to, to[1..]);
+    assert_eq!(sink.connections(), 1);
+}
+
+#[tokio::test]
 async fn a_mail_goes_to_the_recipients_that_are_taken_and_says_who_was_not() {
     let sink = SmtpSink::start(Entrance::Plain).await;
     let channel = mail_to(&sink, "to = [\"perm550@umishop.example\", \"sales@umishop.example\"]");

@@ -71,7 +71,7 @@ struct Kept {
 pub(super) struct Accepted {
     /// The server's last word.
     pub(super) reply: Reply,
-    /// Recipients it did not take, and why.
+    /// Recipients it will never take, and why.
     pub(super) refused: Vec<(EmailAddress, Failure)>,
 }
 
@@ -80,7 +80,8 @@ impl Smtp {
         Self { access, kept: Mutex::default(), connector: OnceLock::new() }
     }
 
-    /// Sends one mail to as many of `to` as the server takes. Fails when it takes none.
+    /// Sends one mail to all of `to` but those the server refuses for good. Fails, and sends nothing, when it refuses
+    /// all of them, or one for now.
     pub(super) async fn send(
         &self,
         from: &EmailAddress,
@@ -135,8 +136,12 @@ impl Smtp {
                 Err(failure) => return Err(failure),
             }
         }
+        // Nothing has been sent yet: better all of them later than some of them never.
+        if let Some(later) = refused.iter().position(|(_, failure)| failure.is_temporary()) {
+            return Err(refused.swap_remove(later).1);
+        }
         if refused.len() == to.len() {
-            return Err(worth_another_attempt(refused));
+            return Err(refused.swap_remove(0).1);
         }
         let go_ahead =
             within(self.access.timeout, client.cmd(b"DATA\r\n")).await.and_then(|reply| reply.assert_code(354));
@@ -220,12 +225,4 @@ async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, Error>>
 
 fn boxed(client: SmtpClient<impl Stream + 'static>) -> Client {
     SmtpClient { stream: Box::new(client.stream), timeout: client.timeout }
-}
-
-/// Of several refusals, one that another attempt may mend.
-fn worth_another_attempt(refused: Vec<(EmailAddress, Failure)>) -> Failure {
-    let temporary = |failure: &Failure| matches!(&failure.error, Error::UnexpectedReply(reply) if reply.code < 500);
-    let mut failures: Vec<Failure> = refused.into_iter().map(|(_, failure)| failure).collect();
-    let chosen = failures.iter().position(temporary).unwrap_or(0);
-    failures.swap_remove(chosen)
 }
