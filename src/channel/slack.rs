@@ -212,7 +212,7 @@ fn of_webhook(answer: &Answer) -> Outcome {
     match (answer.status, error) {
         (200, "ok") => Outcome::delivered(""),
         (200, _) => Outcome::retry(Scope::Channel, format!("this is not Slack's answer: {}", answer.line())),
-        (429 | 500.., _) => limited(answer),
+        (429 | 500.., _) => answer.refusal(),
         (403, "action_prohibited") => {
             Outcome::dead(Scope::Destination, answer.line(), "an administrator does not allow posting there")
         }
@@ -230,7 +230,7 @@ fn of_webhook(answer: &Answer) -> Outcome {
 
 fn of_api(answer: &Answer) -> Outcome {
     if answer.status == 429 || answer.status >= 500 {
-        return limited(answer);
+        return answer.refusal();
     }
     let Ok(said) = serde_json::from_str::<Value>(&answer.body) else {
         return if answer.status == 200 {
@@ -244,12 +244,6 @@ fn of_api(answer: &Answer) -> Outcome {
         (_, Some(error)) => of_error(error, answer),
         _ => answer.refusal(),
     }
-}
-
-/// Slack asks for patience; that concerns everything we send there, not this message.
-fn limited(answer: &Answer) -> Outcome {
-    let scope = if answer.status == 429 { Scope::Channel } else { Scope::Message };
-    Outcome::Retry { after: answer.retry_after, scope, why: answer.line() }
 }
 
 /// What `"ok": false` means, by the name Slack gives the error.

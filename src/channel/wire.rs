@@ -89,7 +89,10 @@ impl Answer {
     pub(super) fn refusal(&self) -> Outcome {
         let why = self.line();
         match self.status {
-            408 | 425 | 429 | 500.. => Outcome::Retry { after: self.retry_after, scope: Scope::Message, why },
+            // The receiver asks for patience: that concerns everything we send there.
+            429 => Outcome::Retry { after: self.retry_after, scope: Scope::Channel, why },
+            503 if self.retry_after.is_some() => Outcome::Retry { after: self.retry_after, scope: Scope::Channel, why },
+            408 | 425 | 500.. => Outcome::Retry { after: self.retry_after, scope: Scope::Message, why },
             401 | 403 => Outcome::dead(Scope::Channel, why, "check the credentials of this channel"),
             404 | 410 => Outcome::dead(Scope::Destination, why, "the receiver is gone: check its address"),
             300..=399 => Outcome::dead(
@@ -302,7 +305,8 @@ mod tests {
             let outcome = Answer { status, retry_after: None, body: String::new() }.refusal();
             (outcome.word(), outcome.scope().unwrap())
         };
-        for status in [408, 425, 429, 500, 502, 503, 504] {
+        assert_eq!(refusal(429), ("retry", Scope::Channel));
+        for status in [408, 425, 500, 502, 503, 504] {
             assert_eq!(refusal(status), ("retry", Scope::Message), "{status}");
         }
         for (status, scope) in [
@@ -316,6 +320,16 @@ mod tests {
             (422, Scope::Message),
         ] {
             assert_eq!(refusal(status), ("dead", scope), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_asks_for_patience_is_left_alone_as_a_whole() {
+        let after = Some(Duration::from_secs(17));
+        for (status, expected) in [(429, Scope::Channel), (503, Scope::Channel), (500, Scope::Message)] {
+            let outcome = Answer { status, retry_after: after, body: String::new() }.refusal();
+            let why = format!("HTTP {status}");
+            assert_eq!(outcome, Outcome::Retry { after, scope: expected, why });
         }
     }
 

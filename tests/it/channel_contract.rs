@@ -409,7 +409,7 @@ async fn each_http_answer_has_its_scope() {
     let channel = http_to(&sink, "/429/17", "");
     let after = std::time::Duration::from_secs(17);
     assert!(
-        matches!(channel.deliver(&request(&channel)).await, Outcome::Retry { after: Some(wish), .. } if wish == after)
+        matches!(channel.deliver(&request(&channel)).await, Outcome::Retry { after: Some(wish), scope: Scope::Channel, .. } if wish == after)
     );
     let channel = http_to(&sink, "/s/409", "success = [\"2xx\", \"409\"]");
     assert_eq!(channel.deliver(&request(&channel)).await, Outcome::delivered("HTTP 409"));
