@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use ureq::http::{HeaderMap, HeaderValue};
 use url::Url;
 
-use super::wire::{self, Answer, Wire};
+use super::wire::{self, Answer, CONTENT_TYPE, Wire};
 use super::{Channel, Kind};
 use crate::domain::{Markup, Outcome, Rendered, Scope, truncate};
 
@@ -27,7 +27,7 @@ pub(super) const KIND: Kind = Kind {
 token   = "xoxb-1234567890-correct-horse"       # of a bot with the scope chat:write
 channel = "#pricing"                            # its name or id; invite the bot there with /invite
 # webhook_url = "https://hooks.slack.com/services/T0/B0/correct-horse" # instead of both
-# api_url     = "https://slack.com/api"         # a proxy or a compatible server
+api_url = "https://slack.com/api"               # or a proxy, or a compatible server
 # timeout     = "15s"
 "##,
     shared: &["token"],
@@ -77,10 +77,8 @@ struct Slack {
 fn open(table: &Figment) -> Result<Arc<dyn Channel>, figment::Error> {
     let settings: Settings = table.extract()?;
     let wrong = |key: &str, why: &str| figment::Error::from(why.to_owned()).with_path(key);
-    let mut headers = HeaderMap::from_iter([(
-        wire::header("content-type"),
-        HeaderValue::from_static("application/json; charset=utf-8"),
-    )]);
+    let mut headers =
+        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"))]);
     let (url, channel) = match (settings.token, settings.channel, settings.webhook_url) {
         (Some(token), Some(channel), None) => {
             let bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret().trim()));
@@ -103,7 +101,7 @@ fn open(table: &Figment) -> Result<Arc<dyn Channel>, figment::Error> {
         (None, None, None) => return Err(wrong("token", "write `token` and `channel`, or `webhook_url`")),
         _ => return Err(wrong("webhook_url", "write either `token` and `channel`, or `webhook_url`, not both")),
     };
-    let wire = Wire::new(KIND.name, &url, settings.timeout);
+    let wire = Wire::new(KIND.name, &url, &headers, settings.timeout);
     Ok(Arc::new(Slack { url, headers, channel, wire }))
 }
 
@@ -115,7 +113,7 @@ impl Channel for Slack {
 
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {
         let place = if self.channel.is_some() { self.url.to_string() } else { wire::shown_place(&self.url) };
-        Ok(wire::readable("POST", &place, &self.headers, &[wire::header("content-type")], &self.body(message)))
+        Ok(wire::readable("POST", &place, &self.headers, &[CONTENT_TYPE], &self.body(message)))
     }
 
     async fn deliver(&self, message: &Rendered) -> Outcome {
@@ -295,14 +293,14 @@ mod tests {
     use super::*;
 
     fn api(body: &str) -> (&'static str, Option<Scope>) {
-        let outcome = of_api(&Answer { status: 200, retry_after: None, body: body.into() });
+        let outcome = of_api(&Answer { status: 200, body: body.into(), ..Answer::default() });
         (outcome.word(), outcome.scope())
     }
 
     #[test]
     fn ok_false_is_no_success_and_each_error_has_its_scope() {
         assert_eq!(
-            of_api(&Answer { status: 200, retry_after: None, body: r#"{"ok":true,"ts":"17.1"}"#.into() }),
+            of_api(&Answer { status: 200, body: r#"{"ok":true,"ts":"17.1"}"#.into(), ..Answer::default() }),
             Outcome::delivered("17.1")
         );
         for (error, expected) in [
@@ -341,7 +339,7 @@ mod tests {
             (500, "rollup_error", ("retry", Some(Scope::Message))),
             (429, "", ("retry", Some(Scope::Channel))),
         ] {
-            let outcome = of_webhook(&Answer { status, retry_after: None, body: body.into() });
+            let outcome = of_webhook(&Answer { status, body: body.into(), ..Answer::default() });
             assert_eq!((outcome.word(), outcome.scope()), expected, "{status} {body}");
         }
     }

@@ -263,7 +263,7 @@ impl Request {
 }
 
 /// An HTTP server. By the path: `/s/NNN` that status · `/retry/N/KEY` N times 503, then 200 · `/429/SECONDS` 429 with
-/// Retry-After · `/drop` cuts after the request · `/hang` never answers · `/echo` 400 with the request's headers ·
+/// Retry-After · `/drop` cuts after the request · `/hang` never answers · `/echo…` 400 with the request's path and headers ·
 /// `/slack/err/NAME/…` 200 with that error · `…/chat.postMessage` Slack's yes · `/webhook` the word ok · else 200.
 /// Only what is answered with 2xx counts as accepted.
 pub(crate) struct HttpSink {
@@ -344,7 +344,7 @@ impl Http {
             }
             ["429", seconds] => Some((429, format!("Retry-After: {seconds}\r\n"), String::new())),
             ["drop" | "hang"] => None,
-            ["echo"] => plain(400, &format!("{:?}", request.headers)),
+            ["echo", ..] => plain(400, &format!("{} {:?}", request.path, request.headers)),
             ["slack", "err", name, ..] => plain(200, &format!("{{\"ok\":false,\"error\":\"{name}\"}}")),
             [.., "chat.postMessage"] => plain(200, r#"{"ok":true,"ts":"1700000000.000100"}"#),
             _ => plain(200, "ok"),
