@@ -176,7 +176,7 @@ async fn welcome(channel: &Arc<dyn Channel>, to: &str) -> Outcome {
 
 #[tokio::test]
 async fn a_mail_arrives_as_it_was_composed_and_the_connection_is_kept() {
-    let sink = SmtpSink::start(Entrance::Plain).await;
+    let sink = SmtpSink::start(Entrance::Pipelining).await;
     let channel = mail_to(&sink, "to = [\"sales@umishop.example\", \"boss@umishop.example\"]");
     let request = request(&channel);
     assert_eq!(channel.deliver(&request).await, Outcome::delivered("250 2.0.0 queued as 4711"));
@@ -231,30 +231,32 @@ async fn join<T: Send + 'static>(futures: Vec<std::pin::Pin<Box<impl Future<Outp
 
 #[tokio::test]
 async fn each_refusal_of_a_mail_has_its_scope_and_the_next_mail_goes_through() {
-    let sink = SmtpSink::start(Entrance::Plain).await;
-    let channel = mail_to(&sink, "");
-    for (to, word, scope) in [
-        ("perm550@example.com", "dead", Scope::Recipient),
-        ("full552@example.com", "retry", Scope::Recipient),
-        ("grey451@example.com", "retry", Scope::Message),
-        ("data554@example.com", "dead", Scope::Message),
-        ("dmarc550@example.com", "dead", Scope::Channel),
-        ("busy421@example.com", "retry", Scope::Channel),
-        ("drop@example.com", "unknown", Scope::Message),
-        ("dropafter@example.com", "unknown", Scope::Message),
-    ] {
-        let outcome = welcome(&channel, to).await;
-        assert_eq!((outcome.word(), outcome.scope()), (word, Some(scope)), "{to}: {outcome:?}");
-        assert_eq!(welcome(&channel, "ana@example.com").await.word(), "delivered", "after {to}");
+    for entrance in [Entrance::Plain, Entrance::Pipelining] {
+        let sink = SmtpSink::start(entrance).await;
+        let channel = mail_to(&sink, "");
+        for (to, word, scope) in [
+            ("perm550@example.com", "dead", Scope::Recipient),
+            ("full552@example.com", "retry", Scope::Recipient),
+            ("grey451@example.com", "retry", Scope::Message),
+            ("data554@example.com", "dead", Scope::Message),
+            ("dmarc550@example.com", "dead", Scope::Channel),
+            ("busy421@example.com", "retry", Scope::Channel),
+            ("drop@example.com", "unknown", Scope::Message),
+            ("dropafter@example.com", "unknown", Scope::Message),
+        ] {
+            let outcome = welcome(&channel, to).await;
+            assert_eq!((outcome.word(), outcome.scope()), (word, Some(scope)), "{to}: {outcome:?}");
+            assert_eq!(welcome(&channel, "ana@example.com").await.word(), "delivered", "after {to}");
+        }
+        assert_eq!(welcome(&channel, "grey451@example.com").await.word(), "delivered");
+        // Refusals keep the connection; only a 421 and the two cuts cost one.
+        assert_eq!(sink.connections(), 4);
     }
-    assert_eq!(welcome(&channel, "grey451@example.com").await.word(), "delivered");
-    // Refusals keep the connection; only a 421 and the two cuts cost one.
-    assert_eq!(sink.connections(), 4);
 }
 
 #[tokio::test]
 async fn a_mail_waits_for_the_recipient_that_is_refused_only_for_now() {
-    let sink = SmtpSink::start(Entrance::Plain).await;
+    let sink = SmtpSink::start(Entrance::Pipelining).await;
     let to = ["perm550@umishop.example", "grey451@umishop.example", "sales@umishop.example"];
     let channel = mail_to(&sink, &format!("to = {to:?}"));
     let request = request(&channel);

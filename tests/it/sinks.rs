@@ -63,6 +63,8 @@ pub(crate) struct Mail {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entrance {
     Plain,
+    /// Plain, and takes commands in one go (RFC 2920).
+    Pipelining,
     StartTls,
     Tls,
 }
@@ -146,7 +148,7 @@ impl Smtp {
             if !matches!(stream.read_line(&mut line).await, Ok(1..)) {
                 return;
             }
-            let next = match self.answer(line.trim_end(), encrypted, &mut from, &mut to) {
+            let next = match self.answer(line.trim_end(), entrance, encrypted, &mut from, &mut to) {
                 Next::Text => self.text(&mut stream, &from, &to).await,
                 next => next,
             };
@@ -167,9 +169,12 @@ impl Smtp {
         }
     }
 
-    fn answer(&self, line: &str, encrypted: bool, from: &mut String, to: &mut Vec<String>) -> Next {
+    fn answer(&self, line: &str, entrance: Entrance, encrypted: bool, from: &mut String, to: &mut Vec<String>) -> Next {
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         match verb.as_str() {
+            "EHLO" if entrance == Entrance::Pipelining => {
+                Next::Say("250-sink\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES")
+            }
             "EHLO" if encrypted => {
                 Next::Say("250-sink\r\n250-8BITMIME\r\n250-AUTH PLAIN LOGIN\r\n250 ENHANCEDSTATUSCODES")
             }
@@ -199,6 +204,7 @@ impl Smtp {
                     }
                 }
             }
+            "DATA" if to.is_empty() => Next::Say("554 5.5.1 no valid recipients"),
             "DATA" => Next::Text,
             "RSET" | "NOOP" => Next::Say("250 2.0.0 ok"),
             "QUIT" => Next::Cut("221 2.0.0 bye\r\n"),
