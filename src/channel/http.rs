@@ -1,4 +1,4 @@
-//! Any receiver that takes an HTTP request: method, address, headers, body and what counts as success are settings.
+//! Any receiver that takes an HTTP request: method (POST, PUT or PATCH, since others carry no body), address, headers, body and what counts as success are settings.
 //!
 //! The body is a template of the shop's own. In a JSON body every value is written as the inside of a JSON string, so
 //! `"text": "{{ name }} asks: {{ question }}"` is right whatever the customer wrote, and `| tojson` writes a whole
@@ -21,14 +21,14 @@ use serde_json::json;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use super::wire::{self, Wire};
+use super::wire::{self, CONTENT_TYPE, Wire};
 use super::{Channel, Kind};
 use crate::domain::{Markup, Outcome, Rendered, Scope};
 
 /// Any HTTP receiver.
 pub(super) const KIND: Kind = Kind {
     name: "http",
-    summary: "Sends an HTTP request to any address, with a body of your own.",
+    summary: "Sends an HTTP request (POST, PUT or PATCH) to any address, with a body of your own.",
     example: r#"
 url     = "https://crm.example.com/hooks/umishop"
 headers = { authorization = "Bearer correct-horse-battery-staple" }
@@ -45,8 +45,6 @@ body    = '{"title": "{{ subject }}", "text": "{{ text }}", "chat": {{ chat_url 
 
 /// The name of the header that lets a receiver notice a repetition.
 const IDEMPOTENCY_KEY: HeaderName = wire::header("idempotency-key");
-
-const CONTENT_TYPE: HeaderName = wire::header("content-type");
 
 // No Debug: address and headers hold secrets.
 #[derive(Deserialize)]
@@ -80,7 +78,6 @@ struct Http {
     method: String,
     url: Url,
     headers: HeaderMap,
-    secrets: Vec<SecretString>,
     body: Option<Body>,
     success: Vec<Statuses>,
     wire: Wire,
@@ -97,9 +94,8 @@ fn open(table: &Figment) -> Result<Arc<dyn Channel>, figment::Error> {
     let headers = headers(&settings.headers).map_err(|(name, why)| wrong("headers", format!("`{name}`: {why}")))?;
     let notation = Notation::of(&headers);
     let body = settings.body.map(|source| Body::new(source, notation)).transpose().map_err(|why| wrong("body", why))?;
-    let wire = Wire::new(KIND.name, &url, settings.timeout);
-    let secrets = settings.headers.into_values().collect();
-    Ok(Arc::new(Http { method, url, headers, secrets, body, success: settings.success, wire }))
+    let wire = Wire::new(KIND.name, &url, &headers, settings.timeout);
+    Ok(Arc::new(Http { method, url, headers, body, success: settings.success, wire }))
 }
 
 /// The headers of every request; the error names the one that cannot be sent.
@@ -146,13 +142,7 @@ impl Channel for Http {
             Ok(answer) if self.success.iter().any(|statuses| statuses.contain(answer.status)) => {
                 Outcome::delivered(format!("HTTP {}", answer.status))
             }
-            Ok(mut answer) => {
-                // Some receivers repeat the request in what they answer.
-                for secret in self.secrets.iter().map(SecretString::expose_secret).filter(|secret| secret.len() > 7) {
-                    answer.body = answer.body.replace(secret, "[redacted]");
-                }
-                answer.refusal()
-            }
+            Ok(answer) => answer.refusal(),
             Err(outcome) => outcome,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A channel knows how to reach one place and what its answers mean, nothing else: not when to try again, not what
 //! the message is about, not where it is kept. Adding a kind means writing one file beside this one and listing it in
-//! [`KINDS`]; configuration, routing, relay, API and documentation follow from that entry.
+//! [`KINDS`]; configuration, routing, relay, API, documentation and the contract suite follow from that entry.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub struct Kind {
     pub name: &'static str,
     /// What it does, in one sentence.
     pub summary: &'static str,
-    /// A complete table with believable values. Shown in the documentation, opened by the contract suite, and, in the
+    /// A complete table with believable values, and every address that it leads to. Shown in the documentation, opened by the contract suite, and, in the
     /// sandbox, lent to a channel whose own credentials are not there yet.
     pub example: &'static str,
     /// Keys that a channel takes from the channel called `welcome` of the same kind unless it writes its own. The first

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use ureq::http::{HeaderMap, HeaderValue};
 use url::Url;
 
-use super::wire::{self, Answer, Wire};
+use super::wire::{self, Answer, CONTENT_TYPE, Wire};
 use super::{Channel, Kind};
 use crate::domain::{Markup, Outcome, Rendered, Scope, truncate};
 
@@ -77,10 +77,8 @@ struct Slack {
 fn open(table: &Figment) -> Result<Arc<dyn Channel>, figment::Error> {
     let settings: Settings = table.extract()?;
     let wrong = |key: &str, why: &str| figment::Error::from(why.to_owned()).with_path(key);
-    let mut headers = HeaderMap::from_iter([(
-        wire::header("content-type"),
-        HeaderValue::from_static("application/json; charset=utf-8"),
-    )]);
+    let mut headers =
+        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"))]);
     let (url, channel) = match (settings.token, settings.channel, settings.webhook_url) {
         (Some(token), Some(channel), None) => {
             let bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret().trim()));
@@ -103,7 +101,7 @@ fn open(table: &Figment) -> Result<Arc<dyn Channel>, figment::Error> {
         (None, None, None) => return Err(wrong("token", "write `token` and `channel`, or `webhook_url`")),
         _ => return Err(wrong("webhook_url", "write either `token` and `channel`, or `webhook_url`, not both")),
     };
-    let wire = Wire::new(KIND.name, &url, settings.timeout);
+    let wire = Wire::new(KIND.name, &url, &headers, settings.timeout);
     Ok(Arc::new(Slack { url, headers, channel, wire }))
 }
 
@@ -115,7 +113,7 @@ impl Channel for Slack {
 
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {
         let place = if self.channel.is_some() { self.url.to_string() } else { wire::shown_place(&self.url) };
-        Ok(wire::readable("POST", &place, &self.headers, &[wire::header("content-type")], &self.body(message)))
+        Ok(wire::readable("POST", &place, &self.headers, &[CONTENT_TYPE], &self.body(message)))
     }
 
     async fn deliver(&self, message: &Rendered) -> Outcome {
@@ -212,7 +210,7 @@ fn of_webhook(answer: &Answer) -> Outcome {
     match (answer.status, error) {
         (200, "ok") => Outcome::delivered(""),
         (200, _) => Outcome::retry(Scope::Channel, format!("this is not Slack's answer: {}", answer.line())),
-        (429 | 500.., _) => limited(answer),
+        (429 | 500.., _) => answer.refusal(),
         (403, "action_prohibited") => {
             Outcome::dead(Scope::Destination, answer.line(), "an administrator does not allow posting there")
         }
@@ -230,7 +228,7 @@ fn of_webhook(answer: &Answer) -> Outcome {
 
 fn of_api(answer: &Answer) -> Outcome {
     if answer.status == 429 || answer.status >= 500 {
-        return limited(answer);
+        return answer.refusal();
     }
     let Ok(said) = serde_json::from_str::<Value>(&answer.body) else {
         return if answer.status == 200 {
@@ -244,12 +242,6 @@ fn of_api(answer: &Answer) -> Outcome {
         (_, Some(error)) => of_error(error, answer),
         _ => answer.refusal(),
     }
-}
-
-/// Slack asks for patience; that concerns everything we send there, not this message.
-fn limited(answer: &Answer) -> Outcome {
-    let scope = if answer.status == 429 { Scope::Channel } else { Scope::Message };
-    Outcome::Retry { after: answer.retry_after, scope, why: answer.line() }
 }
 
 /// What `"ok": false` means, by the name Slack gives the error.
@@ -301,14 +293,14 @@ mod tests {
     use super::*;
 
     fn api(body: &str) -> (&'static str, Option<Scope>) {
-        let outcome = of_api(&Answer { status: 200, retry_after: None, body: body.into() });
+        let outcome = of_api(&Answer { status: 200, body: body.into(), ..Answer::default() });
         (outcome.word(), outcome.scope())
     }
 
     #[test]
     fn ok_false_is_no_success_and_each_error_has_its_scope() {
         assert_eq!(
-            of_api(&Answer { status: 200, retry_after: None, body: r#"{"ok":true,"ts":"17.1"}"#.into() }),
+            of_api(&Answer { status: 200, body: r#"{"ok":true,"ts":"17.1"}"#.into(), ..Answer::default() }),
             Outcome::delivered("17.1")
         );
         for (error, expected) in [
@@ -347,7 +339,7 @@ mod tests {
             (500, "rollup_error", ("retry", Some(Scope::Message))),
             (429, "", ("retry", Some(Scope::Channel))),
         ] {
-            let outcome = of_webhook(&Answer { status, retry_after: None, body: body.into() });
+            let outcome = of_webhook(&Answer { status, body: body.into(), ..Answer::default() });
             assert_eq!((outcome.word(), outcome.scope()), expected, "{status} {body}");
         }
     }

@@ -4,6 +4,7 @@
 //! names, and look the host up anew, on a new thread, for every request even of a kept connection. A failure is told
 //! apart by whether the request can have reached the receiver at all.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::io::Read as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -16,7 +17,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport};
 use ureq::{Agent, Body, Timeout};
-use url::Url;
+use url::{Position, Url};
 
 use super::threads::Threads;
 use super::tls;
@@ -34,6 +35,12 @@ const LONGEST_IDLE: Duration = Duration::from_secs(4);
 /// How long a host's addresses are remembered.
 const ADDRESSES_LAST: Duration = Duration::from_secs(30);
 
+/// A part of an address at least this long may be a secret.
+const LONGER_THAN_NAMES: usize = 12;
+
+/// The name of the header that says what the body is; its value is no secret.
+pub(super) const CONTENT_TYPE: HeaderName = header("content-type");
+
 /// The waits between attempts at something people wait for.
 pub(super) const RETRY: &[&str] = &["5s", "30s", "2m", "10m", "30m", "1h", "3h", "6h", "12h"];
 
@@ -43,24 +50,29 @@ pub(super) struct Wire {
     timeout: Duration,
     agent: OnceLock<Agent>,
     threads: Threads,
+    secrets: Secrets,
 }
 
 /// What the receiver answered.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) retry_after: Option<Duration>,
     pub(super) body: String,
+    /// The body without our secrets, for people.
+    pub(super) shown: String,
 }
 
 impl Wire {
-    /// For requests to `url`'s host, each at most `timeout` long.
-    pub(super) fn new(kind: &str, url: &Url, timeout: Duration) -> Self {
+    /// For requests to `url`'s host, each at most `timeout` long. What is secret in `url` and `headers` stands in no
+    /// answer and no outcome, whoever repeats it.
+    pub(super) fn new(kind: &str, url: &Url, headers: &HeaderMap, timeout: Duration) -> Self {
         Self {
             https: url.scheme() == "https",
             timeout,
             agent: OnceLock::new(),
             threads: Threads::new(format!("channel-{kind}")),
+            secrets: Secrets::of(url, headers),
         }
     }
 
@@ -69,8 +81,8 @@ impl Wire {
         let agent = self.agent.get_or_init(|| agent(self.https, self.timeout)).clone();
         let answered = self.threads.run(move || agent.run(request).map(read));
         match answered.await {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Err(of_failure(&error)),
+            Some(Ok(answer)) => Ok(Answer { shown: self.secrets.hide(answer.body.clone()), ..answer }),
+            Some(Err(error)) => Err(of_failure(&error, &self.secrets.hide(error.to_string()))),
             None => Err(Outcome::Unknown { why: "the call broke off inside umishop".to_owned() }),
         }
     }
@@ -79,7 +91,7 @@ impl Wire {
 impl Answer {
     /// The answer on one short line.
     pub(super) fn line(&self) -> String {
-        let body = one_line(&self.body);
+        let body = one_line(&self.shown);
         let line =
             if body.is_empty() { format!("HTTP {}", self.status) } else { format!("HTTP {}: {body}", self.status) };
         truncate(&line, 200).text.to_owned()
@@ -89,7 +101,10 @@ impl Answer {
     pub(super) fn refusal(&self) -> Outcome {
         let why = self.line();
         match self.status {
-            408 | 425 | 429 | 500.. => Outcome::Retry { after: self.retry_after, scope: Scope::Message, why },
+            // The receiver asks for patience: that concerns everything we send there.
+            429 => Outcome::Retry { after: self.retry_after, scope: Scope::Channel, why },
+            503 if self.retry_after.is_some() => Outcome::Retry { after: self.retry_after, scope: Scope::Channel, why },
+            408 | 425 | 500.. => Outcome::Retry { after: self.retry_after, scope: Scope::Message, why },
             401 | 403 => Outcome::dead(Scope::Channel, why, "check the credentials of this channel"),
             404 | 410 => Outcome::dead(Scope::Destination, why, "the receiver is gone: check its address"),
             300..=399 => Outcome::dead(
@@ -99,6 +114,36 @@ impl Answer {
             ),
             _ => Outcome::dead(Scope::Message, why, "the receiver does not accept this request"),
         }
+    }
+}
+
+/// What must not be shown although a receiver, or a proxy on the way, may repeat it.
+struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// The values of headers, without their scheme too; path and query, and what in them is too long for a mere name.
+    fn of(url: &Url, headers: &HeaderMap) -> Self {
+        let values = headers.iter().filter(|(name, _)| **name != CONTENT_TYPE);
+        let values: Vec<&str> = values.filter_map(|(_, value)| value.to_str().ok()).collect();
+        let credentials = values.iter().filter_map(|value| value.split_once(' ')).map(|(_, credentials)| credentials);
+        let place = &url[Position::BeforePath..Position::AfterQuery];
+        let parts = place.split(['/', '?', '&', '=']).filter(|part| part.len() >= LONGER_THAN_NAMES);
+        let whole = values.iter().copied().chain(credentials).chain([place]).filter(|text| text.len() > 7);
+        let mut secrets: Vec<String> = whole.chain(parts).map(str::to_owned).collect();
+        secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()).filter(|v| v.len() >= LONGER_THAN_NAMES));
+        // A secret goes before its parts.
+        secrets.sort_by_key(|secret| Reverse(secret.len()));
+        secrets.dedup();
+        Self(secrets)
+    }
+
+    fn hide(&self, mut text: String) -> String {
+        for secret in &self.0 {
+            if text.contains(secret) {
+                text = text.replace(secret, "[redacted]");
+            }
+        }
+        text
     }
 }
 
@@ -166,7 +211,7 @@ fn read(mut response: Response<Body>) -> Answer {
     let mut body = Vec::new();
     // What could not be read of an answer is left out: the status has been given.
     let _ = response.body_mut().as_reader().take(LONGEST_ANSWER).read_to_end(&mut body);
-    Answer { status, retry_after, body: String::from_utf8_lossy(&body).into_owned() }
+    Answer { status, retry_after, body: String::from_utf8_lossy(&body).into_owned(), shown: String::new() }
 }
 
 /// `Retry-After` in seconds or as a date; a date is compared with the answer's own `Date`, so that no clock but the
@@ -182,19 +227,22 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Duration::try_from(wait).ok()
 }
 
-fn of_failure(error: &ureq::Error) -> Outcome {
+/// What it means that there is no answer; `shown` is the error without secrets.
+fn of_failure(error: &ureq::Error, shown: &str) -> Outcome {
     match error {
-        ureq::Error::Other(inner) if inner.is::<NotReached>() => Outcome::retry(Scope::Channel, inner.to_string()),
+        ureq::Error::Other(inner) if inner.is::<NotReached>() => {
+            Outcome::retry(Scope::Channel, shown.strip_prefix("other: ").unwrap_or(shown))
+        }
         ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
             Outcome::retry(Scope::Channel, "the receiver could not be reached in time")
         }
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
-            Outcome::dead(Scope::Message, format!("the request cannot be made: {error}"), "")
+            Outcome::dead(Scope::Message, format!("the request cannot be made: {shown}"), "")
         }
         ureq::Error::Timeout(_) => {
             Outcome::Unknown { why: "the request was sent, but no answer came in time".to_owned() }
         }
-        other => Outcome::Unknown { why: format!("the request was sent, but its answer was lost: {other}") },
+        _ => Outcome::Unknown { why: format!("the request was sent, but its answer was lost: {shown}") },
     }
 }
 
@@ -280,6 +328,8 @@ pub(super) fn request(
 
 #[cfg(test)]
 mod tests {
+    use ureq::http::HeaderValue;
+
     use super::*;
 
     fn wish(headers: &[(&'static str, &str)]) -> Option<Duration> {
@@ -299,10 +349,11 @@ mod tests {
     #[test]
     fn every_status_has_its_scope() {
         let refusal = |status| {
-            let outcome = Answer { status, retry_after: None, body: String::new() }.refusal();
+            let outcome = Answer { status, ..Answer::default() }.refusal();
             (outcome.word(), outcome.scope().unwrap())
         };
-        for status in [408, 425, 429, 500, 502, 503, 504] {
+        assert_eq!(refusal(429), ("retry", Scope::Channel));
+        for status in [408, 425, 500, 502, 503, 504] {
             assert_eq!(refusal(status), ("retry", Scope::Message), "{status}");
         }
         for (status, scope) in [
@@ -316,6 +367,35 @@ mod tests {
             (422, Scope::Message),
         ] {
             assert_eq!(refusal(status), ("dead", scope), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_asks_for_patience_is_left_alone_as_a_whole() {
+        let after = Some(Duration::from_secs(17));
+        for (status, expected) in [(429, Scope::Channel), (503, Scope::Channel), (500, Scope::Message)] {
+            let outcome = Answer { status, retry_after: after, ..Answer::default() }.refusal();
+            let why = format!("HTTP {status}");
+            assert_eq!(outcome, Outcome::Retry { after, scope: expected, why });
+        }
+    }
+
+    #[test]
+    fn whatever_is_secret_in_a_request_is_hidden_in_what_comes_back() {
+        let url = parse_url("https://hooks.example.com/services/T00/correct-horse?sig=battery%2Dstaple&v=1").unwrap();
+        let headers = HeaderMap::from_iter([
+            (header("authorization"), HeaderValue::from_static("Bearer xoxb-1234")),
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        ]);
+        let secrets = Secrets::of(&url, &headers);
+        for (repeated, shown) in [
+            ("POST /services/T00/correct-horse?sig=battery%2Dstaple&v=1", "POST [redacted]"),
+            ("no hook correct-horse", "no hook [redacted]"),
+            ("battery%2Dstaple or battery-staple", "[redacted] or [redacted]"),
+            ("Bearer xoxb-1234, xoxb-1234", "[redacted], [redacted]"),
+            ("services need application/json v1", "services need application/json v1"),
+        ] {
+            assert_eq!(secrets.hide(repeated.to_owned()), shown);
         }
     }
 

@@ -31,7 +31,7 @@ pub use rendered::{Markup, Rendered};
 pub use request::{Fingerprint, NewRequest, REPEAT_WINDOW, Request};
 pub use retry::{LONGEST_RETRY_AFTER, RetrySchedule, RetryScheduleError};
 pub use routing::{Route, Routed, RoutingTable};
-pub use text::{Truncated, one_line, truncate};
+pub use text::{Truncated, mask_addresses, one_line, truncate};
 pub use time::Timestamp;
 pub use topic::{Topic, TopicKey};
 pub use user::{Contact, NewUser, User};

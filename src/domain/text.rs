@@ -36,6 +36,28 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
+/// The text for a log: whatever looks like a mail address keeps its first letter and its domain, `a***@example.com`.
+/// Masks too much rather than too little.
+pub fn mask_addresses(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('@') {
+        let local = before.rfind(|c: char| c.is_whitespace() || "<>()[],;:\"'".contains(c));
+        let local = &before[local.map_or(0, |end| end + before[end..].chars().next().map_or(0, char::len_utf8))..];
+        masked.push_str(&before[..before.len() - local.len()]);
+        match local.chars().next() {
+            Some(first) if after.starts_with(char::is_alphanumeric) || after.starts_with('[') => {
+                masked.extend([first, '*', '*', '*']);
+            }
+            _ => masked.push_str(local),
+        }
+        masked.push('@');
+        rest = after;
+    }
+    masked.push_str(rest);
+    masked
+}
+
 /// Unicode's explicit bidirectional controls (UAX #9), and the byte order mark.
 fn turns_direction(character: char) -> bool {
     matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
@@ -55,5 +77,20 @@ mod tests {
     #[test]
     fn a_name_cannot_carry_line_breaks_or_turn_the_writing_around() {
         assert_eq!(one_line("  Ana\r\nBcc: x@y.z \u{202E}\t\u{0} Ruiz "), "Ana Bcc: x@y.z Ruiz");
+    }
+
+    #[test]
+    fn a_log_shows_only_the_first_letter_of_a_mail_address() {
+        for (text, masked) in [
+            ("550 5.1.1 <ana@example.com>: no such user", "550 5.1.1 <a***@example.com>: no such user"),
+            ("not for ana.ruiz+shop@mail.example.com: 550", "not for a***@mail.example.com: 550"),
+            ("to=ana@example.com,luz@example.com.", "t***@example.com,l***@example.com."),
+            ("\u{3000}ñandú@example.com", "\u{3000}ñ***@example.com"),
+            ("ana@[192.0.2.1]", "a***@[192.0.2.1]"),
+            ("write /invite @bot there, 3 @ 5, a@", "write /invite @bot there, 3 @ 5, a@"),
+            ("", ""),
+        ] {
+            assert_eq!(mask_addresses(text), masked);
+        }
     }
 }

@@ -9,7 +9,9 @@ use tokio_util::task::TaskTracker;
 
 use super::breaker::{Breaker, Leave};
 use super::{Common, Served};
-use crate::domain::{Attempt, Claim, MessageId, Outcome, Scope, Settlement, Timestamp, Transition, truncate};
+use crate::domain::{
+    Attempt, Claim, MessageId, Outcome, Scope, Settlement, Timestamp, Transition, mask_addresses, truncate,
+};
 use crate::store::{Claimed, StoreError};
 use crate::wake::Alarm;
 
@@ -177,7 +179,7 @@ impl Lane {
             (breaker.learn(outcome, now), probing)
         };
         if let (Some(pause), Some(outcome)) = (opened, outcome) {
-            let (channel, why) = (&self.served.address, outcome.explanation());
+            let (channel, why) = (&self.served.address, mask_addresses(&outcome.explanation()));
             tracing::warn!(%channel, why, "Channel {channel} is in trouble; nothing is sent over it for {pause:?}");
         }
         if probe_is_back {
@@ -186,7 +188,7 @@ impl Lane {
     }
 
     fn tell(&self, id: MessageId, number: u32, outcome: &Outcome, transition: &Transition) {
-        let (channel, why) = (&self.served.address, outcome.explanation());
+        let (channel, why) = (&self.served.address, mask_addresses(&outcome.explanation()));
         match transition {
             Transition::Delivered { .. } => {
                 tracing::debug!(message.id = %id, %channel, number, "Delivered message {id}");

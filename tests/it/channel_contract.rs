@@ -35,17 +35,18 @@ fn open(kind_name: &str, table: &str) -> Arc<dyn Channel> {
     try_open(kind(kind_name).unwrap(), table).unwrap()
 }
 
-/// A kind's settings that lead to `address`, with a short limit of time.
+/// A kind's example with `address` in place of every host in it, unencrypted, and a short limit of time.
 fn table_to(kind: &Kind, address: &str) -> String {
-    let table = match kind.name {
-        "email" => {
-            format!("server = \"smtp://{address}\"\nfrom = \"shop@umishop.example\"\nto = \"sales@umishop.example\"")
+    let line = |line: &str| match line.split_once("://") {
+        Some((before, after)) if !line.starts_with('#') => {
+            let scheme = before.split('+').next().unwrap().trim_end_matches('s');
+            format!("{scheme}://{address}{}\n", after.trim_start_matches(|c| !"/\"".contains(c)))
         }
-        "slack" => format!("token = \"xoxb-1\"\nchannel = \"#c\"\napi_url = \"http://{address}/api/\""),
-        "http" => format!("url = \"http://{address}/hook\""),
-        other => panic!("say here how the settings of `{other}` name its receiver"),
+        _ => format!("{line}\n"),
     };
-    format!("{table}\ntimeout = \"300ms\"\n")
+    let table: String = kind.example.lines().map(line).collect();
+    assert!(table.contains(address), "{}: the example does not write where it leads to", kind.name);
+    format!("{table}timeout = \"300ms\"\n")
 }
 
 fn request(channel: &Arc<dyn Channel>) -> Rendered {
@@ -180,7 +181,7 @@ async fn welcome(channel: &Arc<dyn Channel>, to: &str) -> Outcome {
 
 #[tokio::test]
 async fn a_mail_arrives_as_it_was_composed_and_the_connection_is_kept() {
-    let sink = SmtpSink::start(Entrance::Plain).await;
+    let sink = SmtpSink::start(Entrance::Pipelining).await;
     let channel = mail_to(&sink, "to = [\"sales@umishop.example\", \"boss@umishop.example\"]");
     let request = request(&channel);
     assert_eq!(channel.deliver(&request).await, Outcome::delivered("250 2.0.0 queued as 4711"));
@@ -235,25 +236,41 @@ async fn join<T: Send + 'static>(futures: Vec<std::pin::Pin<Box<impl Future<Outp
 
 #[tokio::test]
 async fn each_refusal_of_a_mail_has_its_scope_and_the_next_mail_goes_through() {
-    let sink = SmtpSink::start(Entrance::Plain).await;
-    let channel = mail_to(&sink, "");
-    for (to, word, scope) in [
-        ("perm550@example.com", "dead", Scope::Recipient),
-        ("full552@example.com", "retry", Scope::Recipient),
-        ("grey451@example.com", "retry", Scope::Message),
-        ("data554@example.com", "dead", Scope::Message),
-        ("dmarc550@example.com", "dead", Scope::Channel),
-        ("busy421@example.com", "retry", Scope::Channel),
-        ("drop@example.com", "unknown", Scope::Message),
-        ("dropafter@example.com", "unknown", Scope::Message),
-    ] {
-        let outcome = welcome(&channel, to).await;
-        assert_eq!((outcome.word(), outcome.scope()), (word, Some(scope)), "{to}: {outcome:?}");
-        assert_eq!(welcome(&channel, "ana@example.com").await.word(), "delivered", "after {to}");
+    for entrance in [Entrance::Plain, Entrance::Pipelining] {
+        let sink = SmtpSink::start(entrance).await;
+        let channel = mail_to(&sink, "");
+        for (to, word, scope) in [
+            ("perm550@example.com", "dead", Scope::Recipient),
+            ("full552@example.com", "retry", Scope::Recipient),
+            ("grey451@example.com", "retry", Scope::Message),
+            ("data554@example.com", "dead", Scope::Message),
+            ("dmarc550@example.com", "dead", Scope::Channel),
+            ("busy421@example.com", "retry", Scope::Channel),
+            ("drop@example.com", "unknown", Scope::Message),
+            ("dropafter@example.com", "unknown", Scope::Message),
+        ] {
+            let outcome = welcome(&channel, to).await;
+            assert_eq!((outcome.word(), outcome.scope()), (word, Some(scope)), "{to}: {outcome:?}");
+            assert_eq!(welcome(&channel, "ana@example.com").await.word(), "delivered", "after {to}");
+        }
+        assert_eq!(welcome(&channel, "grey451@example.com").await.word(), "delivered");
+        // Refusals keep the connection; only a 421 and the two cuts cost one.
+        assert_eq!(sink.connections(), 4);
     }
-    assert_eq!(welcome(&channel, "grey451@example.com").await.word(), "delivered");
-    // Refusals keep the connection; only a 421 and the two cuts cost one.
-    assert_eq!(sink.connections(), 4);
+}
+
+#[tokio::test]
+async fn a_mail_waits_for_the_recipient_that_is_refused_only_for_now() {
+    let sink = SmtpSink::start(Entrance::Pipelining).await;
+    let to = ["perm550@umishop.example", "grey451@umishop.example", "sales@umishop.example"];
+    let channel = mail_to(&sink, &format!("to = {to:?}"));
+    let request = request(&channel);
+    let outcome = channel.deliver(&request).await;
+    assert!(matches!(&outcome, Outcome::Retry { why, .. } if why.contains("451")), "{outcome:?}");
+    assert!(sink.mails().is_empty());
+    assert_eq!(channel.deliver(&request).await.word(), "delivered");
+    assert_eq!(sink.mails()[0].to, to[1..]);
+    assert_eq!(sink.connections(), 1);
 }
 
 #[tokio::test]
@@ -409,7 +426,7 @@ async fn each_http_answer_has_its_scope() {
     let channel = http_to(&sink, "/429/17", "");
     let after = std::time::Duration::from_secs(17);
     assert!(
-        matches!(channel.deliver(&request(&channel)).await, Outcome::Retry { after: Some(wish), .. } if wish == after)
+        matches!(channel.deliver(&request(&channel)).await, Outcome::Retry { after: Some(wish), scope: Scope::Channel, .. } if wish == after)
     );
     let channel = http_to(&sink, "/s/409", "success = [\"2xx\", \"409\"]");
     assert_eq!(channel.deliver(&request(&channel)).await, Outcome::delivered("HTTP 409"));
@@ -421,10 +438,16 @@ async fn each_http_answer_has_its_scope() {
 #[tokio::test]
 async fn a_receiver_that_repeats_a_secret_does_not_get_it_shown() {
     let sink = HttpSink::start().await;
-    let channel = http_to(&sink, "/echo", "headers = { authorization = \"Bearer correct-horse\" }");
-    let outcome = channel.deliver(&request(&channel)).await;
-    assert!(
-        outcome.explanation().contains("[redacted]") && !outcome.explanation().contains("correct-horse"),
-        "{outcome:?}"
-    );
+    let webhook = sink.url("/echo/T0/correct-horse-battery");
+    for channel in [
+        http_to(
+            &sink,
+            "/echo/correct-horse?sig=correct-horse",
+            "headers = { authorization = \"Bearer correct-horse\" }",
+        ),
+        open("slack", &format!("webhook_url = \"{webhook}\"")),
+    ] {
+        let why = channel.deliver(&request(&channel)).await.explanation();
+        assert!(why.contains("[redacted]") && !why.contains("correct-horse"), "{why}");
+    }
 }

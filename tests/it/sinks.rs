@@ -98,6 +98,8 @@ pub(crate) struct Mail {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entrance {
     Plain,
+    /// Plain, and takes commands in one go (RFC 2920).
+    Pipelining,
     StartTls,
     Tls,
 }
@@ -195,7 +197,7 @@ impl Smtp {
             if !matches!(stream.read_line(&mut line).await, Ok(1..)) {
                 return;
             }
-            let next = match self.answer(line.trim_end(), encrypted, &mut from, &mut to) {
+            let next = match self.answer(line.trim_end(), entrance, encrypted, &mut from, &mut to) {
                 Next::Text => self.text(&mut stream, &from, &to).await,
                 next => next,
             };
@@ -215,9 +217,12 @@ impl Smtp {
         }
     }
 
-    fn answer(&self, line: &str, encrypted: bool, from: &mut String, to: &mut Vec<String>) -> Next {
+    fn answer(&self, line: &str, entrance: Entrance, encrypted: bool, from: &mut String, to: &mut Vec<String>) -> Next {
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         match verb.as_str() {
+            "EHLO" if entrance == Entrance::Pipelining => {
+                Next::Say("250-sink\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES")
+            }
             "EHLO" if encrypted => {
                 Next::Say("250-sink\r\n250-8BITMIME\r\n250-AUTH PLAIN LOGIN\r\n250 ENHANCEDSTATUSCODES")
             }
@@ -247,6 +252,7 @@ impl Smtp {
                     }
                 }
             }
+            "DATA" if to.is_empty() => Next::Say("554 5.5.1 no valid recipients"),
             "DATA" => Next::Text,
             "RSET" | "NOOP" => Next::Say("250 2.0.0 ok"),
             "QUIT" => Next::Cut("221 2.0.0 bye\r\n"),
@@ -314,7 +320,7 @@ impl Request {
 }
 
 /// An HTTP server. By the path: `/s/NNN` that status · `/retry/N/KEY` N times 503, then 200 · `/429/SECONDS` 429 with
-/// Retry-After · `/drop` cuts after the request · `/hang` does not answer · `/echo` 400 with the request's headers ·
+/// Retry-After · `/drop` cuts after the request · `/hang` does not answer · `/echo…` 400 with the request's path and headers ·
 /// `/slack/err/NAME/…` 200 with that error · `…/chat.postMessage` Slack's yes · `/webhook` the word ok · else 200.
 /// Only what is answered with 2xx counts as accepted.
 pub(crate) struct HttpSink {
@@ -408,7 +414,7 @@ impl Http {
             }
             ["429", seconds, ..] => Some((429, format!("Retry-After: {seconds}\r\n"), String::new())),
             ["drop"] => None,
-            ["echo"] => plain(400, &format!("{:?}", request.headers)),
+            ["echo", ..] => plain(400, &format!("{} {:?}", request.path, request.headers)),
             ["slack", "err", name, ..] => plain(200, &format!("{{\"ok\":false,\"error\":\"{name}\"}}")),
             _ => plain(200, yes),
         }

@@ -31,6 +31,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("poem_openapi", &["http/"]),
     ("rusqlite", &["store/sqlite/"]),
     ("mail_send", &["channel/email"]),
+    ("smtp_proto", &["channel/email"]),
     ("ureq", &["channel/", "cli/simulate.rs"]),
     ("clap", &["cli/", "main.rs"]),
     ("figment", &["config/", "channel/"]),

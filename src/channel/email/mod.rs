@@ -1,9 +1,10 @@
 //! Mail, over one SMTP server.
 //!
 //! A channel's mail goes to the customer (a welcome) or to the channel's own `to` (everything else). `server` says
-//! where, `mail` what, `smtp` how, and `verdict` what the server's answer means. This does not look up a
-//! recipient's own mail server: a shop sends through its provider, which does.
+//! where, `mail` what, `smtp` and `conversation` how, and `verdict` what the server's answer means. This does not look
+//! up a recipient's own mail server: a shop sends through its provider, which does.
 
+mod conversation;
 mod mail;
 mod server;
 mod smtp;

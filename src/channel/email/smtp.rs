@@ -1,21 +1,20 @@
 //! Speaks SMTP, stage by stage, over connections that are kept for the next mail.
 //!
-//! mail-send is driven command by command, because its one-call `send` does not tell a refused mail from one whose
-//! answer was lost. Three of its habits are mended here: it leaves Nagle's algorithm on (44 ms a mail), waits an hour,
-//! and reads the greeting of a plain connection without any limit.
+//! mail-send opens and secures a connection and logs in; mails go through our own `conversation`, because its one-call
+//! `send` does not tell a refused mail from one whose answer was lost. Three of its habits are mended here: it leaves
+//! Nagle's algorithm on (44 ms a mail), waits an hour, and reads the greeting of a plain connection without any limit.
 
-use std::future::Future;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use mail_send::smtp::AssertReply as _;
-use mail_send::smtp::message::Parameters;
 use mail_send::{Credentials, Error, SmtpClient};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::io::{AsyncRead, AsyncWrite};
+use smtp_proto::EXT_PIPELINING;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::conversation::{Conversation, Stream, within};
 use super::server::{Security, Server};
 use super::verdict::{Failure, Reply, Stage};
 use crate::channel::tls::{self, CaFile};
@@ -33,11 +32,6 @@ const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 /// How much longer than other steps the server's last word may take: it scans and stores the mail meanwhile, and
 /// giving up early makes duplicates (RFC 1047).
 const LAST_WORD: u32 = 4;
-
-/// A byte stream, encrypted or not.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 type Client = SmtpClient<Box<dyn Stream>>;
 
@@ -62,7 +56,7 @@ pub(super) struct Smtp {
 }
 
 struct Kept {
-    client: Client,
+    conversation: Conversation,
     mails: u32,
     since: Instant,
 }
@@ -71,30 +65,40 @@ struct Kept {
 pub(super) struct Accepted {
     /// The server's last word.
     pub(super) reply: Reply,
-    /// Recipients it did not take, and why.
-    pub(super) refused: Vec<(EmailAddress, Failure)>,
+    /// Recipients it will never take, and why.
+    pub(super) refused: Refused,
 }
+
+/// Recipients that are left out, and why.
+type Refused = Vec<(EmailAddress, Failure)>;
 
 impl Smtp {
     pub(super) fn new(access: Access) -> Self {
         Self { access, kept: Mutex::default(), connector: OnceLock::new() }
     }
 
-    /// Sends one mail to as many of `to` as the server takes. Fails when it takes none.
+    /// Sends one mail to all of `to` but those the server refuses for good. Fails, and sends nothing, when it refuses
+    /// all of them, or one for now.
     pub(super) async fn send(
         &self,
         from: &EmailAddress,
         to: &[EmailAddress],
         mail: &[u8],
     ) -> Result<Accepted, Failure> {
-        let mut connection = self.begin(from).await?;
-        let sent = self.transfer(&mut connection.client, to, mail).await;
+        let (mut connection, begun) = self.begin(from, to).await?;
+        let conversation = &mut connection.conversation;
+        let sent = match begun {
+            Ok(refused) => self.text(conversation, mail).await.map(|reply| Accepted { reply, refused }),
+            Err(failure) => Err(failure),
+        };
         let usable = match &sent {
             Ok(_) => true,
-            // After a refusal the conversation starts over, if the server is still there.
+            // After a refusal the conversation starts over, if the server is still there and listens to commands.
             Err(failure) => {
+                let reset = [(Stage::Opening, "RSET\r\n".to_owned())];
                 failure.leaves_connection_usable()
-                    && within(self.access.timeout, connection.client.rset()).await.is_ok()
+                    && !conversation.awaits_text
+                    && conversation.ask(self.access.timeout, &reset).await.iter().all(Result::is_ok)
             }
         };
         if usable {
@@ -104,52 +108,68 @@ impl Smtp {
         sent
     }
 
-    /// A connection on which the server has taken MAIL FROM. A kept one may have gone stale; then a new one takes its
-    /// place, and nobody calls that a failure.
-    async fn begin(&self, from: &EmailAddress) -> Result<Kept, Failure> {
+    /// A connection on which the server has been told sender and recipients, and what it said. A kept one may have
+    /// gone stale; then a new one takes its place, and nobody calls that a failure.
+    async fn begin(
+        &self,
+        from: &EmailAddress,
+        to: &[EmailAddress],
+    ) -> Result<(Kept, Result<Refused, Failure>), Failure> {
         if let Some(mut kept) = self.take_kept() {
-            match self.mail_from(&mut kept.client, from).await {
-                Ok(()) => return Ok(kept),
-                Err(failure) if failure.leaves_connection_usable() => return Err(failure),
-                Err(_) => {}
+            match self.envelope(&mut kept.conversation, from, to).await {
+                Err(failure) if failure.stage == Stage::Mail && !failure.leaves_connection_usable() => {}
+                begun => return Ok((kept, begun)),
             }
         }
-        let mut client = self.open().await?;
-        self.mail_from(&mut client, from).await?;
-        Ok(Kept { client, mails: 0, since: Instant::now() })
+        let mut conversation = self.open().await?;
+        let begun = self.envelope(&mut conversation, from, to).await;
+        Ok((Kept { conversation, mails: 0, since: Instant::now() }, begun))
     }
 
-    async fn mail_from(&self, client: &mut Client, from: &EmailAddress) -> Result<(), Failure> {
-        within(self.access.timeout, client.mail_from(from.as_str(), &Parameters::default()))
-            .await
-            .map_err(Failure::at(Stage::Mail))
-    }
-
-    async fn transfer(&self, client: &mut Client, to: &[EmailAddress], mail: &[u8]) -> Result<Accepted, Failure> {
+    /// Everything before the text. Returns who is left out.
+    async fn envelope(
+        &self,
+        conversation: &mut Conversation,
+        from: &EmailAddress,
+        to: &[EmailAddress],
+    ) -> Result<Refused, Failure> {
+        let data = || (Stage::Data, "DATA\r\n".to_owned());
+        let mut commands = vec![(Stage::Mail, format!("MAIL FROM:<{from}>\r\n"))];
+        commands.extend(to.iter().map(|recipient| (Stage::Rcpt, format!("RCPT TO:<{recipient}>\r\n"))));
+        // Of several recipients some may be refused for now; DATA could not be taken back then.
+        let at_once = conversation.pipelining && to.len() == 1;
+        commands.extend(at_once.then(data));
+        let mut answers = conversation.ask(self.access.timeout, &commands).await.into_iter();
+        answer(Stage::Mail, answers.next())?;
         let mut refused = Vec::new();
-        for recipient in to {
-            let answer = within(self.access.timeout, client.rcpt_to(recipient.as_str(), &Parameters::default())).await;
-            match answer.map_err(Failure::at(Stage::Rcpt)) {
+        for (recipient, answer) in to.iter().zip(&mut answers) {
+            match answer {
                 Ok(()) => {}
                 Err(failure) if failure.leaves_connection_usable() => refused.push((recipient.clone(), failure)),
                 Err(failure) => return Err(failure),
             }
         }
-        if refused.len() == to.len() {
-            return Err(worth_another_attempt(refused));
+        // Nothing has been sent yet: better all of them later than some of them never.
+        if let Some(later) = refused.iter().position(|(_, failure)| failure.is_temporary()) {
+            return Err(refused.swap_remove(later).1);
         }
-        let go_ahead =
-            within(self.access.timeout, client.cmd(b"DATA\r\n")).await.and_then(|reply| reply.assert_code(354));
-        go_ahead.map_err(Failure::at(Stage::Data))?;
-        let answer = within(self.access.timeout * LAST_WORD, async {
-            client.write_message(mail).await?;
-            client.read().await?.into_positive_completion()
-        });
-        let reply = answer.await.map_err(Failure::at(Stage::Text))?;
-        Ok(Accepted { reply: Reply { code: reply.code, enhanced: reply.esc, text: reply.message }, refused })
+        if refused.len() == to.len() {
+            return Err(refused.swap_remove(0).1);
+        }
+        if !at_once {
+            answers = conversation.ask(self.access.timeout, &[data()]).await.into_iter();
+        }
+        answer(Stage::Data, answers.next())?;
+        Ok(refused)
     }
 
-    async fn open(&self) -> Result<Client, Failure> {
+    async fn text(&self, conversation: &mut Conversation, mail: &[u8]) -> Result<Reply, Failure> {
+        let last_word = within(self.access.timeout * LAST_WORD, conversation.text(mail));
+        let reply = last_word.await.map_err(Failure::at(Stage::Text))?;
+        Ok(Reply { code: reply.code, enhanced: reply.esc, text: reply.message })
+    }
+
+    async fn open(&self) -> Result<Conversation, Failure> {
         let connect = async {
             TcpStream::connect((self.access.server.host.as_str(), self.access.server.port)).await.map_err(Error::Io)
         };
@@ -163,13 +183,14 @@ impl Smtp {
             Ok((client, extensions))
         });
         let (mut client, extensions) = greeted.await.map_err(Failure::at(Stage::Opening))?;
+        let pipelining = extensions.has_capability(EXT_PIPELINING);
         if let Some((username, password)) = &self.access.credentials {
             let credentials = Box::new(Credentials::new(username.as_str(), password.expose_secret()));
             let extensions = Box::new(extensions);
             let login = within(self.access.timeout, client.authenticate(credentials, extensions));
             login.await.map_err(Failure::at(Stage::Auth))?;
         }
-        Ok(client)
+        Ok(Conversation::new(client.stream, pipelining))
     }
 
     /// The connection after the server's greeting, encrypted if it is to be.
@@ -214,18 +235,11 @@ impl Smtp {
     }
 }
 
-async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    tokio::time::timeout(limit, step).await.unwrap_or(Err(Error::Timeout))
+/// What the server answered, if it came that far.
+fn answer(stage: Stage, answer: Option<Result<(), Failure>>) -> Result<(), Failure> {
+    answer.unwrap_or(Err(Failure { stage, error: Error::UnparseableReply }))
 }
 
 fn boxed(client: SmtpClient<impl Stream + 'static>) -> Client {
     SmtpClient { stream: Box::new(client.stream), timeout: client.timeout }
-}
-
-/// Of several refusals, one that another attempt may mend.
-fn worth_another_attempt(refused: Vec<(EmailAddress, Failure)>) -> Failure {
-    let temporary = |failure: &Failure| matches!(&failure.error, Error::UnexpectedReply(reply) if reply.code < 500);
-    let mut failures: Vec<Failure> = refused.into_iter().map(|(_, failure)| failure).collect();
-    let chosen = failures.iter().position(temporary).unwrap_or(0);
-    failures.swap_remove(chosen)
 }

@@ -72,6 +72,11 @@ impl Failure {
         matches!(&self.error, Error::UnexpectedReply(reply) if reply.code != 421)
     }
 
+    /// Whether the server answered "not now".
+    pub(super) fn is_temporary(&self) -> bool {
+        matches!(&self.error, Error::UnexpectedReply(reply) if reply.code < 500)
+    }
+
     /// What the failure means for the message.
     pub(super) fn outcome(self) -> Outcome {
         let Self { stage, error } = self;
