@@ -27,7 +27,7 @@ pub(super) const KIND: Kind = Kind {
 token   = "xoxb-1234567890-correct-horse"       # of a bot with the scope chat:write
 channel = "#pricing"                            # its name or id; invite the bot there with /invite
 # webhook_url = "https://hooks.slack.com/services/T0/B0/correct-horse" # instead of both
-# api_url     = "https://slack.com/api"         # a proxy or a compatible server
+api_url = "https://slack.com/api"               # or a proxy, or a compatible server
 # timeout     = "15s"
 "##,
     shared: &[],
