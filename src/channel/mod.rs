@@ -14,6 +14,7 @@ use crate::domain::{Markup, Outcome, Rendered};
 mod capture;
 mod email;
 mod http;
+mod secrets;
 mod slack;
 mod threads;
 mod tls;

@@ -4,7 +4,6 @@
 //! names, and look the host up anew, on a new thread, for every request even of a kept connection. A failure is told
 //! apart by whether the request can have reached the receiver at all.
 
-use std::cmp::Reverse;
 use std::fmt;
 use std::io::Read as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -17,8 +16,9 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport};
 use ureq::{Agent, Body, Timeout};
-use url::{Position, Url};
+use url::Url;
 
+use super::secrets::Secrets;
 use super::threads::Threads;
 use super::tls;
 use crate::domain::{Outcome, Scope, one_line, truncate};
@@ -34,9 +34,6 @@ const LONGEST_IDLE: Duration = Duration::from_secs(4);
 
 /// How long a host's addresses are remembered.
 const ADDRESSES_LAST: Duration = Duration::from_secs(30);
-
-/// A part of an address at least this long may be a secret.
-const LONGER_THAN_NAMES: usize = 12;
 
 /// The name of the header that says what the body is; its value is no secret.
 pub(super) const CONTENT_TYPE: HeaderName = header("content-type");
@@ -114,36 +111,6 @@ impl Answer {
             ),
             _ => Outcome::dead(Scope::Message, why, "the receiver does not accept this request"),
         }
-    }
-}
-
-/// What must not be shown although a receiver, or a proxy on the way, may repeat it.
-struct Secrets(Vec<String>);
-
-impl Secrets {
-    /// The values of headers, without their scheme too; path and query, and what in them is too long for a mere name.
-    fn of(url: &Url, headers: &HeaderMap) -> Self {
-        let values = headers.iter().filter(|(name, _)| **name != CONTENT_TYPE);
-        let values: Vec<&str> = values.filter_map(|(_, value)| value.to_str().ok()).collect();
-        let credentials = values.iter().filter_map(|value| value.split_once(' ')).map(|(_, credentials)| credentials);
-        let place = &url[Position::BeforePath..Position::AfterQuery];
-        let parts = place.split(['/', '?', '&', '=']).filter(|part| part.len() >= LONGER_THAN_NAMES);
-        let whole = values.iter().copied().chain(credentials).chain([place]).filter(|text| text.len() > 7);
-        let mut secrets: Vec<String> = whole.chain(parts).map(str::to_owned).collect();
-        secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()).filter(|v| v.len() >= LONGER_THAN_NAMES));
-        // A secret goes before its parts.
-        secrets.sort_by_key(|secret| Reverse(secret.len()));
-        secrets.dedup();
-        Self(secrets)
-    }
-
-    fn hide(&self, mut text: String) -> String {
-        for secret in &self.0 {
-            if text.contains(secret) {
-                text = text.replace(secret, "[redacted]");
-            }
-        }
-        text
     }
 }
 
@@ -328,8 +295,6 @@ pub(super) fn request(
 
 #[cfg(test)]
 mod tests {
-    use ureq::http::HeaderValue;
-
     use super::*;
 
     fn wish(headers: &[(&'static str, &str)]) -> Option<Duration> {
@@ -377,25 +342,6 @@ mod tests {
             let outcome = Answer { status, retry_after: after, ..Answer::default() }.refusal();
             let why = format!("HTTP {status}");
             assert_eq!(outcome, Outcome::Retry { after, scope: expected, why });
-        }
-    }
-
-    #[test]
-    fn whatever_is_secret_in_a_request_is_hidden_in_what_comes_back() {
-        let url = parse_url("https://hooks.example.com/services/T00/correct-horse?sig=battery%2Dstaple&v=1").unwrap();
-        let headers = HeaderMap::from_iter([
-            (header("authorization"), HeaderValue::from_static("Bearer xoxb-1234")),
-            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        ]);
-        let secrets = Secrets::of(&url, &headers);
-        for (repeated, shown) in [
-            ("POST /services/T00/correct-horse?sig=battery%2Dstaple&v=1", "POST [redacted]"),
-            ("no hook correct-horse", "no hook [redacted]"),
-            ("battery%2Dstaple or battery-staple", "[redacted] or [redacted]"),
-            ("Bearer xoxb-1234, xoxb-1234", "[redacted], [redacted]"),
-            ("services need application/json v1", "services need application/json v1"),
-        ] {
-            assert_eq!(secrets.hide(repeated.to_owned()), shown);
         }
     }
 
