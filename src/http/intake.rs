@@ -153,7 +153,7 @@ impl Webhooks {
     /// Known customers are answered with 200 too: what was missing is added, and no second welcome is sent.
     #[oai(path = "/umishop_api/user", method = "post")]
     async fn register_user(&self, web: Data<&SharedWeb>, delivery: Delivery<UserBody>) -> WebhookAnswer {
-        handle(&web, &delivery, None, register).await
+        Box::pin(handle(&web, &delivery, None, register)).await
     }
 
     /// Ask for help
@@ -162,7 +162,7 @@ impl Webhooks {
     /// question about the same topic by the same customer within ten minutes is one request.
     #[oai(path = "/umishop_api/topic", method = "post")]
     async fn submit_request(&self, web: Data<&SharedWeb>, delivery: Delivery<TopicBody>) -> WebhookAnswer {
-        handle(&web, &delivery, None, submit).await
+        Box::pin(handle(&web, &delivery, None, submit)).await
     }
 
     /// Register a customer, with the secret in the address
@@ -175,7 +175,7 @@ impl Webhooks {
         secret: Path<String>,
         delivery: Delivery<UserBody>,
     ) -> WebhookAnswer {
-        handle(&web, &delivery, Some(&secret), register).await
+        Box::pin(handle(&web, &delivery, Some(&secret), register)).await
     }
 
     /// Ask for help, with the secret in the address
@@ -188,7 +188,7 @@ impl Webhooks {
         secret: Path<String>,
         delivery: Delivery<TopicBody>,
     ) -> WebhookAnswer {
-        handle(&web, &delivery, Some(&secret), submit).await
+        Box::pin(handle(&web, &delivery, Some(&secret), submit)).await
     }
 
     /// What this address is for
@@ -217,6 +217,8 @@ impl Webhooks {
 }
 
 /// The part that both webhooks share: who may, what came, and what to do when it cannot be read.
+///
+/// Callers box it: what is kept across its waits is large, and the framework moves a handler's future several times.
 async fn handle<Body>(
     web: &Web,
     delivery: &Delivery<Body>,
@@ -304,10 +306,10 @@ async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         return Ok(invalid(web, "email", &fields));
     }
     let now = web.clock.now();
-    let user = new_user(&fields, UserId::new(now));
+    let id = UserId::new(now);
     if fields.test {
         tracing::info!("A registration was only tried out: it says so itself");
-        return Ok(registered(web, Status::Created, user.id, &fields));
+        return Ok(registered(web, Status::Created, id, &fields));
     }
     let welcome = web.welcome.as_ref().map(|welcome| NewMessage {
         id: MessageId::new(now),
@@ -315,7 +317,7 @@ async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         purpose: Purpose::Welcome,
         due_at: now.after(welcome.delay),
     });
-    let registration = Registration { user, welcome, trace: fields.trace.clone() };
+    let registration = Registration { user: new_user(&fields, contact, id), welcome, trace: fields.trace.clone() };
     let Registered { user, created, welcome_due } =
         web.store.register_user(registration, now).await.map_err(Refusal::Store)?;
     if let (Some(due), Some(welcome)) = (welcome_due, &web.welcome) {
@@ -354,7 +356,7 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         purpose: Purpose::Request,
         due_at: now,
     });
-    let user = (!contact.is_empty()).then(|| new_user(&fields, UserId::new(now)));
+    let user = (!contact.is_empty()).then(|| new_user(&fields, contact, UserId::new(now)));
     match web.store.submit_request(Submission { user, request, messages: messages.collect() }, now).await {
         Ok(done) if done.duplicate => Ok(submitted(web, Status::Duplicate, done.request_id, routed.route, &fields)),
         Ok(done) => {
@@ -400,14 +402,8 @@ fn new_request(fields: &Fields, contact: &Contact, routed: Routed<'_>, id: Reque
     }
 }
 
-fn new_user(fields: &Fields, id: UserId) -> NewUser {
-    NewUser {
-        id,
-        name: fields.name.clone(),
-        contact: fields.contact(),
-        language: fields.language.clone(),
-        origin: fields.origin.clone(),
-    }
+fn new_user(fields: &Fields, contact: Contact, id: UserId) -> NewUser {
+    NewUser { id, name: fields.name.clone(), contact, language: fields.language.clone(), origin: fields.origin.clone() }
 }
 
 fn invalid(web: &Web, field: &str, fields: &Fields) -> WebhookAnswer {

@@ -152,9 +152,10 @@ fn keep_touch(connection: &Connection, user: &User, new: &NewUser, now: Timestam
 /// The user this contact belongs to: by mail address, else by phone, else by Landbot's number.
 fn find(connection: &Connection, contact: &Contact) -> Result<Option<Known>, StoreError> {
     let by = |condition: &str, value: &str| {
-        let sql = format!("SELECT {}, welcomed FROM users WHERE {condition} ORDER BY id", rows::USER);
+        // Whoever has another address is somebody else (see `User::may_be`); let the index leave them out.
+        let stranger = if contact.email.is_some() { "AND email IS NULL" } else { "" };
+        let sql = format!("SELECT {}, welcomed FROM users WHERE {condition} {stranger}", rows::USER);
         let mut statement = connection.prepare_cached(&sql)?;
-        let known = |row: &Row<'_>| Ok(Known { user: rows::user(row)?, welcomed: row.get(10)?, changed: false });
         for found in statement.query_map([value], known)? {
             let found = found?;
             if found.user.may_be(contact) {
@@ -163,10 +164,12 @@ fn find(connection: &Connection, contact: &Contact) -> Result<Option<Known>, Sto
         }
         Ok(None)
     };
-    if let Some(email) = &contact.email
-        && let Some(found) = by("email = ?1", email.as_str())?
-    {
-        return Ok(Some(found));
+    if let Some(email) = &contact.email {
+        let sql = format!("SELECT {}, welcomed FROM users WHERE email = ?1", rows::USER);
+        let found = connection.prepare_cached(&sql)?.query_row([email.as_str()], known).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
     }
     if let Some(phone) = &contact.phone
         && let Some(found) = by("phone IS NOT NULL AND coalesce(phone_e164, phone) = ?1", phone.best())?
@@ -177,6 +180,10 @@ fn find(connection: &Connection, contact: &Contact) -> Result<Option<Known>, Sto
         Some(id) => by("landbot_customer_id = ?1", id),
         None => Ok(None),
     }
+}
+
+fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
+    Ok(Known { user: rows::user(row)?, welcomed: row.get(10)?, changed: false })
 }
 
 fn insert_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
