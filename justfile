@@ -34,8 +34,7 @@ bench *ARGS:
 
 # Write docs/openapi.json anew, after an intended change of the API
 bless:
-    cargo run --quiet -- openapi >docs/openapi.json.new
-    mv docs/openapi.json.new docs/openapi.json
+    UPDATE_SNAPSHOTS=1 cargo test --test it the_openapi_document
 
 # Run CMD against a real SMTP server of its own (needs root): just smtp cargo test --test it -- smtp_server
 smtp +CMD:
