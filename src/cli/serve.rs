@@ -2,11 +2,15 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::str::FromStr as _;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::Global;
 use crate::app::App;
@@ -44,21 +48,21 @@ async fn serve(loaded: Loaded, out: &mut dyn Write) -> anyhow::Result<()> {
 
 fn start_log(log: Log) -> anyhow::Result<()> {
     // The libraries below tell at `info` what we tell ourselves, or what nobody asked.
-    let filter = match std::env::var("UMISHOP_LOG") {
-        Ok(filter) => {
-            EnvFilter::try_new(&filter).with_context(|| format!("UMISHOP_LOG: cannot understand `{filter}`"))?
+    let targets = match std::env::var("UMISHOP_LOG") {
+        Ok(targets) => {
+            Targets::from_str(&targets).with_context(|| format!("UMISHOP_LOG: cannot understand `{targets}`"))?
         }
-        Err(_) => EnvFilter::new(format!("warn,umishop={}", log.level)),
+        Err(_) => Targets::new().with_default(LevelFilter::WARN).with_target("umishop", log.level),
     };
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         // It would tell of a line that cannot be written on the very same standard error, and panic.
         .log_internal_errors(false);
+    let registry = tracing_subscriber::registry().with(targets);
     match log.format {
-        LogFormat::Text => lines.with_target(false).init(),
-        LogFormat::Json => lines.json().init(),
+        LogFormat::Text => registry.with(lines.with_target(false)).init(),
+        LogFormat::Json => registry.with(lines.json()).init(),
     }
     Ok(())
 }
