@@ -1,6 +1,8 @@
 //! One channel's way through the relay: claim, render, deliver, settle.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -110,10 +112,7 @@ impl Lane {
         }
         for (claim, slot) in claims.into_iter().zip(slots) {
             let lane = Arc::clone(self);
-            on_their_way.spawn(async move {
-                lane.carry(claim).await;
-                drop(slot);
-            });
+            on_their_way.spawn(lane.carry(claim, slot));
         }
         Ok(Look { started, next: if started == limit { Next::Now } else { Next::WhenDue(next_due) } })
     }
@@ -133,8 +132,8 @@ impl Lane {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One attempt, from the claim to its settlement.
-    async fn carry(self: Arc<Self>, claim: Claim) {
+    /// One attempt, from the claim to its settlement. The slot is free again when the settlement is in the store's hands.
+    async fn carry(self: Arc<Self>, claim: Claim, slot: OwnedSemaphorePermit) {
         let common = Arc::clone(&self.common);
         let started_at = common.clock.now();
         let begun = Instant::now();
@@ -158,7 +157,7 @@ impl Lane {
             scope: outcome.scope().map_or_else(String::new, |scope| scope.to_string()),
             error: truncate(&outcome.explanation(), LONGEST_ERROR).text.to_owned(),
         };
-        self.settle(Settlement { id, attempt, transition }).await;
+        self.settle(Settlement { id, attempt, transition }, slot).await;
     }
 
     /// What came of it; the error is an outcome, too, but the channel was not asked.
@@ -205,11 +204,22 @@ impl Lane {
 
     /// Records the outcome. A store that does not answer is asked again until it does: a delivery that is forgotten
     /// would be repeated.
-    async fn settle(&self, settlement: Settlement) {
+    ///
+    /// The store takes things in order, so a claim that is made from now on comes after this settlement, most often in
+    /// the same commit: the next message need not wait for it, and yet no more are ever unsettled than there are slots.
+    async fn settle(&self, settlement: Settlement, slot: OwnedSemaphorePermit) {
         let id = settlement.id;
         let common = &self.common;
+        let mut slot = Some(slot);
         loop {
-            match common.store.settle(settlement.clone(), common.clock.now()).await {
+            let mut settling = common.store.settle(settlement.clone(), common.clock.now());
+            let at_once = poll_fn(|context| Poll::Ready(settling.as_mut().poll(context))).await;
+            slot.take();
+            let settled = match at_once {
+                Poll::Ready(settled) => settled,
+                Poll::Pending => settling.await,
+            };
+            match settled {
                 Ok(true) => break,
                 Ok(false) => {
                     tracing::warn!(message.id = %id, "Message {id} was claimed again meanwhile; this outcome is not recorded");

@@ -220,6 +220,8 @@ pub trait Store: Send + Sync {
     ) -> Result<Claimed, StoreError>;
 
     /// Ends a claim and keeps its attempt. `false`: a later claim has taken the message over; nothing was changed.
+    ///
+    /// Takes its turn when it is first polled: a claim that is asked for after that sees it done.
     async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Makes a dead, held or cancelled message pending again: due now, with a fresh retry schedule and the same id.

@@ -291,6 +291,19 @@ async fn a_fault_of_the_channel_counts_no_attempt(store: &dyn Store) {
     assert_eq!((again[0].attempt, again[0].epoch), (1, 2));
 }
 
+async fn a_claim_sees_what_was_settled_before_it_was_asked_for(store: &dyn Store) {
+    let claim = claimed(store).await;
+    let channel = channel();
+    let again = Transition::Again { due_at: NOW, counted: true };
+    // Both wait for their commit at the same time; the first is only polled first.
+    let (settled, claimed) = tokio::join!(
+        store.settle(settlement(claim.id, claim.epoch, again), NOW),
+        store.claim_due(&channel, boot(), 10, NOW),
+    );
+    assert!(settled.unwrap());
+    assert_eq!(claimed.unwrap().claims[0].id, claim.id);
+}
+
 async fn settling_after_a_later_claim_changes_nothing(store: &dyn Store) {
     let stale = claimed(store).await;
     let later_boot = BootId::new(NOW.after(MINUTE));
@@ -508,6 +521,7 @@ store_contract! {
     what_the_sandbox_kept_is_kept,
     a_retry_is_due_at_its_time_and_counts_an_attempt,
     a_fault_of_the_channel_counts_no_attempt,
+    a_claim_sees_what_was_settled_before_it_was_asked_for,
     settling_after_a_later_claim_changes_nothing,
     a_rescue_spares_what_this_boot_is_sending_and_burns_no_attempt,
     a_retried_dead_letter_starts_afresh_and_keeps_its_history,
