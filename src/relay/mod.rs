@@ -2,14 +2,14 @@
 //!
 //! Every channel has a lane of its own, so one that hangs never slows another. A lane claims what is due, no more than
 //! it can start now, hands each message to its channel, and settles the outcome. It sleeps until the next message is
-//! due or a [`Wake`] says that one is due sooner; there is one code path, whether it was woken by a
-//! request, a timer or a restart. Memory holds no message that is not being sent.
+//! due or a [`Wake`] says that one is due sooner; there is one code path, whether it was woken by a request, a timer or
+//! a restart. Memory holds no message that is not being sent.
 //!
 //! A claim takes a lease: its epoch. If the process dies, the next start makes what it was sending pending again, so
 //! every message is delivered *at least* once; the message's id lets a receiver notice the second time.
 //!
-//! The relay does not decide when to try again (see [`RetrySchedule`]), how to reach
-//! anyone (see [`Channel`]), or what to say (see [`Renderer`]).
+//! The relay does not decide when to try again (see [`RetrySchedule`]), how to reach anyone (see [`Channel`]), or what
+//! to say (see [`Renderer`]).
 
 use std::sync::Arc;
 
