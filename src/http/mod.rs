@@ -24,6 +24,7 @@ use crate::wake::Wake;
 mod admin;
 mod answer;
 mod auth;
+mod bodies;
 mod delivery;
 mod errors;
 mod health;
