@@ -272,4 +272,57 @@ mod tests {
         assert!(answer.blocking_recv().unwrap().is_err() && other.blocking_recv().unwrap().is_err());
         assert!(kept(&connection).is_empty() && connection.is_autocommit());
     }
+
+    #[test]
+    fn a_full_disk_refuses_what_it_cannot_hold_and_takes_writes_again_when_there_is_room() {
+        let connection = numbers();
+        connection.execute_batch("CREATE TABLE blobs (bytes BLOB NOT NULL); PRAGMA max_page_count = 20").unwrap();
+        let write = || {
+            let (write, answer) = wrap(|connection| {
+                connection.execute("INSERT INTO blobs VALUES (zeroblob(3000))", [])?;
+                Ok(connection.execute("INSERT INTO blobs VALUES (zeroblob(30000))", [])?)
+            });
+            let mut batch = vec![write];
+            let committed = commit(&connection, &mut batch);
+            batch.drain(..).for_each(|write| write.answer(committed.clone()));
+            answer.blocking_recv().unwrap()
+        };
+        let rows = || connection.query_row("SELECT count(*) FROM blobs", [], |row| row.get::<_, i64>(0)).unwrap();
+        let taken = std::iter::repeat_with(write).take_while(Result::is_ok).count();
+        assert!(taken > 0 && connection.is_autocommit());
+        assert_eq!(rows(), 2 * i64::try_from(taken).unwrap(), "something was half-written");
+        connection.execute_batch("PRAGMA max_page_count = 1000").unwrap();
+        assert!(write().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_and_loses_nothing_that_it_took() {
+        let (writer, thread) = Writer::start(numbers()).unwrap();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let wait = std::sync::Mutex::new(wait);
+        let (blocking, held) = wrap(move |_| {
+            assert!(wait.lock().unwrap().recv().is_err(), "the sender is dropped, not used");
+            Ok(())
+        });
+        writer.queue.send(blocking).await.unwrap();
+        // The thread takes the blocking write out of the queue at its own time; then the queue has its whole room.
+        while writer.queue.capacity() < QUEUE {
+            tokio::task::yield_now().await;
+        }
+        let answers: Vec<_> = (0..QUEUE)
+            .map(|number| {
+                let (write, answer) = insert(i64::try_from(number).unwrap(), false);
+                writer.queue.try_send(write).unwrap_or_else(|_| panic!("no room for {number}"));
+                answer
+            })
+            .collect();
+        assert!(matches!(writer.write(|_| Ok(())).await, Err(StoreError::Busy)));
+        drop(go);
+        held.await.unwrap().unwrap();
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        drop(writer);
+        tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
+    }
 }
