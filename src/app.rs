@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Capture, Channel};
 use crate::clock::Clock;
+use crate::conditions::{Condition, Conditions};
 use crate::config::{Auth, Config, Display, StoreUrl};
 use crate::domain::{ChannelAddress, Topic};
 use crate::housekeeping::Housekeeping;
@@ -22,7 +23,7 @@ use crate::http::{self, IntakeAuth, IntakeRules, Landbot, PageSettings, TcpAccep
 use crate::relay::{Relay, Served};
 use crate::render::Renderer;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Retention, Store};
+use crate::store::{Rescued, Retention, Store};
 use crate::wake::Wake;
 
 /// How long requests that are being answered may take when the server stops.
@@ -60,11 +61,10 @@ impl App {
         let served = served(&config);
         let wake = Wake::new(served.iter().map(|served| &served.address));
         let channels = served.iter().map(|served| (served.address.clone(), Arc::clone(&served.channel))).collect();
-        let relay = Relay::new(Arc::clone(&store), Arc::clone(&renderer), clock.clone(), &wake, served);
-        let rescued = relay.rescue().await?;
-        if rescued > 0 {
-            tracing::info!(rescued, "Rescued {rescued} messages that an earlier start left unfinished");
-        }
+        let conditions = conditions(&*store, &served).await?;
+        let relay =
+            Relay::new(Arc::clone(&store), Arc::clone(&renderer), clock.clone(), &wake, conditions.clone(), served);
+        tell_rescued(relay.rescue().await?);
         for (channel, _) in store.next_due().await?.iter().filter(|(channel, _)| !config.channels.contains_key(channel))
         {
             tracing::warn!(%channel, "Messages wait for {channel}, which is no longer configured: configure it, or cancel them");
@@ -75,7 +75,8 @@ impl App {
             inbox: config.retention.inbox,
         };
         let prune_at = config.retention.prune.clone();
-        let web = web(config, Arc::clone(&store), wake, clock.clone(), renderer, channels, admin_token_hash);
+        let reach = Reach { wake, conditions, channels };
+        let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash);
         Ok(Self { store, relay: Arc::new(relay), new_admin_token, web, clock, retention, prune_at })
     }
 
@@ -151,22 +152,57 @@ pub fn served(config: &Config) -> Vec<Served> {
         } else {
             Arc::clone(&settings.channel)
         },
-        retry: settings.retry.clone(),
-        concurrency: settings.concurrency,
-        on_unknown: settings.on_unknown,
+        rules: settings.rules.clone(),
     });
     served.collect()
+}
+
+/// The channels' conditions at the start: what an earlier life noted of those that are served.
+async fn conditions(store: &dyn Store, served: &[Served]) -> anyhow::Result<Conditions> {
+    let notes = store.channel_notes().await?;
+    Ok(Conditions::new(served.iter().map(|served| {
+        let note = notes.iter().find(|note| note.channel == served.address);
+        let condition = note.map_or_else(Condition::default, |note| Condition {
+            paused_at: note.paused_at,
+            not_before: note.not_before,
+            ..Condition::default()
+        });
+        (served.address.clone(), condition)
+    })))
+}
+
+fn tell_rescued(rescued: Rescued) {
+    let Rescued { pending, dead, suspects } = rescued;
+    if pending > 0 {
+        tracing::info!(pending, "Rescued {pending} messages that an earlier start left unfinished");
+    }
+    if suspects > 0 {
+        tracing::warn!(
+            suspects,
+            "{suspects} messages were on their way at several crashes; they are sent one at a time"
+        );
+    }
+    if dead > 0 {
+        tracing::error!(dead, "{dead} messages are dead letters: umishop died too often while sending them");
+    }
+}
+
+/// How the web reaches the channels.
+struct Reach {
+    wake: Wake,
+    conditions: Conditions,
+    channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
 }
 
 fn web(
     config: Config,
     store: Arc<dyn Store>,
-    wake: Wake,
     clock: Clock,
     renderer: Arc<Renderer>,
-    channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
+    reach: Reach,
     admin_token_hash: [u8; 32],
 ) -> Web {
+    let Reach { wake, conditions, channels } = reach;
     let auth = match config.intake.auth {
         Auth::Secret(Some(secret)) if config.sandbox => IntakeAuth::Optional(secret),
         Auth::Secret(Some(secret)) => IntakeAuth::Required(secret),
@@ -196,6 +232,7 @@ fn web(
     Web {
         store,
         wake,
+        conditions,
         clock,
         renderer,
         channels,

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, Country, OnUnknown, RetrySchedule, RoutingTable};
+use crate::domain::{ChannelAddress, Country, RoutingTable, Rules};
 
 mod channels;
 mod environment;
@@ -28,6 +28,7 @@ mod problems;
 mod reader;
 mod references;
 mod routes;
+mod rules;
 mod sections;
 mod shape;
 mod tree;
@@ -220,12 +221,8 @@ pub enum LogFormat {
 pub struct ChannelConfig {
     /// The way to reach people.
     pub channel: Arc<dyn Channel>,
-    /// When to try again.
-    pub retry: RetrySchedule,
-    /// How many messages may be on their way at once.
-    pub concurrency: usize,
-    /// What to do when no answer came.
-    pub on_unknown: OnUnknown,
+    /// How its messages are treated.
+    pub rules: Rules,
 }
 
 /// Reads a file of at most `longest` bytes. The error is without the file's name.

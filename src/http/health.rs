@@ -27,6 +27,8 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
     if web.draining.is_cancelled() {
         reasons.push("shutting down".to_owned());
     }
+    // What is wrong with a channel is told, too: its messages wait, and webhooks are stored all the same.
+    warnings.extend(web.conditions.all().filter_map(|(channel, condition)| condition.summary(channel)));
     match web.store.next_due().await {
         Err(error) => reasons.push(error.to_string()),
         // Late messages are told, but do not turn webhooks away: they are stored all the same.

@@ -211,6 +211,7 @@ async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         channel: welcome.channel.clone(),
         purpose: Purpose::Welcome,
         due_at: now.after(welcome.delay),
+        fallback: None,
     });
     let registration = Registration { user: new_user(&fields, contact, id), welcome, trace: fields.trace.clone() };
     let Registered { user, created, welcome_due } =
@@ -250,6 +251,7 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         channel: channel.clone(),
         purpose: Purpose::Request,
         due_at: now,
+        fallback: routed.route.fallback.clone(),
     });
     let user = (!contact.is_empty()).then(|| new_user(&fields, contact, UserId::new(now)));
     match web.store.submit_request(Submission { user, request, messages: messages.collect() }, now).await {

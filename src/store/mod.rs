@@ -10,11 +10,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Attempt, BootId, ChannelAddress, Claim, InboxId, Message, MessageId, NewMessage, NewRequest, NewUser, Origin,
-    Purpose, Request, RequestId, Settlement, State, Timestamp, User, UserId,
+    Attempt, BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, NewMessage, NewRequest, NewUser,
+    Origin, Purpose, Request, RequestId, Settlement, State, Suppression, Timestamp, User, UserId,
 };
 
+mod outbox;
 pub mod sqlite;
+
+pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Overdue, Rescued, Swept, Troubles};
 
 /// Why the store did not do what was asked. Nothing was written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -131,15 +134,6 @@ pub struct MessageHistory {
     pub capture: Option<Vec<u8>>,
 }
 
-/// What a claim found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claimed {
-    /// The messages, the longest due first.
-    pub claims: Vec<Claim>,
-    /// When the channel's next pending message is due; `None`: nothing is pending.
-    pub next_due: Option<Timestamp>,
-}
-
 /// Which messages to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MessageFilter {
@@ -207,10 +201,12 @@ pub trait Store: Send + Sync {
     /// Keeps a webhook that nobody could read.
     async fn keep_unreadable(&self, entry: InboxEntry) -> Result<(), StoreError>;
 
-    /// Makes pending again what another boot was sending when it died. No attempt is burnt. Returns how many.
-    async fn rescue(&self, boot: BootId) -> Result<u64, StoreError>;
+    /// Makes pending again what another boot was sending when it died. No attempt is burnt, but the crash is counted:
+    /// against the suspect that was on its way, if one was, else against all of them. A message that it has happened
+    /// to too often is given up.
+    async fn rescue(&self, boot: BootId, now: Timestamp) -> Result<Rescued, StoreError>;
 
-    /// Takes up to `limit` due messages of `channel` for `boot` to deliver, each under a new lease epoch.
+    /// Takes up to `limit` due messages of `channel` for `boot` to deliver, each under a new lease epoch. No suspects.
     async fn claim_due(
         &self,
         channel: &ChannelAddress,
@@ -219,13 +215,24 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<Claimed, StoreError>;
 
+    /// As [`claim_due`](Self::claim_due), but takes a single one, of those suspected of ending the process.
+    async fn claim_suspect(
+        &self,
+        channel: &ChannelAddress,
+        boot: BootId,
+        now: Timestamp,
+    ) -> Result<Claimed, StoreError>;
+
     /// Ends a claim and keeps its attempt. `false`: a later claim has taken the message over; nothing was changed.
     ///
     /// Takes its turn when it is first polled: a claim that is asked for after that sees it done.
     async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError>;
 
+    /// Hands over or gives up some of what waits for a channel that sends nothing just now.
+    async fn sweep(&self, overdue: Overdue, now: Timestamp) -> Result<Swept, StoreError>;
+
     /// Makes a dead, held or cancelled message pending again: due now, with a fresh retry schedule and the same id.
-    /// A pending one becomes due now.
+    /// A pending one becomes due now. Retrying a dead letter lifts the suppression of its customer's address.
     async fn retry_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError>;
 
     /// Calls off a pending or held message.
@@ -251,6 +258,30 @@ pub trait Store: Send + Sync {
 
     /// When the next pending message of each channel is due, for every channel that has one, configured or not.
     async fn next_due(&self) -> Result<Vec<(ChannelAddress, Timestamp)>, StoreError>;
+
+    /// What waits and what is in trouble, for every channel that has any of it, configured or not.
+    async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError>;
+
+    /// What went wrong since then.
+    async fn troubles(&self, since: Timestamp) -> Result<Troubles, StoreError>;
+
+    /// What must be known of the channels across a restart.
+    async fn channel_notes(&self) -> Result<Vec<ChannelNote>, StoreError>;
+
+    /// Notes that an operator paused the channel, or, with `None`, resumed it.
+    async fn note_pause(&self, channel: &ChannelAddress, paused_at: Option<Timestamp>) -> Result<(), StoreError>;
+
+    /// Notes that the channel's receiver asked for patience until then.
+    async fn note_patience(&self, channel: &ChannelAddress, not_before: Timestamp) -> Result<(), StoreError>;
+
+    /// Customers' addresses that nothing is sent to any more, in alphabetical order, after that of `page`.
+    async fn suppressions(&self, page: Page<EmailAddress>) -> Result<Vec<Suppression>, StoreError>;
+
+    /// Sends to the address again from now on. `false`: it was not suppressed.
+    async fn lift_suppression(&self, address: &EmailAddress) -> Result<bool, StoreError>;
+
+    /// Puts an alert into the outbox, unless the operator was told of its subject lately. Says whether it did.
+    async fn raise_alert(&self, alert: Alert, now: Timestamp) -> Result<bool, StoreError>;
 
     /// The hash of the admin token: the one kept, or `fresh` if there was none; the flag says which.
     async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError>;

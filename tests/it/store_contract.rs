@@ -39,7 +39,13 @@ fn with_phone(mut user: NewUser, phone: &str) -> NewUser {
 }
 
 fn welcome() -> NewMessage {
-    NewMessage { id: MessageId::new(NOW), channel: channel(), purpose: Purpose::Welcome, due_at: NOW.after(MINUTE) }
+    NewMessage {
+        id: MessageId::new(NOW),
+        channel: channel(),
+        purpose: Purpose::Welcome,
+        due_at: NOW.after(MINUTE),
+        fallback: None,
+    }
 }
 
 fn registration(user: NewUser) -> Registration {
@@ -57,7 +63,13 @@ fn question(user: &NewUser, question: &str) -> Submission {
         idempotency_key: None,
         origin: user.origin.clone(),
     };
-    let message = NewMessage { id: MessageId::new(NOW), channel: channel(), purpose: Purpose::Request, due_at: NOW };
+    let message = NewMessage {
+        id: MessageId::new(NOW),
+        channel: channel(),
+        purpose: Purpose::Request,
+        due_at: NOW,
+        fallback: None,
+    };
     Submission { user: Some(user.clone()), request, messages: vec![message] }
 }
 
@@ -81,13 +93,14 @@ async fn state_of(store: &dyn Store, id: MessageId) -> State {
 fn settlement(id: MessageId, epoch: i64, transition: Transition) -> Settlement {
     let attempt = Attempt {
         epoch,
+        channel: channel(),
         started_at: NOW,
         duration_ms: 12,
         outcome: "retry".into(),
         scope: "message".into(),
         error: "503 busy".into(),
     };
-    Settlement { id, attempt, transition }
+    Settlement { id, attempt, transition, suppress: None }
 }
 
 fn delivered() -> Transition {
@@ -307,7 +320,7 @@ async fn a_claim_sees_what_was_settled_before_it_was_asked_for(store: &dyn Store
 async fn settling_after_a_later_claim_changes_nothing(store: &dyn Store) {
     let stale = claimed(store).await;
     let later_boot = BootId::new(NOW.after(MINUTE));
-    assert_eq!(store.rescue(later_boot).await.unwrap(), 1);
+    assert_eq!(store.rescue(later_boot, NOW).await.unwrap().pending, 1);
     let fresh = store.claim_due(&channel(), later_boot, 10, NOW.after(MINUTE)).await.unwrap().claims;
     assert_eq!(fresh[0].id, stale.id);
     assert!(!store.settle(settlement(stale.id, stale.epoch, Transition::Dead), NOW).await.unwrap());
@@ -320,8 +333,8 @@ async fn a_rescue_spares_what_this_boot_is_sending_and_burns_no_attempt(store: &
     let mine = boot();
     register(store, customer("Ana", "ana@example.com")).await;
     let claim = store.claim_due(&channel(), mine, 1, NOW.after(MINUTE)).await.unwrap().claims.remove(0);
-    assert_eq!(store.rescue(mine).await.unwrap(), 0);
-    assert_eq!(store.rescue(boot()).await.unwrap(), 1);
+    assert_eq!(store.rescue(mine, NOW).await.unwrap().pending, 0);
+    assert_eq!(store.rescue(boot(), NOW).await.unwrap().pending, 1);
     let again = store.claim_due(&channel(), mine, 1, NOW.after(MINUTE)).await.unwrap().claims;
     assert_eq!((again[0].id, again[0].attempt), (claim.id, 1));
 }

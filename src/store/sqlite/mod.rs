@@ -16,10 +16,13 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::{
-    Changed, Claimed, InboxEntry, MessageFilter, MessageHistory, Page, Pruned, Registered, Registration, Retention,
-    Store, StoreError, Submission, Submitted, UserTimeline,
+    Alert, Backlog, Changed, ChannelNote, Claimed, InboxEntry, MessageFilter, MessageHistory, Overdue, Page, Pruned,
+    Registered, Registration, Rescued, Retention, Store, StoreError, Submission, Submitted, Swept, Troubles,
+    UserTimeline,
 };
-use crate::domain::{BootId, ChannelAddress, InboxId, Message, MessageId, Settlement, Timestamp, User, UserId};
+use crate::domain::{
+    BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, Settlement, Suppression, Timestamp, User, UserId,
+};
 use writer::{Writer, closed};
 
 mod intake;
@@ -27,6 +30,7 @@ mod migrations;
 mod outbox;
 mod reads;
 mod rows;
+mod trouble;
 mod writer;
 
 /// The oldest SQLite that does not lose committed rows when a commit races two checkpoints in WAL mode; the fault was
@@ -41,6 +45,9 @@ const TRACE_MEMORY: Duration = Duration::from_hours(24);
 
 /// How many rows one transaction prunes, so that webhooks do not wait for it.
 const PRUNE_BATCH: usize = 500;
+
+/// How many rows one transaction hands over or gives up, likewise.
+const SWEEP_BATCH: usize = 500;
 
 /// Why the database was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -225,8 +232,8 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn rescue(&self, boot: BootId) -> Result<u64, StoreError> {
-        self.writer()?.write_patiently(move |connection| outbox::rescue(connection, boot)).await
+    async fn rescue(&self, boot: BootId, now: Timestamp) -> Result<Rescued, StoreError> {
+        self.writer()?.write_patiently(move |connection| outbox::rescue(connection, boot, now)).await
     }
 
     async fn claim_due(
@@ -236,14 +243,30 @@ impl Store for SqliteStore {
         limit: usize,
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
-        let channel = channel.clone();
+        let (channel, which) = (channel.clone(), outbox::Which::Ordinary);
         self.writer()?
-            .write_patiently(move |connection| outbox::claim_due(connection, &channel, boot, limit, now))
+            .write_patiently(move |connection| outbox::claim_due(connection, &channel, which, boot, limit, now))
+            .await
+    }
+
+    async fn claim_suspect(
+        &self,
+        channel: &ChannelAddress,
+        boot: BootId,
+        now: Timestamp,
+    ) -> Result<Claimed, StoreError> {
+        let (channel, which) = (channel.clone(), outbox::Which::Suspect);
+        self.writer()?
+            .write_patiently(move |connection| outbox::claim_due(connection, &channel, which, boot, 1, now))
             .await
     }
 
     async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError> {
         self.writer()?.write_patiently(move |connection| outbox::settle(connection, &settlement, now)).await
+    }
+
+    async fn sweep(&self, overdue: Overdue, now: Timestamp) -> Result<Swept, StoreError> {
+        self.writer()?.write_patiently(move |connection| outbox::sweep(connection, &overdue, now, SWEEP_BATCH)).await
     }
 
     async fn retry_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
@@ -280,6 +303,41 @@ impl Store for SqliteStore {
 
     async fn next_due(&self) -> Result<Vec<(ChannelAddress, Timestamp)>, StoreError> {
         self.readers.read(outbox::next_due).await
+    }
+
+    async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.readers.read(trouble::backlogs).await
+    }
+
+    async fn troubles(&self, since: Timestamp) -> Result<Troubles, StoreError> {
+        self.readers.read(move |connection| trouble::troubles(connection, since)).await
+    }
+
+    async fn channel_notes(&self) -> Result<Vec<ChannelNote>, StoreError> {
+        self.readers.read(trouble::channel_notes).await
+    }
+
+    async fn note_pause(&self, channel: &ChannelAddress, paused_at: Option<Timestamp>) -> Result<(), StoreError> {
+        let channel = channel.clone();
+        self.writer()?.write_patiently(move |connection| trouble::note_pause(connection, &channel, paused_at)).await
+    }
+
+    async fn note_patience(&self, channel: &ChannelAddress, not_before: Timestamp) -> Result<(), StoreError> {
+        let channel = channel.clone();
+        self.writer()?.write_patiently(move |connection| trouble::note_patience(connection, &channel, not_before)).await
+    }
+
+    async fn suppressions(&self, page: Page<EmailAddress>) -> Result<Vec<Suppression>, StoreError> {
+        self.readers.read(move |connection| trouble::suppressions(connection, &page)).await
+    }
+
+    async fn lift_suppression(&self, address: &EmailAddress) -> Result<bool, StoreError> {
+        let address = address.clone();
+        self.writer()?.write(move |connection| trouble::lift_suppression(connection, &address)).await
+    }
+
+    async fn raise_alert(&self, alert: Alert, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer()?.write_patiently(move |connection| trouble::raise_alert(connection, &alert, now)).await
     }
 
     async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError> {

@@ -136,7 +136,7 @@ pub(super) fn message(connection: &Connection, id: MessageId) -> Result<Option<M
         .query_row([key], rows::message)
         .optional()?;
     let Some(message) = message else { return Ok(None) };
-    let attempts = "SELECT epoch, started_at, duration_ms, outcome, scope, error FROM attempts WHERE message_id = ?1 ORDER BY epoch";
+    let attempts = "SELECT epoch, started_at, duration_ms, outcome, scope, error, channel FROM attempts WHERE message_id = ?1 ORDER BY epoch";
     let capture = connection
         .prepare_cached("SELECT bytes FROM captures WHERE message_id = ?1")?
         .query_row([key], |row| row.get(0))
