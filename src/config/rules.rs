@@ -126,13 +126,11 @@ fn rate(reader: &mut Reader<'_>, table: &mut Table) -> Option<Option<Rate>> {
     if text.is_empty() || text == "none" {
         return burst.map(|_| None);
     }
-    match text.parse::<Rate>() {
-        Ok(rate) => burst.map(|burst| Some(rate.with_burst(burst))),
-        Err(_) => {
-            reader.expected(&path, &text, "a rate like \"1/s\" or \"30/m\", or \"none\"", "1/s");
-            None
-        }
-    }
+    let Ok(rate) = text.parse::<Rate>() else {
+        reader.expected(&path, &text, "a rate like \"1/s\" or \"30/m\", or \"none\"", "1/s");
+        return None;
+    };
+    burst.map(|burst| Some(rate.with_burst(burst)))
 }
 
 fn fallback(reader: &mut Reader<'_>, table: &mut Table) -> Option<Fallback> {

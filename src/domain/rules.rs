@@ -74,6 +74,7 @@ pub struct Rate {
 
 impl Rate {
     /// The same rate with another burst.
+    #[must_use]
     pub const fn with_burst(self, burst: u32) -> Self {
         Self { burst, ..self }
     }

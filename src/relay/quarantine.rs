@@ -43,23 +43,17 @@ pub(super) async fn deliver_due(lanes: &[Arc<Lane>]) -> Result<Option<Timestamp>
             let slot = lane.free_slots().await.pop();
             let (Leave::Start(_), Some(slot)) = (lane.leave(1, now), slot) else {
                 // Nothing is known of this channel's suspects while it is in trouble; there may be some.
-                next = earlier(next, now.after(LOOK_AGAIN));
+                next = next.into_iter().chain([now.after(LOOK_AGAIN)]).min();
                 break;
             };
             let claimed = lane.common.store.claim_suspect(&lane.served.address, lane.common.boot, now).await?;
             lane.started(claimed.claims.len());
-            match claimed.claims.into_iter().next() {
-                Some(claim) => Arc::clone(lane).carry(claim, slot).await,
-                None => {
-                    next = claimed.next_due.map_or(next, |due| earlier(next, due));
-                    break;
-                }
-            }
+            let Some(claim) = claimed.claims.into_iter().next() else {
+                next = next.into_iter().chain(claimed.next_due).min();
+                break;
+            };
+            Arc::clone(lane).carry(claim, slot).await;
         }
     }
     Ok(next)
-}
-
-fn earlier(next: Option<Timestamp>, moment: Timestamp) -> Option<Timestamp> {
-    Some(next.map_or(moment, |next| next.min(moment)))
 }

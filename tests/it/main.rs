@@ -15,4 +15,5 @@ mod smtp_server;
 mod store_contract;
 mod support;
 mod tidy;
+mod trouble;
 mod webhooks;

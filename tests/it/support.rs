@@ -122,6 +122,16 @@ impl TestApp {
         self.post("/umishop_api/topic", &body).await
     }
 
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Where everything is kept: to be another boot, which the app knows nothing of.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     /// Lets time pass.
     pub(crate) fn pass(&self, time: Duration) {
         self.clock.advance(time);

@@ -27,6 +27,24 @@ macro_rules! claim_sql {
     };
 }
 
+/// A change of at most `:limit` of the 10,000 messages of `:channel` that have been due longest.
+macro_rules! sweep_sql {
+    ($change:literal, $which:literal, $returning:literal) => {
+        concat!(
+            $change,
+            " WHERE rowid IN (SELECT id FROM (SELECT rowid AS id, purpose, fallback, handed_over_from, first_due_at
+                                                FROM messages
+                                               WHERE state = 'pending' AND crashes < 3 AND channel = :channel
+                                                     AND due_at <= :now
+                                               ORDER BY due_at LIMIT 10000)
+                               WHERE ",
+            $which,
+            " LIMIT :limit) ",
+            $returning
+        )
+    };
+}
+
 /// Which pending messages a claim takes. The numbers are those of the indexes, and of [`SUSPECT_AFTER`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
@@ -241,7 +259,8 @@ pub(super) fn rescue(connection: &Connection, boot: BootId, now: Timestamp) -> R
     Ok(rescued)
 }
 
-/// Hands over, else gives up, at most `limit` of each.
+/// Hands over, else gives up, at most `limit` of each, of those that have been due longest: a backlog of millions must
+/// not make the writer's other callers wait.
 pub(super) fn sweep(
     connection: &Connection,
     overdue: &Overdue,
@@ -249,16 +268,13 @@ pub(super) fn sweep(
     limit: usize,
 ) -> Result<Swept, StoreError> {
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(sweep_sql!(
         "UPDATE messages
             SET handed_over_from = channel, channel = coalesce(fallback, :fallback), due_at = :now, first_due_at = :now,
-                attempts = 0, last_error = :why
-          WHERE rowid IN (SELECT rowid FROM messages
-                           WHERE state = 'pending' AND crashes < 3 AND channel = :channel AND due_at <= :before
-                                 AND handed_over_from IS NULL AND coalesce(fallback, :fallback) IS NOT NULL
-                           ORDER BY due_at LIMIT :limit)
-         RETURNING channel",
-    )?;
+                attempts = 0, last_error = :why",
+        "handed_over_from IS NULL AND coalesce(fallback, :fallback) IS NOT NULL AND first_due_at <= :before",
+        "RETURNING channel"
+    ))?;
     let handed_over = statement
         .query_map(
             named_params! {
@@ -273,14 +289,11 @@ pub(super) fn sweep(
         )?
         .collect::<rusqlite::Result<Vec<ChannelAddress>>>()?;
     let expired = connection
-        .prepare_cached(
-            "UPDATE messages SET state = 'dead', finished_at = :now, last_error = 'expired: ' || :why
-              WHERE rowid IN (SELECT rowid FROM messages
-                               WHERE state = 'pending' AND crashes < 3 AND channel = :channel
-                                     AND due_at <= max(:before, :alerts_before)
-                                     AND due_at <= iif(purpose = 'alert', :alerts_before, :before)
-                               ORDER BY due_at LIMIT :limit)",
-        )?
+        .prepare_cached(sweep_sql!(
+            "UPDATE messages SET state = 'dead', finished_at = :now, last_error = 'expired: ' || :why",
+            "first_due_at <= iif(purpose = 'alert', :alerts_before, :before)",
+            ""
+        ))?
         .execute(named_params! {
             ":now": now.as_millis(),
             ":why": overdue.why,
