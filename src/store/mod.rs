@@ -25,9 +25,12 @@ pub enum StoreError {
     /// The idempotency key was used before, for another question.
     #[error("this request_id was already used for another question")]
     KeyReused,
-    /// It could not read or write: disk full, file gone, damaged.
+    /// It could not read or write: disk full, file gone.
     #[error("the store is unavailable: {0}")]
     Unavailable(Arc<str>),
+    /// The disk failed or the data is damaged: what the store says from now on cannot be trusted.
+    #[error("the store can no longer be trusted: {0}")]
+    Broken(Arc<str>),
 }
 
 impl StoreError {
@@ -254,6 +257,10 @@ pub trait Store: Send + Sync {
 
     /// The hash of the admin token: the one kept, or `fresh` if there was none; the flag says which.
     async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError>;
+
+    /// Waits until the store can no longer be trusted, most often for ever. The process must end then: nothing that it
+    /// could still answer would be a promise.
+    async fn broken(&self) -> StoreError;
 
     /// Writes out what is waiting and closes the files. Later calls fail.
     async fn close(&self) -> Result<(), StoreError>;

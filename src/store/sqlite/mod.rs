@@ -20,13 +20,17 @@ use super::{
     Store, StoreError, Submission, Submitted, UserTimeline,
 };
 use crate::domain::{BootId, ChannelAddress, InboxId, Message, MessageId, Settlement, Timestamp, User, UserId};
-use writer::{Writer, closed};
+use log::Log;
+use trust::Trust;
+use writer::Writer;
 
 mod intake;
+mod log;
 mod migrations;
 mod outbox;
 mod reads;
 mod rows;
+mod trust;
 mod writer;
 
 /// The oldest SQLite that does not lose committed rows when a commit races two checkpoints in WAL mode; the fault was
@@ -98,6 +102,7 @@ pub struct SqliteStore {
     writer: Mutex<Option<std::sync::Arc<Writer>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: reads::Readers,
+    trust: Trust,
     /// Held until the store is closed.
     lock: Mutex<Option<File>>,
 }
@@ -110,6 +115,7 @@ impl SqliteStore {
         create_private(path).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         let mut connection = connect(path)?;
         migrations::migrate(&mut connection)?;
+        Log::recover(&connection)?;
         Self::start(path, connection, Some(lock))
     }
 
@@ -125,12 +131,14 @@ impl SqliteStore {
     }
 
     fn start(path: &Path, connection: Connection, lock: Option<File>) -> Result<Self, OpenError> {
-        let (writer, thread) =
-            Writer::start(connection).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
+        let trust = Trust::default();
+        let (writer, thread) = Writer::start(connection, Log::default(), trust.clone())
+            .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self {
             writer: Mutex::new(Some(std::sync::Arc::new(writer))),
             thread: Mutex::new(Some(thread)),
             readers: reads::Readers::new(path),
+            trust,
             lock: Mutex::new(lock),
         })
     }
@@ -138,6 +146,10 @@ impl SqliteStore {
     fn writer(&self) -> Result<std::sync::Arc<Writer>, StoreError> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
     }
+}
+
+fn closed() -> StoreError {
+    StoreError::unavailable(&"the store is closed")
 }
 
 fn check_version(number: i32, text: &'static str) -> Result<(), OpenError> {
@@ -191,7 +203,7 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::unavailable(&error)
+        if trust::is_broken(&error) { Self::Broken(error.to_string().into()) } else { Self::unavailable(&error) }
     }
 }
 
@@ -298,6 +310,10 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn broken(&self) -> StoreError {
+        self.trust.until_lost().await
+    }
+
     async fn close(&self) -> Result<(), StoreError> {
         // The thread ends when the last sender is gone and everything that waited is written.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -308,6 +324,9 @@ impl Store for SqliteStore {
             if !matches!(joined, Ok(true)) {
                 return Err(StoreError::unavailable(&"the writing thread ended badly"));
             }
+        }
+        if let Some(why) = self.trust.lost() {
+            return Err(StoreError::Broken(why));
         }
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(())
