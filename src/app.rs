@@ -54,6 +54,7 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let StoreUrl::Sqlite(path) = &config.store;
         let store = SqliteStore::open(path).with_context(|| format!("cannot open the database {}", path.display()))?;
+        let store = store.keeping_free(config.keep_free);
         Self::with_store(config, clock, Arc::new(store)).await
     }
 

@@ -39,6 +39,11 @@ impl Process {
         Ok(Self { child, address, _output: lines, banner })
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// As the kernel does it when memory runs out.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -77,15 +77,29 @@ impl Drop for LostByPanic {
     }
 }
 
-/// Whether `error` means that the disk failed or the file is damaged. A disk that is merely full says no untruth.
-pub(super) fn is_broken(error: &rusqlite::Error) -> bool {
-    // What SQLite reports as an error of the disk although it only found no room: for its index of the log, or in memory.
-    const ONLY_FULL: [i32; 3] = [ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_IOERR_SHMMAP, ffi::SQLITE_IOERR_NOMEM];
-    let Some(code) = error.sqlite_error() else { return false };
-    match code.extended_code & 0xFF {
-        ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => true,
-        ffi::SQLITE_IOERR => !ONLY_FULL.contains(&code.extended_code),
-        _ => false,
+/// What an error of SQLite says about the disk.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It failed, or the file is damaged.
+    Broken,
+    /// It is full, and says no untruth.
+    Full,
+    /// Nothing.
+    Other,
+}
+
+/// What `error` says about the disk.
+pub(super) fn verdict(error: &rusqlite::Error) -> Verdict {
+    let Some(code) = error.sqlite_error() else { return Verdict::Other };
+    match code.extended_code {
+        // The first is how SQLite tells that it found no room for its index of the log.
+        ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_FULL => Verdict::Full,
+        // No memory, which is no word about the disk.
+        ffi::SQLITE_IOERR_NOMEM | ffi::SQLITE_IOERR_SHMMAP => Verdict::Other,
+        code => match code & 0xFF {
+            ffi::SQLITE_IOERR | ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => Verdict::Broken,
+            _ => Verdict::Other,
+        },
     }
 }
 
@@ -95,7 +109,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_disk_ends_trust_and_a_full_one_does_not() {
-        let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        let verdict = |code| super::verdict(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
         for code in [
             ffi::SQLITE_IOERR_FSYNC,
             ffi::SQLITE_IOERR_DIR_FSYNC,
@@ -106,11 +120,10 @@ mod tests {
             ffi::SQLITE_CORRUPT_INDEX,
             ffi::SQLITE_NOTADB,
         ] {
-            assert!(is_broken(&failure(code)), "{code}");
+            assert_eq!(verdict(code), Verdict::Broken, "{code}");
         }
-        for code in [ffi::SQLITE_FULL, ffi::SQLITE_BUSY, ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_CONSTRAINT_UNIQUE] {
-            assert!(!is_broken(&failure(code)), "{code}");
-        }
-        assert!(!is_broken(&rusqlite::Error::QueryReturnedNoRows));
+        assert_eq!((verdict(ffi::SQLITE_FULL), verdict(ffi::SQLITE_IOERR_SHMSIZE)), (Verdict::Full, Verdict::Full));
+        assert_eq!((verdict(ffi::SQLITE_BUSY), verdict(ffi::SQLITE_IOERR_NOMEM)), (Verdict::Other, Verdict::Other));
+        assert_eq!(super::verdict(&rusqlite::Error::QueryReturnedNoRows), Verdict::Other);
     }
 }
