@@ -162,13 +162,14 @@ impl SqliteStore {
     }
 
     fn start(path: &Path, connection: Connection, lock: Option<File>) -> Result<Self, OpenError> {
-        let trust = Trust::default();
-        let (writer, thread) = Writer::start(connection, Log::default(), trust.clone())
+        let (log, trust) = (Log::default(), Trust::default());
+        let readers = reads::Readers::new(path, reads::LIMIT, log.is_long());
+        let (writer, thread) = Writer::start(connection, log, trust.clone())
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self {
             writer: Mutex::new(Some(std::sync::Arc::new(writer))),
             thread: Mutex::new(Some(thread)),
-            readers: reads::Readers::new(path),
+            readers,
             disk: Disk::of(path),
             proved: Mutex::default(),
             log_path: suffixed(path, "-wal"),

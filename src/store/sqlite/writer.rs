@@ -150,9 +150,9 @@ impl Thread {
     /// Writes until nobody is left who could ask for it.
     fn write_all(&mut self) -> Result<(), StoreError> {
         let mut batch = Vec::with_capacity(BATCH);
-        while self.waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
+        while self.receive(&mut batch) {
             let writes = batch.len();
-            let committed = commit(&self.connection, &mut batch);
+            let committed = if writes > 0 { commit(&self.connection, &mut batch) } else { Ok(()) };
             for write in batch.drain(..) {
                 write.answer(committed.clone());
             }
@@ -162,6 +162,22 @@ impl Thread {
             self.log.tend(&self.connection, writes)?;
         }
         Ok(())
+    }
+
+    /// Waits for whatever is to be written; nothing when the log wants to be looked at before that. `false`: nobody is
+    /// left who could ask.
+    fn receive(&mut self, batch: &mut Vec<Box<dyn Waiting>>) -> bool {
+        let waiting = &mut self.waiting;
+        let Some(limit) = self.log.look_again() else { return waiting.blocking_recv_many(batch, BATCH) > 0 };
+        match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+            Ok(timer) => timer
+                .block_on(async { tokio::time::timeout(limit, waiting.recv_many(batch, BATCH)).await })
+                .map_or(true, |received| received > 0),
+            Err(error) => {
+                tracing::warn!(%error, "Cannot wait for a time; the log is looked at after the next write");
+                waiting.blocking_recv_many(batch, BATCH) > 0
+            }
+        }
     }
 
     /// Leaves a single file behind, so that it can be copied.
