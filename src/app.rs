@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use poem::Server;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -28,6 +29,9 @@ use crate::wake::Wake;
 
 /// How long requests that are being answered may take when the server stops.
 const FINISH_REQUESTS: Duration = Duration::from_secs(10);
+
+/// How long answers may take when the store has broken.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// How long messages that are on their way may take when the server stops.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -51,6 +55,7 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let StoreUrl::Sqlite(path) = &config.store;
         let store = SqliteStore::open(path).with_context(|| format!("cannot open the database {}", path.display()))?;
+        let store = store.keeping_free(config.keep_free);
         Self::with_store(config, clock, Arc::new(store)).await
     }
 
@@ -81,7 +86,8 @@ impl App {
     }
 
     /// Serves and delivers until `shutdown`. Then it stops accepting, finishes the requests that are being answered and
-    /// the messages that are on their way, and closes the store.
+    /// the messages that are on their way, and closes the store. When the store breaks, it ends at once with
+    /// [`StoreError::Broken`](crate::store::StoreError::Broken).
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
         let housekeeping =
             Housekeeping::start(Arc::clone(&self.store), self.clock.clone(), self.retention, &self.prune_at)
@@ -92,8 +98,15 @@ impl App {
             async move { relay.run(shutdown).await }
         });
         let drained = tokio::spawn(drain(relay, self.clock.clone(), shutdown.clone()));
-        let store = Arc::clone(&self.store);
-        let served = self.serve(listener, shutdown.clone()).await;
+        let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
+        let served = tokio::select! {
+            served = self.serve(listener, shutdown.clone()) => served,
+            () = refuse_the_rest(&*store, &clock, &shutdown) => Ok(()),
+        };
+        if let Some(error) = store.broken().now_or_never() {
+            // Nothing that could be waited for can be recorded any more; the next start takes it up from the disk.
+            return Err(error.into());
+        }
         // Also when serving failed: what was accepted is still to be delivered by the next start, and in good order.
         shutdown.cancel();
         housekeeping.stop().await;
@@ -116,6 +129,13 @@ impl App {
             .await
             .context("cannot serve")
     }
+}
+
+/// Waits until the store is broken, lets nobody in any more, and gives those who wait for an answer a moment to hear it.
+async fn refuse_the_rest(store: &dyn Store, clock: &Clock, shutdown: &CancellationToken) {
+    store.broken().await;
+    shutdown.cancel();
+    clock.sleep_until(None, LAST_ANSWERS).await;
 }
 
 /// Waits for the relay to end; once `shutdown` has come, only so long.

@@ -1,7 +1,8 @@
 //! The command line: the server, and an operator's tools over the same store.
 //!
 //! Every command writes to `out`; for people by default, as JSON with `--json`. What goes wrong is one message on
-//! standard error and a non-zero exit: 1 when it could not be done, 2 when the command line itself was wrong.
+//! standard error and a non-zero exit: 1 when it could not be done, 2 when the command line itself was wrong, and a code
+//! of its own for what a supervisor may want to tell apart; see [`exit_code`].
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -13,7 +14,8 @@ use anyhow::Context as _;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, Loaded, Sources, StoreUrl};
-use crate::store::sqlite::SqliteStore;
+use crate::store::StoreError;
+use crate::store::sqlite::{OpenError, SqliteStore};
 
 mod check;
 mod landbot;
@@ -79,8 +81,22 @@ pub fn run(cli: Cli) -> ExitCode {
         Err(error) => {
             // Nothing is left to tell this to if standard error is gone, too.
             drop(writeln!(io::stderr(), "error: {error:#}"));
-            ExitCode::FAILURE
+            exit_code(&error)
         }
+    }
+}
+
+/// Another server runs on the database.
+const LOCKED: u8 = 3;
+
+/// The disk failed or the database is damaged: `EX_IOERR` of sysexits.h.
+const BROKEN: u8 = 74;
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(OpenError::Locked { .. }), _) => ExitCode::from(LOCKED),
+        (_, Some(StoreError::Broken(_))) => ExitCode::from(BROKEN),
+        _ => ExitCode::FAILURE,
     }
 }
 

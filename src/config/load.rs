@@ -133,6 +133,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
     let intake = sections::intake(reader);
     let admin = sections::admin(reader);
     let store = sections::store(reader);
+    let keep_free = sections::keep_free(reader);
     let welcome = sections::welcome(reader);
     let templates = sections::templates(reader);
     let landbot = sections::landbot(reader);
@@ -160,6 +161,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
         intake: intake?,
         admin,
         store: store?,
+        keep_free: keep_free?,
         welcome: welcome?,
         templates,
         landbot: landbot?,

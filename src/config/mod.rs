@@ -79,6 +79,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[store] url`
     pub store: StoreUrl,
+    /// `[store] keep_free`, in bytes
+    pub keep_free: u64,
     /// `[welcome]`
     pub welcome: Welcome,
     /// `[templates] directory`

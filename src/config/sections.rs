@@ -101,6 +101,25 @@ pub(super) fn store(reader: &mut Reader<'_>) -> Option<StoreUrl> {
     })
 }
 
+pub(super) fn keep_free(reader: &mut Reader<'_>) -> Option<u64> {
+    reader.parse("store.keep_free", "a size like \"256MiB\" or \"2GiB\"", "256MiB", size)
+}
+
+/// A number of bytes: `0`, or a whole number with a binary unit.
+fn size(text: &str) -> Option<u64> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = digits.parse().ok()?;
+    let power = match unit.trim_start() {
+        "" if number == 0 => 0,
+        "KiB" => 1,
+        "MiB" => 2,
+        "GiB" => 3,
+        "TiB" => 4,
+        _ => return None,
+    };
+    number.checked_mul(1024_u64.pow(power))
+}
+
 pub(super) fn welcome(reader: &mut Reader<'_>) -> Option<Welcome> {
     let delay = reader.duration("welcome.delay", "1m");
     if delay.is_some_and(|delay| delay > LONGEST_DELAY) {
@@ -239,6 +258,15 @@ mod tests {
             config_url("https://chats.landbot.io/u/H-1-A/index.html").as_deref(),
             Some("https://chats.landbot.io/u/H-1-A/index.json")
         );
+    }
+
+    #[test]
+    fn a_size_has_a_unit_that_means_one_thing() {
+        assert_eq!(size("256MiB"), Some(256 * 1024 * 1024));
+        assert_eq!((size("0"), size("4 GiB"), size("1TiB")), (Some(0), Some(4 << 30), Some(1 << 40)));
+        for text in ["", "256", "256MB", "MiB", "-1MiB", "1.5GiB", "99999999999TiB"] {
+            assert_eq!(size(text), None, "{text}");
+        }
     }
 
     #[test]

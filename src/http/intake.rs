@@ -190,8 +190,10 @@ async fn keep<Body>(
         body: body.to_vec(),
         why: why.to_owned(),
     };
-    tracing::warn!(inbox.id = %entry.id, why, "A webhook could not be used; it is kept in the inbox");
-    web.store.keep_unreadable(entry).await
+    let id = entry.id;
+    web.store.keep_unreadable(entry).await?;
+    tracing::warn!(inbox.id = %id, why, "A webhook could not be used; it is kept in the inbox");
+    Ok(())
 }
 
 async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
@@ -315,6 +317,10 @@ fn invalid(web: &Web, field: &str, fields: &Fields) -> WebhookAnswer {
 }
 
 fn unavailable(web: &Web, error: &StoreError) -> WebhookAnswer {
-    tracing::error!(%error, "A webhook could not be stored");
+    match error {
+        // The store has told it once; a line for each of a crowd would fill the disk for good.
+        StoreError::Full(_) => {}
+        error => tracing::error!(%error, "A webhook could not be stored"),
+    }
     WebhookAnswer::Unavailable(Json(Answer::error(web, Status::Error, "")), RETRY_AFTER.as_secs())
 }

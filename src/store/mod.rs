@@ -28,9 +28,15 @@ pub enum StoreError {
     /// The idempotency key was used before, for another question.
     #[error("this request_id was already used for another question")]
     KeyReused,
-    /// It could not read or write: disk full, file gone, damaged.
+    /// There is no room: nothing new is taken, while what makes room or ends what was begun goes on.
+    #[error("the disk is full: {0}")]
+    Full(Arc<str>),
+    /// It could not read or write: locked, file gone.
     #[error("the store is unavailable: {0}")]
     Unavailable(Arc<str>),
+    /// The disk failed or the data is damaged: what the store says from now on cannot be trusted.
+    #[error("the store can no longer be trusted: {0}")]
+    Broken(Arc<str>),
 }
 
 impl StoreError {
@@ -178,6 +184,15 @@ pub struct Pruned {
     pub more: bool,
 }
 
+/// How the store's files are doing, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// How long the write-ahead log is on the disk.
+    pub log: u64,
+    /// How much room its disk has; `None`: the system does not say.
+    pub free: Option<u64>,
+}
+
 /// Whether an operator's wish changed anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
@@ -285,6 +300,17 @@ pub trait Store: Send + Sync {
 
     /// The hash of the admin token: the one kept, or `fresh` if there was none; the flag says which.
     async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError>;
+
+    /// Proves that something new would be accepted and kept, by a write of its own at `now` unless one was proved a moment
+    /// ago.
+    async fn prove_writable(&self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// How its files are doing. Asks the system, not the store.
+    fn condition(&self) -> Condition;
+
+    /// Waits until the store can no longer be trusted, most often for ever. The process must end then: nothing that it
+    /// could still answer would be a promise.
+    async fn broken(&self) -> StoreError;
 
     /// Writes out what is waiting and closes the files. Later calls fail.
     async fn close(&self) -> Result<(), StoreError>;

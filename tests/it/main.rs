@@ -7,6 +7,7 @@ mod client;
 mod command_line;
 mod crash;
 mod delivery;
+mod faults;
 mod mail;
 mod operator;
 mod process;

@@ -1,4 +1,4 @@
-//! The two webhooks' transactions: a registration and a request.
+//! The webhooks' transactions: a registration, a request, and what nobody could read.
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
@@ -7,7 +7,7 @@ use crate::domain::{
     ChannelAddress, Contact, Context, EmailAddress, NewMessage, NewRequest, NewUser, REPEAT_WINDOW, Request, RequestId,
     Timestamp, User,
 };
-use crate::store::{Registered, Registration, StoreError, Submission, Submitted};
+use crate::store::{InboxEntry, Registered, Registration, StoreError, Submission, Submitted};
 
 pub(super) fn register_user(
     connection: &Connection,
@@ -76,6 +76,22 @@ pub(super) fn submit_request(
         enqueue(connection, message, user.as_ref(), Some(request.id), &context, now)?;
     }
     Ok(Submitted { request_id: request.id, user, duplicate: false })
+}
+
+pub(super) fn keep_unreadable(connection: &Connection, entry: &InboxEntry) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO inbox (id, received_at, request_line, headers, body, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute((
+            &entry.id.as_bytes()[..],
+            entry.received_at.as_millis(),
+            &entry.request_line,
+            &entry.headers,
+            &entry.body,
+            &entry.why,
+        ))?;
+    Ok(())
 }
 
 /// Puts a message into the outbox.

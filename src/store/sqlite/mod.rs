@@ -9,28 +9,34 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::{
-    Alert, Backlog, Changed, ChannelNote, Claimed, InboxEntry, MessageFilter, MessageHistory, Overdue, Page, Pruned,
-    Registered, Registration, Rescued, Retention, Store, StoreError, Submission, Submitted, Swept, Troubles,
+    Alert, Backlog, Changed, ChannelNote, Claimed, Condition, InboxEntry, MessageFilter, MessageHistory, Overdue, Page,
+    Pruned, Registered, Registration, Rescued, Retention, Store, StoreError, Submission, Submitted, Swept, Troubles,
     UserTimeline,
 };
 use crate::domain::{
     BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, Settlement, Suppression, Timestamp, User, UserId,
 };
-use writer::{Writer, closed};
+use disk::Disk;
+use log::Log;
+use trust::{Trust, Verdict};
+use writer::Writer;
 
+mod disk;
 mod intake;
+mod log;
 mod migrations;
 mod outbox;
 mod reads;
 mod rows;
 mod trouble;
+mod trust;
 mod writer;
 
 /// The oldest SQLite that does not lose committed rows when a commit races two checkpoints in WAL mode; the fault was
@@ -42,6 +48,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a `MessageHook` delivery is remembered; Landbot gives up repeating it after some minutes.
 const TRACE_MEMORY: Duration = Duration::from_hours(24);
+
+/// For how long a write that was done proves that writing works, so that whoever asks often makes few writes.
+const PROOF_HOLDS: Duration = Duration::from_secs(5);
+
+/// How long a write may take that shall prove that writing works.
+const PROOF_WITHIN: Duration = Duration::from_secs(5);
 
 /// How many rows one transaction prunes, so that webhooks do not wait for it.
 const PRUNE_BATCH: usize = 500;
@@ -74,6 +86,16 @@ pub enum OpenError {
     /// There is no such file.
     #[error("there is no database at {0}; `umishop serve` makes one")]
     Missing(PathBuf),
+    /// SQLite cannot keep its promises there.
+    #[error(
+        "{path} lies on {name}: on a network file system locks do not hold and commits can be lost; set [store] url to a file on a disk of this machine"
+    )]
+    Network {
+        /// Which file.
+        path: PathBuf,
+        /// What the file system is called.
+        name: &'static str,
+    },
     /// It was written by a later version.
     #[error("the database has schema {found}, this program knows {known}: run a newer umishop on it")]
     Newer {
@@ -105,6 +127,11 @@ pub struct SqliteStore {
     writer: Mutex<Option<std::sync::Arc<Writer>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: reads::Readers,
+    disk: Disk,
+    /// When it was last proved that writing works.
+    proved: Mutex<Option<Instant>>,
+    log_path: PathBuf,
+    trust: Trust,
     /// Held until the store is closed.
     lock: Mutex<Option<File>>,
 }
@@ -113,10 +140,12 @@ impl SqliteStore {
     /// Opens the database for the process that runs the relay: makes and migrates it, and keeps others like it away.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         check_version(rusqlite::version_number(), rusqlite::version())?;
+        disk::check_kind(path)?;
         let lock = lock(path)?;
         create_private(path).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         let mut connection = connect(path)?;
         migrations::migrate(&mut connection)?;
+        Log::recover(&connection)?;
         Self::start(path, connection, Some(lock))
     }
 
@@ -126,25 +155,56 @@ impl SqliteStore {
         if !path.exists() {
             return Err(OpenError::Missing(path.to_owned()));
         }
+        disk::check_kind(path)?;
         let connection = connect(path)?;
         migrations::check(&connection)?;
         Self::start(path, connection, None)
     }
 
+    /// Refuses what is new while the disk has less room than this, in bytes.
+    #[must_use]
+    pub fn keeping_free(mut self, bytes: u64) -> Self {
+        self.disk.keep_free(bytes);
+        self
+    }
+
     fn start(path: &Path, connection: Connection, lock: Option<File>) -> Result<Self, OpenError> {
-        let (writer, thread) =
-            Writer::start(connection).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
+        let (log, trust) = (Log::default(), Trust::default());
+        let readers = reads::Readers::new(path, reads::LIMIT, log.is_long());
+        let (writer, thread) = Writer::start(connection, log, trust.clone())
+            .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self {
             writer: Mutex::new(Some(std::sync::Arc::new(writer))),
             thread: Mutex::new(Some(thread)),
-            readers: reads::Readers::new(path),
+            readers,
+            disk: Disk::of(path),
+            proved: Mutex::default(),
+            log_path: suffixed(path, "-wal"),
+            trust,
             lock: Mutex::new(lock),
         })
+    }
+
+    /// Writes something new, unless there is too little room for it.
+    async fn take<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.disk.check()?;
+        let taken = self.writer()?.write(work).await;
+        if matches!(taken, Err(StoreError::Full(_) | StoreError::Unavailable(_))) {
+            self.proved.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        taken
     }
 
     fn writer(&self) -> Result<std::sync::Arc<Writer>, StoreError> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
     }
+}
+
+fn closed() -> StoreError {
+    StoreError::unavailable(&"the store is closed")
 }
 
 fn check_version(number: i32, text: &'static str) -> Result<(), OpenError> {
@@ -153,9 +213,7 @@ fn check_version(number: i32, text: &'static str) -> Result<(), OpenError> {
 
 /// Takes the lock file beside the database. It names the process that holds it.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
+    let lock_path = suffixed(path, ".lock");
     let io = |error| OpenError::Io { path: lock_path.clone(), error };
     let file = create_private(&lock_path).map_err(io)?;
     match file.try_lock() {
@@ -175,6 +233,18 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 /// other files the same permissions.
 fn create_private(path: &Path) -> std::io::Result<File> {
     File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// The path of a file that goes with the database.
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// The directory that a file is in.
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn connect(path: &Path) -> Result<Connection, OpenError> {
@@ -198,38 +268,26 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::unavailable(&error)
+        match trust::verdict(&error) {
+            Verdict::Broken => Self::Broken(error.to_string().into()),
+            Verdict::Full => Self::Full(error.to_string().into()),
+            Verdict::Other => Self::unavailable(&error),
+        }
     }
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn register_user(&self, registration: Registration, now: Timestamp) -> Result<Registered, StoreError> {
-        self.writer()?.write(move |connection| intake::register_user(connection, &registration, now)).await
+        self.take(move |connection| intake::register_user(connection, &registration, now)).await
     }
 
     async fn submit_request(&self, submission: Submission, now: Timestamp) -> Result<Submitted, StoreError> {
-        self.writer()?.write(move |connection| intake::submit_request(connection, &submission, now)).await
+        self.take(move |connection| intake::submit_request(connection, &submission, now)).await
     }
 
     async fn keep_unreadable(&self, entry: InboxEntry) -> Result<(), StoreError> {
-        self.writer()?
-            .write(move |connection| {
-                connection
-                    .prepare_cached(
-                        "INSERT INTO inbox (id, received_at, request_line, headers, body, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    )?
-                    .execute((
-                        &entry.id.as_bytes()[..],
-                        entry.received_at.as_millis(),
-                        &entry.request_line,
-                        &entry.headers,
-                        &entry.body,
-                        &entry.why,
-                    ))?;
-                Ok(())
-            })
-            .await
+        self.take(move |connection| intake::keep_unreadable(connection, &entry)).await
     }
 
     async fn rescue(&self, boot: BootId, now: Timestamp) -> Result<Rescued, StoreError> {
@@ -356,6 +414,34 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn prove_writable(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.disk.check()?;
+        if self.proved.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < PROOF_HOLDS) {
+            return Ok(());
+        }
+        let writer = self.writer()?;
+        let write = writer.write(move |connection| {
+            let sql = "INSERT INTO settings (name, value) VALUES ('proved_writable_at', ?1)
+                       ON CONFLICT DO UPDATE SET value = excluded.value";
+            connection.prepare_cached(sql)?.execute([&now.as_millis().to_be_bytes()[..]])?;
+            Ok(())
+        });
+        let too_long = |_| StoreError::unavailable(&format_args!("a write was not done within {PROOF_WITHIN:?}"));
+        tokio::time::timeout(PROOF_WITHIN, write).await.map_err(too_long)??;
+        *self.proved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        Ok(())
+    }
+
+    fn condition(&self) -> Condition {
+        // Without a log there is none yet, or none any more.
+        let log = std::fs::metadata(&self.log_path).map_or(0, |log| log.len());
+        Condition { log, free: self.disk.free() }
+    }
+
+    async fn broken(&self) -> StoreError {
+        self.trust.until_lost().await
+    }
+
     async fn close(&self) -> Result<(), StoreError> {
         // The thread ends when the last sender is gone and everything that waited is written.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -366,6 +452,9 @@ impl Store for SqliteStore {
             if !matches!(joined, Ok(true)) {
                 return Err(StoreError::unavailable(&"the writing thread ended badly"));
             }
+        }
+        if let Some(why) = self.trust.lost() {
+            return Err(StoreError::Broken(why));
         }
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(())
