@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::backups::{BackupStatus, Backups, Directory};
 use crate::channel::{Capture, Channel};
 use crate::clock::Clock;
 use crate::config::{Auth, Config, Display, StoreUrl};
@@ -43,6 +44,7 @@ pub struct App {
     clock: Clock,
     retention: Retention,
     prune_at: String,
+    backup: Option<(String, Backups)>,
 }
 
 impl App {
@@ -75,17 +77,17 @@ impl App {
             inbox: config.retention.inbox,
         };
         let prune_at = config.retention.prune.clone();
-        let web = web(config, Arc::clone(&store), wake, clock.clone(), renderer, channels, admin_token_hash);
-        Ok(Self { store, relay: Arc::new(relay), new_admin_token, web, clock, retention, prune_at })
+        let backup_status = BackupStatus::default();
+        let backup = backup(&config, &store, &clock, &backup_status);
+        let web =
+            web(config, Arc::clone(&store), wake, clock.clone(), renderer, channels, admin_token_hash, backup_status);
+        Ok(Self { store, relay: Arc::new(relay), new_admin_token, web, clock, retention, prune_at, backup })
     }
 
     /// Serves and delivers until `shutdown`. Then it stops accepting, finishes the requests that are being answered and
     /// the messages that are on their way, and closes the store.
-    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let housekeeping =
-            Housekeeping::start(Arc::clone(&self.store), self.clock.clone(), self.retention, &self.prune_at)
-                .await
-                .context("cannot start housekeeping")?;
+    pub async fn run(mut self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let housekeeping = self.housekeeping().await.context("cannot start housekeeping")?;
         let relay = tokio::spawn({
             let (relay, shutdown) = (Arc::clone(&self.relay), shutdown.clone());
             async move { relay.run(shutdown).await }
@@ -100,6 +102,15 @@ impl App {
         store.close().await?;
         drained.context("the relay ended badly")?;
         served
+    }
+
+    async fn housekeeping(&mut self) -> anyhow::Result<Housekeeping> {
+        let housekeeping = Housekeeping::start().await?;
+        housekeeping.prune(&self.prune_at, Arc::clone(&self.store), self.clock.clone(), self.retention).await?;
+        if let Some((at, backups)) = self.backup.take() {
+            housekeeping.back_up(&at, backups).await?;
+        }
+        Ok(housekeeping)
     }
 
     /// Serves HTTP alone, until `shutdown`.
@@ -142,6 +153,19 @@ async fn admin_token(config: &Config, store: &dyn Store) -> anyhow::Result<([u8;
     Ok((hash, made.then_some(fresh)))
 }
 
+/// Where backups are made, if the configuration says so.
+pub fn backup_directory(config: &Config) -> Option<Directory> {
+    let StoreUrl::Sqlite(database) = &config.store;
+    config.backup.directory.clone().map(|path| Directory::new(path, database))
+}
+
+/// When backups are due, and what makes them.
+fn backup(config: &Config, store: &Arc<dyn Store>, clock: &Clock, status: &BackupStatus) -> Option<(String, Backups)> {
+    let directory = backup_directory(config)?;
+    let backups = Backups::new(Arc::clone(store), clock.clone(), directory, config.backup.keep, status.clone());
+    Some((config.backup.at.clone(), backups))
+}
+
 /// The channels as the relay serves them. In the sandbox none of them sends.
 pub fn served(config: &Config) -> Vec<Served> {
     let served = config.channels.iter().map(|(address, settings)| Served {
@@ -166,6 +190,7 @@ fn web(
     renderer: Arc<Renderer>,
     channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
     admin_token_hash: [u8; 32],
+    backup: BackupStatus,
 ) -> Web {
     let auth = match config.intake.auth {
         Auth::Secret(Some(secret)) if config.sandbox => IntakeAuth::Optional(secret),
@@ -204,6 +229,7 @@ fn web(
         welcome,
         admin_token_hash,
         page,
+        backup,
         draining: CancellationToken::new(),
     }
 }

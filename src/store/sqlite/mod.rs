@@ -15,19 +15,33 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
-    Changed, Claimed, InboxEntry, MessageFilter, MessageHistory, Page, Pruned, Registered, Registration, Retention,
-    Store, StoreError, Submission, Submitted, UserTimeline,
+    BackedUp, BackupError, Changed, Changes, Claimed, InboxEntry, MessageFilter, MessageHistory, Page, Pruned,
+    Registered, Registration, Retention, Selection, Store, StoreError, Submission, Submitted, UserTimeline,
 };
-use crate::domain::{BootId, ChannelAddress, InboxId, Message, MessageId, Settlement, Timestamp, User, UserId};
+use crate::domain::{
+    BootId, ChannelAddress, InboxId, Message, MessageId, Settlement, Timestamp, Transition, User, UserId,
+};
+use journal::{Delivered, Journal};
 use writer::{Writer, closed};
 
+mod backup;
+mod bulk;
+mod copy;
 mod intake;
+mod journal;
 mod migrations;
 mod outbox;
 mod reads;
+mod restore;
 mod rows;
 mod writer;
+
+pub use backup::back_up;
+pub use copy::Watch;
+pub use restore::{RestoreError, Restored, restore};
 
 /// The oldest SQLite that does not lose committed rows when a commit races two checkpoints in WAL mode; the fault was
 /// in 3.7.0 to 3.51.2 (<https://sqlite.org/wal.html>, "the WAL-reset bug").
@@ -85,6 +99,14 @@ pub enum OpenError {
         /// Ours.
         known: usize,
     },
+    /// It is a backup, not a database.
+    #[error(
+        "this is a backup, taken {taken_at}, and would send again what was sent since then: move it away, and bring it back with `umishop restore FILE`"
+    )]
+    Backup {
+        /// When it was taken.
+        taken_at: String,
+    },
     /// It is not ours.
     #[error("this is a database of another program")]
     Foreign,
@@ -98,6 +120,8 @@ pub struct SqliteStore {
     writer: Mutex<Option<std::sync::Arc<Writer>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: reads::Readers,
+    path: PathBuf,
+    journal_trouble: journal::Trouble,
     /// Held until the store is closed.
     lock: Mutex<Option<File>>,
 }
@@ -107,8 +131,12 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         check_version(rusqlite::version_number(), rusqlite::version())?;
         let lock = lock(path)?;
+        if let Some(replaced) = restore::finish(path)? {
+            tracing::info!("Finished a restore; the database it replaced is kept as {}", replaced.display());
+        }
         create_private(path).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         let mut connection = connect(path)?;
+        backup::refuse(&connection)?;
         migrations::migrate(&mut connection)?;
         Self::start(path, connection, Some(lock))
     }
@@ -121,16 +149,21 @@ impl SqliteStore {
         }
         let connection = connect(path)?;
         migrations::check(&connection)?;
+        backup::refuse(&connection)?;
         Self::start(path, connection, None)
     }
 
     fn start(path: &Path, connection: Connection, lock: Option<File>) -> Result<Self, OpenError> {
+        let journal = Journal::new(path);
+        let journal_trouble = journal.trouble();
         let (writer, thread) =
-            Writer::start(connection).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
+            Writer::start(connection, journal).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self {
             writer: Mutex::new(Some(std::sync::Arc::new(writer))),
             thread: Mutex::new(Some(thread)),
             readers: reads::Readers::new(path),
+            path: path.to_owned(),
+            journal_trouble,
             lock: Mutex::new(lock),
         })
     }
@@ -146,9 +179,7 @@ fn check_version(number: i32, text: &'static str) -> Result<(), OpenError> {
 
 /// Takes the lock file beside the database. It names the process that holds it.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
+    let lock_path = beside(path, ".lock");
     let io = |error| OpenError::Io { path: lock_path.clone(), error };
     let file = create_private(&lock_path).map_err(io)?;
     match file.try_lock() {
@@ -162,6 +193,13 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     file.set_len(0).map_err(io)?;
     std::io::Write::write_all(&mut &file, format!("{}\n", std::process::id()).as_bytes()).map_err(io)?;
     Ok(file)
+}
+
+/// The file beside `path` whose name goes on with `suffix`.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Opens the file, made if need be for its owner's eyes only: it holds customers' names and addresses. SQLite gives its
@@ -243,7 +281,9 @@ impl Store for SqliteStore {
     }
 
     async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError> {
-        self.writer()?.write_patiently(move |connection| outbox::settle(connection, &settlement, now)).await
+        let id = matches!(settlement.transition, Transition::Delivered { .. }).then_some(settlement.id);
+        let note = move |settled: &bool| id.filter(|_| *settled).map(|id| Delivered { id, at: now });
+        self.writer()?.write_noted(move |connection| outbox::settle(connection, &settlement, now), note).await
     }
 
     async fn retry_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
@@ -252,6 +292,40 @@ impl Store for SqliteStore {
 
     async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
         self.writer()?.write(move |connection| outbox::cancel_message(connection, id, now)).await
+    }
+
+    async fn selected(&self, selection: Selection) -> Result<u64, StoreError> {
+        self.readers.read(move |connection| bulk::count(connection, &selection)).await
+    }
+
+    async fn retry_messages(
+        &self,
+        selection: Selection,
+        after: Option<MessageId>,
+        now: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        let retry = move |connection: &_| bulk::change(connection, &selection, after, now, outbox::retry_message);
+        self.writer()?.write_patiently(retry).await
+    }
+
+    async fn cancel_messages(
+        &self,
+        selection: Selection,
+        after: Option<MessageId>,
+        now: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        let cancel = move |connection: &_| bulk::change(connection, &selection, after, now, outbox::cancel_message);
+        self.writer()?.write_patiently(cancel).await
+    }
+
+    async fn back_up(&self, file: PathBuf, now: Timestamp, stop: CancellationToken) -> Result<BackedUp, BackupError> {
+        let path = self.path.clone();
+        let work = move || back_up(&path, &file, now, &mut Watch { percent: &mut |_| {}, stop: &stop });
+        tokio::task::spawn_blocking(work).await.unwrap_or(Err(BackupError::Stopped))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.journal_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().into_iter().collect()
     }
 
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {

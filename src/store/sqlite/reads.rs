@@ -56,7 +56,8 @@ impl Readers {
     }
 }
 
-fn open(path: &Path) -> Result<Connection, OpenError> {
+/// A connection that cannot write.
+pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let connection = super::connect(path)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)

@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
+use super::journal::{Delivered, Journal};
 
 /// How many writes may wait. At 20,000 writes a second this is a fifth of a second of work.
 const QUEUE: usize = 4096;
@@ -31,18 +32,30 @@ const LOOK_AT_LOG: usize = 512;
 trait Waiting: Send {
     /// Whether it was done.
     fn run(&mut self, connection: &Connection) -> bool;
+    /// What the journal is to know of it, once it is committed.
+    fn note(&self) -> Option<Delivered>;
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
-struct Write<T, F> {
+struct Write<T, F, N> {
     work: F,
+    note: N,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T: Send, F: Fn(&Connection) -> Result<T, StoreError> + Send> Waiting for Write<T, F> {
+impl<T, F, N> Waiting for Write<T, F, N>
+where
+    T: Send,
+    F: Fn(&Connection) -> Result<T, StoreError> + Send,
+    N: Fn(&T) -> Option<Delivered> + Send,
+{
     fn run(&mut self, connection: &Connection) -> bool {
         self.result.insert((self.work)(connection)).is_ok()
+    }
+
+    fn note(&self) -> Option<Delivered> {
+        self.result.as_ref()?.as_ref().ok().and_then(&self.note)
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
@@ -64,11 +77,12 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread on `connection`. It ends, and closes the connection, when the writer is dropped and everything
-    /// that waited is written.
-    pub(super) fn start(connection: Connection) -> std::io::Result<(Self, JoinHandle<()>)> {
+    /// that waited is written. `journal` learns of every delivery that is committed.
+    pub(super) fn start(connection: Connection, journal: Journal) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let thread =
-            std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || run(connection, waiting))?;
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || run(connection, journal, waiting))?;
         Ok((Self { queue }, thread))
     }
 
@@ -79,7 +93,7 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (write, answer) = wrap(work);
+        let (write, answer) = wrap(work, |_| None);
         self.queue.try_send(write).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
             mpsc::error::TrySendError::Closed(_) => closed(),
@@ -94,7 +108,18 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (write, answer) = wrap(work);
+        self.write_noted(work, |_| None).await
+    }
+
+    /// As [`write_patiently`](Self::write_patiently); what `note` makes of the result is in the journal before the
+    /// answer comes.
+    pub(super) async fn write_noted<T, F, N>(&self, work: F, note: N) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+        N: Fn(&T) -> Option<Delivered> + Send + 'static,
+    {
+        let (write, answer) = wrap(work, note);
         self.queue.send(write).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
@@ -102,33 +127,40 @@ impl Writer {
 
 type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
 
-fn wrap<T, F>(work: F) -> (Box<dyn Waiting>, Answer<T>)
+fn wrap<T, F, N>(work: F, note: N) -> (Box<dyn Waiting>, Answer<T>)
 where
     T: Send + 'static,
     F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    N: Fn(&T) -> Option<Delivered> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Write { work, result: None, reply }), answer)
+    (Box::new(Write { work, note, result: None, reply }), answer)
 }
 
 pub(super) fn closed() -> StoreError {
     StoreError::unavailable(&"the store is closed")
 }
 
-fn run(connection: Connection, mut waiting: mpsc::Receiver<Box<dyn Waiting>>) {
+fn run(connection: Connection, mut journal: Journal, mut waiting: mpsc::Receiver<Box<dyn Waiting>>) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut since_look = 0;
     while waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
         since_look += batch.len();
         let committed = commit(&connection, &mut batch);
+        if committed.is_ok() {
+            journal.note(batch.iter().filter_map(|write| write.note()));
+        }
         for write in batch.drain(..) {
             write.answer(committed.clone());
         }
         if since_look >= LOOK_AT_LOG {
             since_look = 0;
-            write_back_when_long(&connection);
+            if write_back_when_long(&connection) {
+                journal.sync();
+            }
         }
     }
+    journal.sync();
     // Leaves a single file behind, so that it can be copied.
     let closed = checkpoint(&connection, "TRUNCATE").and_then(|_| connection.close().map_err(|(_, error)| error));
     if let Err(error) = closed {
@@ -206,14 +238,16 @@ fn execute(connection: &Connection, sql: &str) -> Result<usize, rusqlite::Error>
     connection.prepare_cached(sql)?.execute([])
 }
 
-fn write_back_when_long(connection: &Connection) {
+/// Says whether it was long.
+fn write_back_when_long(connection: &Connection) -> bool {
     let result = checkpoint(connection, "NOOP").and_then(|pages| match pages {
-        pages if pages > CHECKPOINT_PAGES => checkpoint(connection, "PASSIVE"),
-        pages => Ok(pages),
+        pages if pages > CHECKPOINT_PAGES => checkpoint(connection, "PASSIVE").map(|_| true),
+        _ => Ok(false),
     });
-    if let Err(error) = result {
+    result.unwrap_or_else(|error| {
         tracing::warn!(%error, "Could not write the log back into the database; trying again later");
-    }
+        false
+    })
 }
 
 /// Runs a checkpoint and says how many pages the log holds.
@@ -232,10 +266,11 @@ mod tests {
     }
 
     fn insert(number: i64, fails: bool) -> (Box<dyn Waiting>, Answer<i64>) {
-        wrap(move |connection| {
+        let work = move |connection: &Connection| {
             connection.execute("INSERT INTO numbers VALUES (?1)", [number])?;
             if fails { Err(StoreError::KeyReused) } else { Ok(number) }
-        })
+        };
+        wrap(work, |_| None)
     }
 
     fn kept(connection: &Connection) -> Vec<i64> {
@@ -265,7 +300,8 @@ mod tests {
         connection.execute_batch("PRAGMA foreign_keys = ON; CREATE TABLE late (x REFERENCES numbers (number) DEFERRABLE INITIALLY DEFERRED)").unwrap();
         connection.execute_batch("CREATE UNIQUE INDEX one ON numbers (number)").unwrap();
         let (good, answer) = insert(1, false);
-        let (dangling, other) = wrap(|connection| Ok(connection.execute("INSERT INTO late VALUES (99)", [])?));
+        let dangle = |connection: &Connection| Ok(connection.execute("INSERT INTO late VALUES (99)", [])?);
+        let (dangling, other) = wrap(dangle, |_| None);
         let mut batch = vec![good, dangling];
         let committed = commit(&connection, &mut batch);
         batch.drain(..).for_each(|write| write.answer(committed.clone()));
@@ -278,10 +314,11 @@ mod tests {
         let connection = numbers();
         connection.execute_batch("CREATE TABLE blobs (bytes BLOB NOT NULL); PRAGMA max_page_count = 20").unwrap();
         let write = || {
-            let (write, answer) = wrap(|connection| {
+            let work = |connection: &Connection| {
                 connection.execute("INSERT INTO blobs VALUES (zeroblob(3000))", [])?;
                 Ok(connection.execute("INSERT INTO blobs VALUES (zeroblob(30000))", [])?)
-            });
+            };
+            let (write, answer) = wrap(work, |_| None);
             let mut batch = vec![write];
             let committed = commit(&connection, &mut batch);
             batch.drain(..).for_each(|write| write.answer(committed.clone()));
@@ -297,13 +334,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_loses_nothing_that_it_took() {
-        let (writer, thread) = Writer::start(numbers()).unwrap();
+        let (writer, thread) = Writer::start(numbers(), Journal::new("nothing is delivered".as_ref())).unwrap();
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let wait = std::sync::Mutex::new(wait);
-        let (blocking, held) = wrap(move |_| {
+        let block = move |_: &Connection| {
             assert!(wait.lock().unwrap().recv().is_err(), "the sender is dropped, not used");
             Ok(())
-        });
+        };
+        let (blocking, held) = wrap(block, |()| None);
         writer.queue.send(blocking).await.unwrap();
         // The thread takes the blocking write out of the queue at its own time; then the queue has its whole room.
         while writer.queue.capacity() < QUEUE {
