@@ -43,7 +43,7 @@ pub struct Restored {
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// The database cannot be had for oneself.
-    #[error("{0}")]
+    #[error(transparent)]
     Open(#[from] OpenError),
     /// There is a database already.
     #[error("there is a database at {0}: with --replace the backup takes its place, and it is kept beside it")]
@@ -63,7 +63,7 @@ pub enum RestoreError {
         why: String,
     },
     /// The copy could not be written.
-    #[error("{0}")]
+    #[error(transparent)]
     Copy(BackupError),
     /// The system refused.
     #[error("cannot use {path}: {error}")]
@@ -232,7 +232,8 @@ pub(super) fn finish(database: &Path) -> Result<Option<PathBuf>, OpenError> {
     // Named by a time that is the same however often this is begun.
     let millis = decided_at.duration_since(std::time::UNIX_EPOCH).map_or(0, |age| age.as_millis());
     let decided_at = Timestamp::from_millis(i64::try_from(millis).unwrap_or(0));
-    let aside = beside(database, &format!(".replaced-{}", decided_at.to_file_stamp()));
+    let stamp = format!(".replaced-{}-{:03}", decided_at.to_file_stamp(), millis % 1000);
+    let aside = beside(database, &stamp);
     for part in PARTS {
         let (from, to) = (beside(database, part), beside(&aside, part));
         match std::fs::rename(&from, &to) {
