@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,12 @@ use crate::store::Store;
 
 /// What the names of backups end with.
 const ENDING: &str = ".db";
+
+/// What the names of half-written ones go on with.
+const PARTIAL: &str = ".partial";
+
+/// No backup takes longer: what is half-written for that long was left behind by a crash.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// A directory of backups of one database.
 #[derive(Clone, Debug)]
@@ -36,12 +43,12 @@ impl Directory {
         self.path.join(format!("{}-{}{ENDING}", self.stem, moment.to_file_stamp()))
     }
 
-    /// Every backup in it, oldest first. Files with other names are not ours.
-    fn all(&self) -> std::io::Result<Vec<(Timestamp, PathBuf)>> {
+    /// Every backup in it whose name goes on with `ending`, oldest first. Files with other names are not ours.
+    fn all(&self, ending: &str) -> std::io::Result<Vec<(Timestamp, PathBuf)>> {
         let mut found = Vec::new();
         for entry in self.path.read_dir()? {
             let entry = entry?;
-            let taken_at = entry.file_name().to_str().and_then(|name| self.taken_at(name));
+            let taken_at = entry.file_name().to_str().and_then(|name| self.taken_at(name.strip_suffix(ending)?));
             found.extend(taken_at.map(|taken_at| (taken_at, entry.path())));
         }
         found.sort();
@@ -53,14 +60,17 @@ impl Directory {
         Timestamp::parse_file_stamp(stamp)
     }
 
-    /// Deletes all but the newest `keep`; says how many.
-    fn prune(&self, keep: usize) -> std::io::Result<usize> {
-        let all = self.all()?;
-        let old = &all[..all.len().saturating_sub(keep)];
-        for (_, file) in old {
+    /// Deletes all but the newest `keep`, and what a crash left half-written a day ago or longer; says how many.
+    fn prune(&self, keep: usize, now: Timestamp) -> std::io::Result<usize> {
+        let (whole, partial) = (self.all("")?, self.all(PARTIAL)?);
+        let old = &whole[..whole.len().saturating_sub(keep)];
+        let left_behind = partial.iter().filter(|(taken_at, _)| now.since(*taken_at) > LONGEST);
+        let mut deleted = 0;
+        for (_, file) in old.iter().chain(left_behind) {
             std::fs::remove_file(file)?;
+            deleted += 1;
         }
-        Ok(old.len())
+        Ok(deleted)
     }
 }
 
@@ -101,7 +111,7 @@ impl Backups {
     /// Backs `store` up to `directory`, where the newest `keep` stay.
     pub fn new(store: Arc<dyn Store>, clock: Clock, directory: Directory, keep: usize, status: BackupStatus) -> Self {
         // A directory that cannot be read has none; the next backup says why.
-        let newest = directory.all().ok().and_then(|all| all.last().map(|(taken_at, _)| *taken_at));
+        let newest = directory.all("").ok().and_then(|all| all.last().map(|(taken_at, _)| *taken_at));
         status.set(|last| last.success = newest);
         Self { store, clock, directory, keep, status }
     }
@@ -115,7 +125,7 @@ impl Backups {
                 let (file, messages, bytes) = (made.file.display(), made.counts.messages, made.bytes);
                 tracing::info!(%file, messages, bytes, "Backed up to {file}");
                 self.status.set(|last| *last = LastBackup { success: Some(now), error: None });
-                self.prune().await;
+                self.prune(now).await;
             }
             Err(_) if stop.is_cancelled() => tracing::info!("Stopped before the backup was done"),
             Err(error) => {
@@ -125,9 +135,9 @@ impl Backups {
         }
     }
 
-    async fn prune(&self) {
+    async fn prune(&self, now: Timestamp) {
         let (directory, keep) = (self.directory.clone(), self.keep);
-        match tokio::task::spawn_blocking(move || directory.prune(keep)).await {
+        match tokio::task::spawn_blocking(move || directory.prune(keep, now)).await {
             Ok(Ok(0)) | Err(_) => {}
             Ok(Ok(deleted)) => tracing::info!(deleted, "Deleted {deleted} old backups"),
             Ok(Err(error)) => tracing::warn!(%error, "Could not delete old backups; trying again after the next one"),
@@ -147,17 +157,21 @@ mod tests {
             "umishop.db",
             "umishop-2020.db",
             "shop-2020-01-01T000000Z.db",
-            "umishop-2020-01-01T000000Z.db.partial",
+            "umishop-2026-01-09T120000Z.db.partial",
             "umishop-copy-2020-01-01T000000Z.db",
         ];
         let ours: Vec<_> = (1..=9).map(|day| format!("umishop-2026-01-0{day}T024000Z.db")).collect();
+        let left_behind = place.path().join("umishop-2026-01-01T024000Z.db.partial");
+        std::fs::write(&left_behind, "").unwrap();
+        let now = Timestamp::parse("2026-01-09T13:00:00Z").unwrap();
         for name in other.into_iter().chain(ours.iter().map(String::as_str)) {
             std::fs::write(place.path().join(name), "").unwrap();
         }
-        assert_eq!(directory.prune(7).unwrap(), 2);
+        assert_eq!(directory.prune(7, now).unwrap(), 3);
+        assert!(!left_behind.exists());
         assert!(other.iter().all(|name| place.path().join(name).exists()));
-        let left: Vec<_> = directory.all().unwrap().into_iter().map(|(_, file)| file).collect();
+        let left: Vec<_> = directory.all("").unwrap().into_iter().map(|(_, file)| file).collect();
         assert_eq!(left, ours[2..].iter().map(|name| place.path().join(name)).collect::<Vec<_>>());
-        assert_eq!(directory.prune(7).unwrap(), 0);
+        assert_eq!(directory.prune(7, now).unwrap(), 0);
     }
 }
