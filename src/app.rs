@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::backups::{BackupStatus, Backups, Directory};
 use crate::channel::{Capture, Channel};
 use crate::clock::Clock;
 use crate::conditions::{Condition, Conditions};
@@ -48,6 +49,7 @@ pub struct App {
     clock: Clock,
     retention: Retention,
     prune_at: String,
+    backup: Option<(String, Backups)>,
 }
 
 impl App {
@@ -80,19 +82,18 @@ impl App {
             inbox: config.retention.inbox,
         };
         let prune_at = config.retention.prune.clone();
+        let backup_status = BackupStatus::default();
+        let backup = backup(&config, &store, &clock, &backup_status);
         let reach = Reach { wake, conditions, channels };
-        let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash);
-        Ok(Self { store, relay: Arc::new(relay), new_admin_token, web, clock, retention, prune_at })
+        let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash, backup_status);
+        Ok(Self { store, relay: Arc::new(relay), new_admin_token, web, clock, retention, prune_at, backup })
     }
 
     /// Serves and delivers until `shutdown`. Then it stops accepting, finishes the requests that are being answered and
     /// the messages that are on their way, and closes the store. When the store breaks, it ends at once with
     /// [`StoreError::Broken`](crate::store::StoreError::Broken).
-    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let housekeeping =
-            Housekeeping::start(Arc::clone(&self.store), self.clock.clone(), self.retention, &self.prune_at)
-                .await
-                .context("cannot start housekeeping")?;
+    pub async fn run(mut self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let housekeeping = self.housekeeping().await.context("cannot start housekeeping")?;
         let relay = tokio::spawn({
             let (relay, shutdown) = (Arc::clone(&self.relay), shutdown.clone());
             async move { relay.run(shutdown).await }
@@ -114,6 +115,15 @@ impl App {
         store.close().await?;
         drained.context("the relay ended badly")?;
         served
+    }
+
+    async fn housekeeping(&mut self) -> anyhow::Result<Housekeeping> {
+        let housekeeping = Housekeeping::start().await?;
+        housekeeping.prune(&self.prune_at, Arc::clone(&self.store), self.clock.clone(), self.retention).await?;
+        if let Some((at, backups)) = self.backup.take() {
+            housekeeping.back_up(&at, backups).await?;
+        }
+        Ok(housekeeping)
     }
 
     /// Serves HTTP alone, until `shutdown`.
@@ -161,6 +171,19 @@ async fn admin_token(config: &Config, store: &dyn Store) -> anyhow::Result<([u8;
     let fresh = http::fresh_token().context("the system has no randomness for an admin token")?;
     let (hash, made) = store.admin_token_hash(http::hash(&fresh)).await?;
     Ok((hash, made.then_some(fresh)))
+}
+
+/// Where backups are made, if the configuration says so.
+pub fn backup_directory(config: &Config) -> Option<Directory> {
+    let StoreUrl::Sqlite(database) = &config.store;
+    config.backup.directory.clone().map(|path| Directory::new(path, database))
+}
+
+/// When backups are due, and what makes them.
+fn backup(config: &Config, store: &Arc<dyn Store>, clock: &Clock, status: &BackupStatus) -> Option<(String, Backups)> {
+    let directory = backup_directory(config)?;
+    let backups = Backups::new(Arc::clone(store), clock.clone(), directory, config.backup.keep, status.clone());
+    Some((config.backup.at.clone(), backups))
 }
 
 /// The channels as the relay serves them. In the sandbox none of them sends.
@@ -221,6 +244,7 @@ fn web(
     renderer: Arc<Renderer>,
     reach: Reach,
     admin_token_hash: [u8; 32],
+    backup: BackupStatus,
 ) -> Web {
     let Reach { wake, conditions, channels } = reach;
     let auth = match config.intake.auth {
@@ -261,6 +285,7 @@ fn web(
         welcome,
         admin_token_hash,
         page,
+        backup,
         draining: CancellationToken::new(),
     }
 }

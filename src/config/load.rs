@@ -138,6 +138,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
     let templates = sections::templates(reader);
     let landbot = sections::landbot(reader);
     let retention = sections::retention(reader);
+    let backup = sections::backup(reader);
     let log = sections::log(reader);
     let tables = channels::tables(reader);
     let known: BTreeSet<ChannelAddress> = tables.iter().map(|table| table.address.clone()).collect();
@@ -166,6 +167,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
         templates,
         landbot: landbot?,
         retention: retention?,
+        backup: backup?,
         log: log?,
         channels,
         routes: routes?,

@@ -89,6 +89,8 @@ pub struct Config {
     pub landbot: Landbot,
     /// `[retention]`
     pub retention: Retention,
+    /// `[backup]`
+    pub backup: Backup,
     /// `[log]`
     pub log: Log,
     /// `[channels.<kind>.<name>]`: those that are used, and those that the shop wrote itself.
@@ -198,6 +200,17 @@ pub struct Retention {
     pub inbox: Duration,
     /// When to prune: six or seven fields, seconds first, as our scheduler reads them.
     pub prune: String,
+}
+
+/// Where backups are made, and when.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    /// Where; `None`: none are made.
+    pub directory: Option<PathBuf>,
+    /// When: as [`Retention::prune`].
+    pub at: String,
+    /// How many are kept.
+    pub keep: usize,
 }
 
 /// What is logged, and how.

@@ -14,6 +14,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response,
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 
+use crate::backups::BackupStatus;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
@@ -62,6 +63,8 @@ pub struct Web {
     pub admin_token_hash: [u8; 32],
     /// What the shop's page shows.
     pub page: PageSettings,
+    /// How the last backup went.
+    pub backup: BackupStatus,
     /// Cancelled when the server is about to stop.
     pub draining: CancellationToken,
 }

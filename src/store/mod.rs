@@ -4,19 +4,23 @@
 //! with `Ok` survives the loss of power. Time is always an argument; a store never reads a clock, and it never decides
 //! what to send or when to try again.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     Attempt, BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, NewMessage, NewRequest, NewUser,
     Origin, Purpose, Request, RequestId, Settlement, State, Suppression, Timestamp, User, UserId,
 };
 
+mod backup;
 mod outbox;
 pub mod sqlite;
 
+pub use backup::{BackedUp, BackupError, Counts};
 pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Overdue, Rescued, Swept, Troubles};
 
 /// Why the store did not do what was asked. Nothing was written.
@@ -204,6 +208,28 @@ pub enum Changed {
     NotFound,
 }
 
+/// Which messages an operator wants to change all at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Those in this state,
+    pub state: State,
+    /// of these, only those over this channel,
+    pub channel: Option<ChannelAddress>,
+    /// only those for this purpose,
+    pub purpose: Option<Purpose>,
+    /// and only those that were made before this moment.
+    pub created_before: Option<Timestamp>,
+}
+
+/// How many messages were changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// How many.
+    pub changed: u64,
+    /// Where to go on; `None`: all were seen.
+    pub next: Option<MessageId>,
+}
+
 /// Everything umishop remembers.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -252,6 +278,33 @@ pub trait Store: Send + Sync {
 
     /// Calls off a pending or held message.
     async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError>;
+
+    /// How many messages are selected.
+    async fn selected(&self, selection: Selection) -> Result<u64, StoreError>;
+
+    /// Does what [`retry_message`](Self::retry_message) does to some of the selected messages after the one with the id
+    /// `after`: no more than keeps nobody waiting.
+    async fn retry_messages(
+        &self,
+        selection: Selection,
+        after: Option<MessageId>,
+        now: Timestamp,
+    ) -> Result<Changes, StoreError>;
+
+    /// Does what [`cancel_message`](Self::cancel_message) does, likewise.
+    async fn cancel_messages(
+        &self,
+        selection: Selection,
+        after: Option<MessageId>,
+        now: Timestamp,
+    ) -> Result<Changes, StoreError>;
+
+    /// Writes a copy of everything as of `now` to the new `file`, and reads it back. Nobody waits for it. `stop` ends it
+    /// early.
+    async fn back_up(&self, file: PathBuf, now: Timestamp, stop: CancellationToken) -> Result<BackedUp, BackupError>;
+
+    /// What an operator should mend, though everybody is served.
+    fn warnings(&self) -> Vec<String>;
 
     /// Deletes some of what came to rest longer ago than its retention: no more than keeps nobody waiting.
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError>;

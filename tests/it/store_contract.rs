@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use umishop::domain::{
     Attempt, BootId, ChannelAddress, Contact, EmailAddress, Fingerprint, InboxId, MessageId, NewMessage, NewRequest,
     NewUser, Origin, Phone, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
 };
 use umishop::store::{
-    Changed, InboxEntry, MessageFilter, Page, Registration, Retention, Store, StoreError, Submission,
+    BackupError, Changed, InboxEntry, MessageFilter, Page, Registration, Retention, Selection, Store, StoreError,
+    Submission,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -471,6 +473,56 @@ async fn a_prune_takes_a_bite_at_a_time_and_says_whether_there_is_more(store: &d
     assert_eq!(pruned, 700);
 }
 
+async fn a_selection_is_changed_bite_by_bite_and_each_message_once(store: &dyn Store) {
+    for number in 0..700 {
+        register(store, customer("Ana", &format!("ana{number}@example.com"))).await;
+    }
+    let later = NOW.after(MINUTE);
+    store.submit_request(question(&customer("Eva", "eva@example.com"), "How much?"), later).await.unwrap();
+    let pending = Selection {
+        state: State::Pending,
+        channel: Some(channel()),
+        purpose: Some(Purpose::Welcome),
+        created_before: Some(later),
+    };
+    assert_eq!(store.selected(pending.clone()).await.unwrap(), 700);
+    // A message that is pending stays pending when it is retried: it is still seen once only.
+    let (mut changed, mut after) = (0, None);
+    loop {
+        let bite = store.retry_messages(pending.clone(), after, later).await.unwrap();
+        changed += bite.changed;
+        after = bite.next;
+        if after.is_none() {
+            break;
+        }
+        assert!(changed < 700, "one bite took everything");
+    }
+    assert_eq!(changed, 700);
+    let bite = store.cancel_messages(pending.clone(), None, later).await.unwrap();
+    assert!(bite.changed < 700 && bite.next.is_some());
+    store.cancel_messages(pending.clone(), bite.next, later).await.unwrap();
+    assert_eq!(store.selected(pending.clone()).await.unwrap(), 0);
+    // Eva's question was none of the selection.
+    assert_eq!(store.selected(Selection { purpose: None, created_before: None, ..pending }).await.unwrap(), 1);
+}
+
+async fn a_backup_is_a_copy_of_its_moment_and_takes_no_files_place(store: &dyn Store) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("backup");
+    register(store, customer("Ana", "ana@example.com")).await;
+    let made = store.back_up(file.clone(), NOW, CancellationToken::new()).await.unwrap();
+    assert_eq!((made.taken_at, made.counts.users, made.counts.messages), (NOW, 1, 1));
+    let bytes = std::fs::read(&file).unwrap();
+    let refused = store.back_up(file.clone(), NOW, CancellationToken::new()).await;
+    assert!(matches!(refused, Err(BackupError::Exists(_))), "{refused:?}");
+    assert!(std::fs::read(&file).unwrap() == bytes);
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    let refused = store.back_up(directory.path().join("another"), NOW, stopped).await;
+    assert!(matches!(refused, Err(BackupError::Stopped)), "{refused:?}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "something was left behind");
+}
+
 async fn the_admin_token_is_made_once(store: &dyn Store) {
     assert_eq!(store.admin_token_hash([1; 32]).await.unwrap(), ([1; 32], true));
     assert_eq!(store.admin_token_hash([2; 32]).await.unwrap(), ([1; 32], false));
@@ -547,6 +599,8 @@ store_contract! {
     users_are_found_by_address_name_and_phone_and_no_wildcard_means_anything,
     every_channel_with_pending_messages_tells_when_the_next_is_due,
     a_prune_takes_a_bite_at_a_time_and_says_whether_there_is_more,
+    a_selection_is_changed_bite_by_bite_and_each_message_once,
+    a_backup_is_a_copy_of_its_moment_and_takes_no_files_place,
     the_admin_token_is_made_once,
     a_crowd_of_writes_is_answered_each_with_its_own_result,
     a_closed_store_refuses,

@@ -18,8 +18,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("preview", &["domain", "channel", "render", "store"]),
     ("config", &["domain", "channel"]),
     ("relay", &["domain", "store", "channel", "clock", "conditions", "render", "wake"]),
-    ("http", &["domain", "store", "channel", "clock", "conditions", "render", "wake", "intake", "preview"]),
-    ("housekeeping", &["store", "clock"]),
+    ("http", &["domain", "store", "channel", "clock", "conditions", "render", "wake", "intake", "preview", "backups"]),
+    ("backups", &["domain", "store", "clock"]),
+    ("housekeeping", &["store", "clock", "backups"]),
     (
         "app",
         &[
@@ -33,10 +34,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "relay",
             "http",
             "housekeeping",
+            "backups",
             "config",
         ],
     ),
-    ("cli", &["domain", "store", "channel", "clock", "render", "preview", "http", "config", "app"]),
+    ("cli", &["domain", "store", "channel", "clock", "render", "preview", "http", "backups", "config", "app"]),
     ("lib", &[]),
     ("main", &[]),
 ];

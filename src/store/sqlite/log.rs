@@ -62,21 +62,21 @@ impl Log {
         Ok(())
     }
 
-    /// Hears of `writes` that were committed, and writes the log back when it has become long.
-    pub(super) fn tend(&mut self, connection: &Connection, writes: usize) -> Result<(), StoreError> {
+    /// Hears of `writes` that were committed, and writes the log back when it has become long. Says whether it did.
+    pub(super) fn tend(&mut self, connection: &Connection, writes: usize) -> Result<bool, StoreError> {
         self.since_look += writes;
         let again = self.tried.is_some_and(|tried| tried.elapsed() >= TRY_AGAIN);
         if self.since_look < LOOK_AT_LOG && !again {
-            return Ok(());
+            return Ok(false);
         }
         self.since_look = 0;
         match self.write_back_when_long(connection).map_err(StoreError::from) {
             Err(error @ StoreError::Broken(_)) => Err(error),
             Err(error) => {
                 tracing::warn!(%error, "Could not write the log back into the database; trying again later");
-                Ok(())
+                Ok(false)
             }
-            Ok(()) => Ok(()),
+            Ok(written_back) => Ok(written_back),
         }
     }
 
@@ -86,9 +86,10 @@ impl Log {
         Ok(())
     }
 
-    fn write_back_when_long(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
+    fn write_back_when_long(&mut self, connection: &Connection) -> Result<bool, rusqlite::Error> {
         let mut pages = checkpoint(connection, "NOOP")?.pages;
-        if pages > CHECKPOINT_PAGES {
+        let is_long = pages > CHECKPOINT_PAGES;
+        if is_long {
             pages = checkpoint(connection, "PASSIVE")?.pages;
         }
         if pages <= TOO_LONG {
@@ -96,7 +97,7 @@ impl Log {
         } else if self.tried.is_none_or(|tried| tried.elapsed() >= TRY_AGAIN) {
             self.empty(connection, pages)?;
         }
-        Ok(())
+        Ok(is_long)
     }
 
     /// Writes wait a little for those who read, since at every moment somebody might.

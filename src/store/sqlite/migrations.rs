@@ -34,7 +34,8 @@ pub(super) fn check(connection: &Connection) -> Result<(), OpenError> {
     }
 }
 
-fn version(connection: &Connection) -> Result<usize, OpenError> {
+/// How many steps were applied. An error: it is another program's, or of a later version.
+pub(super) fn version(connection: &Connection) -> Result<usize, OpenError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

@@ -15,29 +15,42 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
-    Alert, Backlog, Changed, ChannelNote, Claimed, Condition, InboxEntry, MessageFilter, MessageHistory, Overdue, Page,
-    Pruned, Registered, Registration, Rescued, Retention, Store, StoreError, Submission, Submitted, Swept, Troubles,
-    UserTimeline,
+    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Condition, InboxEntry,
+    MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, Rescued, Retention, Selection,
+    Store, StoreError, Submission, Submitted, Swept, Troubles, UserTimeline,
 };
 use crate::domain::{
-    BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, Settlement, Suppression, Timestamp, User, UserId,
+    BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, Settlement, Suppression, Timestamp, Transition,
+    User, UserId,
 };
 use disk::Disk;
+use journal::{Delivered, Journal};
 use log::Log;
 use trust::{Trust, Verdict};
 use writer::Writer;
 
+mod backup;
+mod bulk;
+mod copy;
 mod disk;
 mod intake;
+mod journal;
 mod log;
 mod migrations;
 mod outbox;
 mod reads;
+mod restore;
 mod rows;
 mod trouble;
 mod trust;
 mod writer;
+
+pub use backup::back_up;
+pub use copy::Watch;
+pub use restore::{RestoreError, Restored, restore};
 
 /// The oldest SQLite that does not lose committed rows when a commit races two checkpoints in WAL mode; the fault was
 /// in 3.7.0 to 3.51.2 (<https://sqlite.org/wal.html>, "the WAL-reset bug").
@@ -114,6 +127,14 @@ pub enum OpenError {
         /// Ours.
         known: usize,
     },
+    /// It is a backup, not a database.
+    #[error(
+        "this is a backup, taken {taken_at}, and would send again what was sent since then: move it away, and bring it back with `umishop restore FILE`"
+    )]
+    Backup {
+        /// When it was taken.
+        taken_at: String,
+    },
     /// It is not ours.
     #[error("this is a database of another program")]
     Foreign,
@@ -132,6 +153,8 @@ pub struct SqliteStore {
     proved: Mutex<Option<Instant>>,
     log_path: PathBuf,
     trust: Trust,
+    path: PathBuf,
+    journal_trouble: journal::Trouble,
     /// Held until the store is closed.
     lock: Mutex<Option<File>>,
 }
@@ -142,8 +165,12 @@ impl SqliteStore {
         check_version(rusqlite::version_number(), rusqlite::version())?;
         disk::check_kind(path)?;
         let lock = lock(path)?;
+        if let Some(replaced) = restore::finish(path)? {
+            tracing::info!("Finished a restore; the database it replaced is kept as {}", replaced.display());
+        }
         create_private(path).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         let mut connection = connect(path)?;
+        backup::refuse(&connection)?;
         migrations::migrate(&mut connection)?;
         Log::recover(&connection)?;
         Self::start(path, connection, Some(lock))
@@ -158,6 +185,7 @@ impl SqliteStore {
         disk::check_kind(path)?;
         let connection = connect(path)?;
         migrations::check(&connection)?;
+        backup::refuse(&connection)?;
         Self::start(path, connection, None)
     }
 
@@ -169,9 +197,10 @@ impl SqliteStore {
     }
 
     fn start(path: &Path, connection: Connection, lock: Option<File>) -> Result<Self, OpenError> {
-        let (log, trust) = (Log::default(), Trust::default());
+        let (log, trust, journal) = (Log::default(), Trust::default(), Journal::new(path));
+        let journal_trouble = journal.trouble();
         let readers = reads::Readers::new(path, reads::LIMIT, log.is_long());
-        let (writer, thread) = Writer::start(connection, log, trust.clone())
+        let (writer, thread) = Writer::start(connection, log, journal, trust.clone())
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self {
             writer: Mutex::new(Some(std::sync::Arc::new(writer))),
@@ -181,6 +210,8 @@ impl SqliteStore {
             proved: Mutex::default(),
             log_path: suffixed(path, "-wal"),
             trust,
+            path: path.to_owned(),
+            journal_trouble,
             lock: Mutex::new(lock),
         })
     }
@@ -320,7 +351,9 @@ impl Store for SqliteStore {
     }
 
     async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError> {
-        self.writer()?.write_patiently(move |connection| outbox::settle(connection, &settlement, now)).await
+        let id = matches!(settlement.transition, Transition::Delivered { .. }).then_some(settlement.id);
+        let note = move |settled: &bool| id.filter(|_| *settled).map(|id| Delivered { id, at: now });
+        self.writer()?.write_noted(move |connection| outbox::settle(connection, &settlement, now), note).await
     }
 
     async fn sweep(&self, overdue: Overdue, now: Timestamp) -> Result<Swept, StoreError> {
@@ -333,6 +366,40 @@ impl Store for SqliteStore {
 
     async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
         self.writer()?.write(move |connection| outbox::cancel_message(connection, id, now)).await
+    }
+
+    async fn selected(&self, selection: Selection) -> Result<u64, StoreError> {
+        self.readers.read(move |connection| bulk::count(connection, &selection)).await
+    }
+
+    async fn retry_messages(
+        &self,
+        selection: Selection,
+        after: Option<MessageId>,
+        now: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        let retry = move |connection: &_| bulk::change(connection, &selection, after, now, outbox::retry_message);
+        self.writer()?.write_patiently(retry).await
+    }
+
+    async fn cancel_messages(
+        &self,
+        selection: Selection,
+        after: Option<MessageId>,
+        now: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        let cancel = move |connection: &_| bulk::change(connection, &selection, after, now, outbox::cancel_message);
+        self.writer()?.write_patiently(cancel).await
+    }
+
+    async fn back_up(&self, file: PathBuf, now: Timestamp, stop: CancellationToken) -> Result<BackedUp, BackupError> {
+        let path = self.path.clone();
+        let work = move || back_up(&path, &file, now, &mut Watch { percent: &mut |_| {}, stop: &stop });
+        tokio::task::spawn_blocking(work).await.unwrap_or(Err(BackupError::Stopped))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.journal_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().into_iter().collect()
     }
 
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {

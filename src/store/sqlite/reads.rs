@@ -82,7 +82,8 @@ impl Readers {
     }
 }
 
-fn open(path: &Path) -> Result<Connection, OpenError> {
+/// A connection that cannot write.
+pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let connection = super::connect(path)?;
     connection.pragma_update(None, "query_only", true)?;
     // The last connection to close would write the log back; that is the writer's, which knows whether the disk is well.

@@ -16,6 +16,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::{mpsc, oneshot};
 
+use super::journal::{Delivered, Journal};
 use super::log::Log;
 use super::trust::Trust;
 use super::{StoreError, closed};
@@ -29,6 +30,8 @@ const BATCH: usize = 256;
 /// A write that waits for its turn, and after that for the commit. It may be run twice.
 trait Waiting: Send {
     fn run(&mut self, connection: &Connection) -> Ran;
+    /// What the journal is to know of it, once it is committed.
+    fn note(&self) -> Option<Delivered>;
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
@@ -40,19 +43,29 @@ enum Ran {
     Broken(StoreError),
 }
 
-struct Write<T, F> {
+struct Write<T, F, N> {
     work: F,
+    note: N,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T: Send, F: Fn(&Connection) -> Result<T, StoreError> + Send> Waiting for Write<T, F> {
+impl<T, F, N> Waiting for Write<T, F, N>
+where
+    T: Send,
+    F: Fn(&Connection) -> Result<T, StoreError> + Send,
+    N: Fn(&T) -> Option<Delivered> + Send,
+{
     fn run(&mut self, connection: &Connection) -> Ran {
         match self.result.insert((self.work)(connection)) {
             Ok(_) => Ran::Done,
             Err(error @ StoreError::Broken(_)) => Ran::Broken(error.clone()),
             Err(_) => Ran::Refused,
         }
+    }
+
+    fn note(&self) -> Option<Delivered> {
+        self.result.as_ref()?.as_ref().ok().and_then(&self.note)
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
@@ -75,13 +88,18 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread on `connection`. It ends, and closes the connection, when the writer is dropped and everything
-    /// that waited is written.
-    pub(super) fn start(connection: Connection, log: Log, trust: Trust) -> std::io::Result<(Self, JoinHandle<()>)> {
+    /// that waited is written. `journal` learns of every delivery that is committed.
+    pub(super) fn start(
+        connection: Connection,
+        log: Log,
+        journal: Journal,
+        trust: Trust,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let told = trust.clone();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Thread { connection, waiting, log, trust: told }.run())?;
+            .spawn(move || Thread { connection, waiting, log, journal, trust: told }.run())?;
         Ok((Self { queue, trust }, thread))
     }
 
@@ -92,7 +110,7 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (write, answer) = wrap(work);
+        let (write, answer) = wrap(work, |_| None);
         self.queue.try_send(write).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
             mpsc::error::TrySendError::Closed(_) => self.gone(),
@@ -107,7 +125,18 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (write, answer) = wrap(work);
+        self.write_noted(work, |_| None).await
+    }
+
+    /// As [`write_patiently`](Self::write_patiently); what `note` makes of the result is in the journal before the
+    /// answer comes.
+    pub(super) async fn write_noted<T, F, N>(&self, work: F, note: N) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+        N: Fn(&T) -> Option<Delivered> + Send + 'static,
+    {
+        let (write, answer) = wrap(work, note);
         self.queue.send(write).await.map_err(|_| self.gone())?;
         answer.await.map_err(|_| self.gone())?
     }
@@ -120,13 +149,14 @@ impl Writer {
 
 type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
 
-fn wrap<T, F>(work: F) -> (Box<dyn Waiting>, Answer<T>)
+fn wrap<T, F, N>(work: F, note: N) -> (Box<dyn Waiting>, Answer<T>)
 where
     T: Send + 'static,
     F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    N: Fn(&T) -> Option<Delivered> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Write { work, result: None, reply }), answer)
+    (Box::new(Write { work, note, result: None, reply }), answer)
 }
 
 /// The thread and all it owns.
@@ -134,6 +164,7 @@ struct Thread {
     connection: Connection,
     waiting: mpsc::Receiver<Box<dyn Waiting>>,
     log: Log,
+    journal: Journal,
     trust: Trust,
 }
 
@@ -153,13 +184,18 @@ impl Thread {
         while self.receive(&mut batch) {
             let writes = batch.len();
             let committed = if writes > 0 { commit(&self.connection, &mut batch) } else { Ok(()) };
+            if committed.is_ok() {
+                self.journal.note(batch.iter().filter_map(|write| write.note()));
+            }
             for write in batch.drain(..) {
                 write.answer(committed.clone());
             }
             if matches!(committed, Err(StoreError::Broken(_))) {
                 return committed;
             }
-            self.log.tend(&self.connection, writes)?;
+            if self.log.tend(&self.connection, writes)? {
+                self.journal.sync();
+            }
         }
         Ok(())
     }
@@ -182,7 +218,8 @@ impl Thread {
 
     /// Leaves a single file behind, so that it can be copied.
     fn close(self) {
-        let Self { connection, log, trust, .. } = self;
+        let Self { connection, log, mut journal, trust, .. } = self;
+        journal.sync();
         let closed = log.write_back(&connection).and_then(|()| Ok(connection.close().map_err(|(_, error)| error)?));
         match closed {
             Ok(()) => {}
@@ -292,10 +329,11 @@ mod tests {
     }
 
     fn insert(number: i64, fails: bool) -> (Box<dyn Waiting>, Answer<i64>) {
-        wrap(move |connection| {
+        let work = move |connection: &Connection| {
             connection.execute("INSERT INTO numbers VALUES (?1)", [number])?;
             if fails { Err(StoreError::KeyReused) } else { Ok(number) }
-        })
+        };
+        wrap(work, |_| None)
     }
 
     fn kept(connection: &Connection) -> Vec<i64> {
@@ -325,7 +363,8 @@ mod tests {
         connection.execute_batch("PRAGMA foreign_keys = ON; CREATE TABLE late (x REFERENCES numbers (number) DEFERRABLE INITIALLY DEFERRED)").unwrap();
         connection.execute_batch("CREATE UNIQUE INDEX one ON numbers (number)").unwrap();
         let (good, answer) = insert(1, false);
-        let (dangling, other) = wrap(|connection| Ok(connection.execute("INSERT INTO late VALUES (99)", [])?));
+        let dangle = |connection: &Connection| Ok(connection.execute("INSERT INTO late VALUES (99)", [])?);
+        let (dangling, other) = wrap(dangle, |_| None);
         let mut batch = vec![good, dangling];
         let committed = commit(&connection, &mut batch);
         batch.drain(..).for_each(|write| write.answer(committed.clone()));
@@ -338,10 +377,11 @@ mod tests {
         let connection = numbers();
         connection.execute_batch("CREATE TABLE blobs (bytes BLOB NOT NULL); PRAGMA max_page_count = 20").unwrap();
         let write = || {
-            let (write, answer) = wrap(|connection| {
+            let work = |connection: &Connection| {
                 connection.execute("INSERT INTO blobs VALUES (zeroblob(3000))", [])?;
                 Ok(connection.execute("INSERT INTO blobs VALUES (zeroblob(30000))", [])?)
-            });
+            };
+            let (write, answer) = wrap(work, |_| None);
             let mut batch = vec![write];
             let committed = commit(&connection, &mut batch);
             batch.drain(..).for_each(|write| write.answer(committed.clone()));
@@ -358,7 +398,9 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_panics_ends_trust_instead_of_refusing_for_ever() {
         let trust = Trust::default();
-        let (writer, thread) = Writer::start(numbers(), Log::default(), trust.clone()).unwrap();
+        let (writer, thread) =
+            Writer::start(numbers(), Log::default(), Journal::new("nothing is delivered".as_ref()), trust.clone())
+                .unwrap();
         let panics = writer.write(|_| -> Result<(), StoreError> { panic!("a bug") }).await;
         assert!(panics.is_err());
         assert!(matches!(trust.until_lost().await, StoreError::Broken(why) if why.contains("panicked")));
@@ -369,7 +411,9 @@ mod tests {
     #[tokio::test]
     async fn after_damage_was_found_nothing_is_written_any_more() {
         let trust = Trust::default();
-        let (writer, thread) = Writer::start(numbers(), Log::default(), trust.clone()).unwrap();
+        let (writer, thread) =
+            Writer::start(numbers(), Log::default(), Journal::new("nothing is delivered".as_ref()), trust.clone())
+                .unwrap();
         let damage = || {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
             StoreError::from(rusqlite::Error::SqliteFailure(code, None))
@@ -383,13 +427,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_loses_nothing_that_it_took() {
-        let (writer, thread) = Writer::start(numbers(), Log::default(), Trust::default()).unwrap();
+        let (writer, thread) =
+            Writer::start(numbers(), Log::default(), Journal::new("nothing is delivered".as_ref()), Trust::default())
+                .unwrap();
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let wait = std::sync::Mutex::new(wait);
-        let (blocking, held) = wrap(move |_| {
+        let block = move |_: &Connection| {
             assert!(wait.lock().unwrap().recv().is_err(), "the sender is dropped, not used");
             Ok(())
-        });
+        };
+        let (blocking, held) = wrap(block, |()| None);
         writer.queue.send(blocking).await.unwrap();
         // The thread takes the blocking write out of the queue at its own time; then the queue has its whole room.
         while writer.queue.capacity() < QUEUE {
