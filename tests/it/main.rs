@@ -18,4 +18,5 @@ mod store_contract;
 mod support;
 mod tidy;
 mod trouble;
+mod upgrade;
 mod webhooks;

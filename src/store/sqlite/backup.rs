@@ -50,7 +50,7 @@ fn open(database: &Path) -> Result<Connection, OpenError> {
         return Err(OpenError::Missing(database.to_owned()));
     }
     let connection = reads::open(database)?;
-    migrations::version(&connection)?;
+    migrations::check_ours(&connection)?;
     refuse(&connection)?;
     Ok(connection)
 }

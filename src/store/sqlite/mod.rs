@@ -46,6 +46,7 @@ mod restore;
 mod rows;
 mod trouble;
 mod trust;
+mod upgrade_copy;
 mod writer;
 
 pub use backup::back_up;
@@ -135,6 +136,36 @@ pub enum OpenError {
         /// When it was taken.
         taken_at: String,
     },
+    /// There is too little room to bring it to the present schema.
+    #[error(
+        "bringing the database to the present schema takes up to {need} MiB of room beside it, and {free} MiB are free; nothing was changed"
+    )]
+    NoRoom {
+        /// MiB that are needed.
+        need: u64,
+        /// MiB that are free.
+        free: u64,
+    },
+    /// The copy that is made before an upgrade cannot be used.
+    #[error(
+        "{path}, the copy that was to be kept of the database before its upgrade, is damaged: {why}; nothing was changed"
+    )]
+    DamagedCopy {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An upgrade would leave rows that refer to nothing.
+    #[error(
+        "the database was not brought to schema {step}: rows of {table} would refer to what is not there; nothing was changed"
+    )]
+    Dangling {
+        /// To which schema.
+        step: usize,
+        /// Whose rows.
+        table: String,
+    },
     /// It is not ours.
     #[error("this is a database of another program")]
     Foreign,
@@ -171,8 +202,9 @@ impl SqliteStore {
         create_private(path).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         let mut connection = connect(path)?;
         backup::refuse(&connection)?;
-        migrations::migrate(&mut connection)?;
+        migrations::check_ours(&connection)?;
         Log::recover(&connection)?;
+        migrations::migrate(&mut connection, path)?;
         Self::start(path, connection, Some(lock))
     }
 
