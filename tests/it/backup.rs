@@ -243,6 +243,28 @@ async fn a_restore_that_was_cut_off_is_finished_by_the_next_start() {
     }
 }
 
+#[test]
+fn a_database_is_backed_up_before_an_upgrade_and_comes_back_upgraded() {
+    let directory = configured(QUIET);
+    let path = directory.path();
+    let connection = rusqlite::Connection::open(path.join("umishop.db")).unwrap();
+    connection.execute_batch(include_str!("../../src/store/sqlite/migrations/0001_initial.sql")).unwrap();
+    connection
+        .execute_batch(
+            "PRAGMA user_version = 1;
+             PRAGMA application_id = 0x756D6973;
+             INSERT INTO messages (id, channel, purpose, state, created_at, due_at, context)
+             VALUES (zeroblob(16), 'email.sales', 'request', 'pending', 1, 1, '{}')",
+        )
+        .unwrap();
+    drop(connection);
+    assert_eq!(json_of(path, &["backup", "backup.db", "--json"])["messages"], 1);
+    assert!(refused(path, &["messages"]).contains("schema 1"), "the backup upgraded the database");
+    let restored = json_of(path, &["restore", "backup.db", "--replace", "--json"]);
+    assert_eq!(restored["held"], 1);
+    assert_eq!(json_of(path, &["messages", "--json"])[0]["state"], "held");
+}
+
 #[tokio::test]
 async fn what_is_no_whole_backup_is_refused_and_changes_nothing() {
     let directory = abandoned(&["ana@example.com"]).await;
