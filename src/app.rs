@@ -84,8 +84,8 @@ impl App {
         let prune_at = config.retention.prune.clone();
         let backup_status = BackupStatus::default();
         let backup = backup(&config, &store, &clock, &backup_status);
-        let reach = Reach { wake, conditions, channels };
-        let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash, backup_status);
+        let reach = Reach { wake, conditions, channels, backup: backup_status };
+        let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash);
         Ok(Self { store, relay: Arc::new(relay), new_admin_token, web, clock, retention, prune_at, backup })
     }
 
@@ -235,6 +235,7 @@ struct Reach {
     wake: Wake,
     conditions: Conditions,
     channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
+    backup: BackupStatus,
 }
 
 fn web(
@@ -244,9 +245,8 @@ fn web(
     renderer: Arc<Renderer>,
     reach: Reach,
     admin_token_hash: [u8; 32],
-    backup: BackupStatus,
 ) -> Web {
-    let Reach { wake, conditions, channels } = reach;
+    let Reach { wake, conditions, channels, backup } = reach;
     let auth = match config.intake.auth {
         Auth::Secret(Some(secret)) if config.sandbox => IntakeAuth::Optional(secret),
         Auth::Secret(Some(secret)) => IntakeAuth::Required(secret),

@@ -91,6 +91,13 @@ impl Housekeeping {
     }
 }
 
+impl Drop for Housekeeping {
+    /// Also when nobody waits for it: the process may be about to end, and must not wait for a long backup.
+    fn drop(&mut self) {
+        self.stopping.cancel();
+    }
+}
+
 struct Pruning {
     store: Arc<dyn Store>,
     clock: Clock,

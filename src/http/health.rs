@@ -8,6 +8,7 @@ use poem::{IntoResponse, Response, handler};
 use serde_json::json;
 
 use super::SharedWeb;
+use crate::store::Condition;
 
 /// A due message that has waited this long means that nothing is being delivered.
 const TOO_LATE: Duration = Duration::from_mins(5);
@@ -36,7 +37,8 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
     if let Err(error) = web.store.prove_writable(now).await {
         reasons.push(error.to_string());
     }
-    let log = web.store.condition().log;
+    let Condition { log, journal, .. } = web.store.condition();
+    warnings.extend(journal.map(|why| format!("a restore would not know what is delivered now: {why}")));
     if log > LONG_LOG {
         warnings.push(format!(
             "the write-ahead log holds {} MiB: another program keeps an old state of the database open",
@@ -51,7 +53,6 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
             (late > TOO_LATE).then(|| format!("{channel}: a message is {} s late", late.as_secs()))
         })),
     }
-    warnings.extend(web.store.warnings());
     warnings.extend(web.backup.last().error.map(|error| format!("there is no new backup: {error}")));
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings }))).into_response()

@@ -188,13 +188,15 @@ pub struct Pruned {
     pub more: bool,
 }
 
-/// How the store's files are doing, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How the store's files are doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// How long the write-ahead log is on the disk.
+    /// How long the write-ahead log is on the disk, in bytes.
     pub log: u64,
-    /// How much room its disk has; `None`: the system does not say.
+    /// How much room its disk has, in bytes; `None`: the system does not say.
     pub free: Option<u64>,
+    /// Why the journal of deliveries, which a restore needs, was not written the last time; `None`: it was.
+    pub journal: Option<String>,
 }
 
 /// Whether an operator's wish changed anything.
@@ -302,9 +304,6 @@ pub trait Store: Send + Sync {
     /// Writes a copy of everything as of `now` to the new `file`, and reads it back. Nobody waits for it. `stop` ends it
     /// early.
     async fn back_up(&self, file: PathBuf, now: Timestamp, stop: CancellationToken) -> Result<BackedUp, BackupError>;
-
-    /// What an operator should mend, though everybody is served.
-    fn warnings(&self) -> Vec<String>;
 
     /// Deletes some of what came to rest longer ago than its retention: no more than keeps nobody waiting.
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError>;

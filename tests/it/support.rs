@@ -138,6 +138,11 @@ impl TestApp {
         self.clock.advance(time);
     }
 
+    /// Lets time pass to where the command line has it, which knows only the system's clock.
+    pub(crate) fn catch_up(&self) {
+        self.pass(Clock::system().now().since(self.clock.now()));
+    }
+
     /// Lets time pass and delivers what became due; says how many attempts that took.
     pub(crate) async fn advance(&self, by: Duration) -> usize {
         self.pass(by);

@@ -229,9 +229,10 @@ impl SqliteStore {
     }
 
     fn start(path: &Path, connection: Connection, lock: Option<File>) -> Result<Self, OpenError> {
-        let (log, trust, journal) = (Log::default(), Trust::default(), Journal::new(path));
-        let journal_trouble = journal.trouble();
+        let (log, trust) = (Log::default(), Trust::default());
         let readers = reads::Readers::new(path, reads::LIMIT, log.is_long());
+        let journal = Journal::new(path);
+        let journal_trouble = journal.trouble();
         let (writer, thread) = Writer::start(connection, log, journal, trust.clone())
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self {
@@ -430,10 +431,6 @@ impl Store for SqliteStore {
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(BackupError::Stopped))
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.journal_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().into_iter().collect()
-    }
-
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {
         self.writer()?.write_patiently(move |connection| outbox::prune(connection, retention, now, PRUNE_BATCH)).await
     }
@@ -534,7 +531,8 @@ impl Store for SqliteStore {
     fn condition(&self) -> Condition {
         // Without a log there is none yet, or none any more.
         let log = std::fs::metadata(&self.log_path).map_or(0, |log| log.len());
-        Condition { log, free: self.disk.free() }
+        let journal = self.journal_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Condition { log, free: self.disk.free(), journal }
     }
 
     async fn broken(&self) -> StoreError {

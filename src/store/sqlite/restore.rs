@@ -77,6 +77,7 @@ pub enum RestoreError {
 
 /// Puts the backup `file` in the place of `database`. With `replace` a database that is there is kept beside it.
 pub fn restore(file: &Path, database: &Path, replace: bool, watch: &mut Watch<'_>) -> Result<Restored, RestoreError> {
+    super::disk::check_kind(database)?;
     let _lock = super::lock(database)?;
     finish(database)?;
     let occupied = database.exists();
