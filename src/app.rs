@@ -25,11 +25,17 @@ use crate::http::{self, IntakeAuth, IntakeRules, Landbot, PageSettings, TcpAccep
 use crate::relay::{Relay, Served};
 use crate::render::Renderer;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Rescued, Retention, Store};
+use crate::store::{Corrected, Rescued, Retention, Store};
 use crate::wake::Wake;
 
 /// How long requests that are being answered may take when the server stops.
 const FINISH_REQUESTS: Duration = Duration::from_secs(10);
+
+/// How far the newest entry may lie ahead of the clock at the start.
+const TOLERATED: Duration = Duration::from_secs(5);
+
+/// After so long without an entry, the clock at the start may as well be wrong.
+const QUIET: Duration = Duration::from_hours(30 * 24);
 
 /// How long answers may take when the store has broken.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -72,6 +78,7 @@ impl App {
         let relay =
             Relay::new(Arc::clone(&store), Arc::clone(&renderer), clock.clone(), &wake, conditions.clone(), served);
         tell_rescued(relay.rescue().await?);
+        check_clock(&*store, &clock).await?;
         for (channel, _) in store.next_due().await?.iter().filter(|(channel, _)| !config.channels.contains_key(channel))
         {
             tracing::warn!(%channel, "Messages wait for {channel}, which is no longer configured: configure it, or cancel them");
@@ -120,6 +127,7 @@ impl App {
     async fn housekeeping(&mut self) -> anyhow::Result<Housekeeping> {
         let housekeeping = Housekeeping::start().await?;
         housekeeping.prune(&self.prune_at, Arc::clone(&self.store), self.clock.clone(), self.retention).await?;
+        housekeeping.mend_times(Arc::clone(&self.store), self.clock.clone());
         if let Some((at, backups)) = self.backup.take() {
             housekeeping.back_up(&at, backups).await?;
         }
@@ -139,6 +147,27 @@ impl App {
             .await
             .context("cannot serve")
     }
+}
+
+/// Holds the time of day against what was written last: the machine may have started with a wrong one.
+async fn check_clock(store: &dyn Store, clock: &Clock) -> anyhow::Result<()> {
+    let now = clock.now();
+    let Corrected { newest, messages } = store.correct_times(now).await?;
+    match newest {
+        Some(newest) if newest > now.after(TOLERATED) => tracing::warn!(
+            messages,
+            "The newest entry is of {newest}, and this machine's clock says {now}: one of them is wrong. {messages} messages wait from now on"
+        ),
+        Some(newest) if now.since(newest) > QUIET => {
+            // It costs a day's delay of what could wait for months.
+            clock.doubt(now.since(newest));
+            tracing::info!(
+                "The newest entry is of {newest}; for a day nothing expires and nothing is pruned since then"
+            );
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Waits until the store is broken, lets nobody in any more, and gives those who wait for an answer a moment to hear it.

@@ -16,6 +16,9 @@ const TOO_LATE: Duration = Duration::from_mins(5);
 /// A write-ahead log of more bytes than this cannot be written back: 64 MiB, what the store itself lets it grow to.
 const LONG_LOG: u64 = 64 * 1024 * 1024;
 
+/// A jump of the clock by less than this makes no difference to what expires.
+const DOUBT: Duration = Duration::from_hours(1);
+
 /// Whether the process lives.
 #[handler]
 pub(super) fn healthz() -> &'static str {
@@ -43,6 +46,13 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
         warnings.push(format!(
             "the write-ahead log holds {} MiB: another program keeps an old state of the database open",
             log / (1024 * 1024)
+        ));
+    }
+    let doubted = now.since(web.clock.certain_now());
+    if doubted > DOUBT {
+        warnings.push(format!(
+            "the clock jumped ahead by {} s: until it has stood for a day nothing expires or is pruned by it",
+            doubted.as_secs()
         ));
     }
     match web.store.next_due().await {

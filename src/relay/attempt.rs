@@ -37,7 +37,7 @@ impl Lane {
     pub(super) async fn carry(self: Arc<Self>, claim: Claim, slot: OwnedSemaphorePermit) {
         let started_at = self.common.clock.now();
         let begun = Instant::now();
-        let Tried { outcome, asked } = self.attempt(&claim, started_at).await;
+        let Tried { outcome, asked } = self.attempt(&claim, self.common.clock.certain_now()).await;
         let now = self.common.clock.now();
         self.learn(asked.then_some(&outcome), now).await;
         let rules = &self.served.rules;

@@ -188,6 +188,15 @@ pub struct Pruned {
     pub more: bool,
 }
 
+/// What was mended after the clock had been wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Corrected {
+    /// When the newest entry says that it was made; `None`: there is none.
+    pub newest: Option<Timestamp>,
+    /// How many messages would have waited for a moment that a wrong clock named.
+    pub messages: u64,
+}
+
 /// How the store's files are doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
@@ -352,6 +361,9 @@ pub trait Store: Send + Sync {
 
     /// The hash of the admin token: the one kept, or `fresh` if there was none; the flag says which.
     async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError>;
+
+    /// Mends what was written under a clock that was ahead of `now`, so that nothing waits for its moments.
+    async fn correct_times(&self, now: Timestamp) -> Result<Corrected, StoreError>;
 
     /// Proves that something new would be accepted and kept, by a write of its own at `now` unless one was proved a moment
     /// ago.

@@ -5,6 +5,7 @@
 mod backup;
 mod channel_contract;
 mod client;
+mod clock;
 mod command_line;
 mod crash;
 mod delivery;

@@ -59,6 +59,11 @@ impl TestApp {
         Self::begin(&live(config), true).await
     }
 
+    /// In the sandbox, and by itself.
+    pub(crate) async fn run() -> Self {
+        Self::begin("", true).await
+    }
+
     async fn begin(config: &str, runs: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         write_config(&directory, config);
@@ -141,6 +146,11 @@ impl TestApp {
     /// Lets time pass to where the command line has it, which knows only the system's clock.
     pub(crate) fn catch_up(&self) {
         self.pass(Clock::system().now().since(self.clock.now()));
+    }
+
+    /// Sets the time of day, while no time passes.
+    pub(crate) fn set_clock(&self, to: Timestamp) {
+        self.clock.set(to);
     }
 
     /// Lets time pass and delivers what became due; says how many attempts that took.

@@ -18,7 +18,7 @@ use rusqlite::config::DbConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Condition, InboxEntry,
+    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Condition, Corrected, InboxEntry,
     MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, Rescued, Retention, Selection,
     Store, StoreError, Submission, Submitted, Swept, Troubles, UserTimeline,
 };
@@ -44,6 +44,7 @@ mod outbox;
 mod reads;
 mod restore;
 mod rows;
+mod times;
 mod trouble;
 mod trust;
 mod upgrade_copy;
@@ -508,6 +509,10 @@ impl Store for SqliteStore {
                 Ok((hash, made == 1))
             })
             .await
+    }
+
+    async fn correct_times(&self, now: Timestamp) -> Result<Corrected, StoreError> {
+        self.writer()?.write_patiently(move |connection| times::correct(connection, now)).await
     }
 
     async fn prove_writable(&self, now: Timestamp) -> Result<(), StoreError> {
