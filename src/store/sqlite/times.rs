@@ -47,10 +47,7 @@ fn newest(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
     for table in ["users", "requests", "messages", "inbox"] {
         let sql = format!("SELECT id FROM {table} ORDER BY id DESC LIMIT 1");
         let id: Option<[u8; 16]> = connection.prepare_cached(&sql)?.query_row([], |row| row.get(0)).optional()?;
-        newest = newest.max(id.map(|id| {
-            let millis = id[..6].iter().fold(0, |millis, byte| (millis << 8) | i64::from(*byte));
-            Timestamp::from_millis(millis)
-        }));
+        newest = newest.max(id.as_ref().map(rows::made_at));
     }
     Ok(newest)
 }
