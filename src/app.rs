@@ -18,10 +18,13 @@ use crate::backups::{BackupStatus, Backups, Directory};
 use crate::channel::{Capture, Channel};
 use crate::clock::Clock;
 use crate::conditions::{Condition, Conditions};
-use crate::config::{Auth, Config, Display, StoreUrl};
+use crate::config::{self, Auth, Config, Display, StoreUrl};
 use crate::domain::{ChannelAddress, Topic};
 use crate::housekeeping::Housekeeping;
-use crate::http::{self, IntakeAuth, IntakeRules, Landbot, PageSettings, TcpAcceptor, Web, Welcome};
+use crate::http::{
+    self, CallRate, ConnectionLimits, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies, TcpAcceptor, Web,
+    Welcome,
+};
 use crate::relay::{Relay, Served};
 use crate::render::Renderer;
 use crate::store::sqlite::SqliteStore;
@@ -52,6 +55,7 @@ pub struct App {
     /// The admin token, if it was made just now: the one time it can be shown.
     pub new_admin_token: Option<String>,
     web: Web,
+    connections: ConnectionLimits,
     clock: Clock,
     retention: Retention,
     prune_at: String,
@@ -89,11 +93,22 @@ impl App {
             inbox: config.retention.inbox,
         };
         let prune_at = config.retention.prune.clone();
+        let connections = connections(&config.server);
         let backup_status = BackupStatus::default();
         let backup = backup(&config, &store, &clock, &backup_status);
         let reach = Reach { wake, conditions, channels, backup: backup_status };
         let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash);
-        Ok(Self { store, relay: Arc::new(relay), new_admin_token, web, clock, retention, prune_at, backup })
+        Ok(Self {
+            store,
+            relay: Arc::new(relay),
+            new_admin_token,
+            web,
+            connections,
+            clock,
+            retention,
+            prune_at,
+            backup,
+        })
     }
 
     /// Serves and delivers until `shutdown`. Then it stops accepting, finishes the requests that are being answered and
@@ -136,7 +151,7 @@ impl App {
 
     /// Serves HTTP alone, until `shutdown`.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let acceptor = TcpAcceptor::new(listener, self.clock);
+        let acceptor = TcpAcceptor::new(listener, self.clock, self.connections);
         let draining = self.web.draining.clone();
         let stop = async move {
             shutdown.cancelled().await;
@@ -190,6 +205,17 @@ async fn drain(relay: JoinHandle<()>, clock: Clock, shutdown: CancellationToken)
         () = too_long => {
             tracing::warn!("Some messages are still on their way after {DRAIN:?}; the next start sends them again");
         }
+    }
+}
+
+fn connections(server: &config::Server) -> ConnectionLimits {
+    ConnectionLimits {
+        header_timeout: server.header_timeout,
+        request_timeout: server.request_timeout,
+        idle_timeout: server.idle_timeout,
+        connections: server.connections,
+        connections_per_address: server.connections_per_address,
+        proxies: Proxies::new(server.trusted_proxies.clone()),
     }
 }
 
@@ -301,6 +327,8 @@ fn web(
         landbot,
         topics: config.routes.topics().map(Topic::as_str).map(str::to_owned).collect(),
     };
+    let calls = config.intake.rate.map(|per_second| CallRate { per_second, burst: config.intake.burst });
+    let gate = Gate::new(Proxies::new(config.server.trusted_proxies), calls, clock.clone());
     let welcome = config.welcome.channel.map(|channel| Welcome { channel, delay: config.welcome.delay });
     Web {
         store,
@@ -310,6 +338,7 @@ fn web(
         renderer,
         channels,
         routes: config.routes,
+        gate,
         intake: IntakeRules { auth, default_country: config.intake.default_country },
         welcome,
         admin_token_hash,

@@ -9,7 +9,7 @@ use super::layers::{Document, Layers};
 use super::problems::{Place, Problem, Problems, shown_key};
 use super::reader::Reader;
 use super::references::{MissingReference, Resolved};
-use super::{Config, Loaded, Sources, routes, rules, sections, shape, tree};
+use super::{Config, Loaded, Sources, routes, rules, sections, server, shape, tree};
 use crate::domain::{ChannelAddress, RoutingTable};
 
 /// The name of the shop's own file.
@@ -129,7 +129,7 @@ fn missing_outside_channels(reader: &mut Reader<'_>) -> Vec<MissingReference> {
 
 /// Everything, read to its end even when a part of it is wrong.
 fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
-    let server = sections::server(reader);
+    let server = server::server(reader);
     let intake = sections::intake(reader);
     let admin = sections::admin(reader);
     let store = sections::store(reader);

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use umishop::app::App;
@@ -74,7 +73,7 @@ impl TestApp {
         let sources = Sources { file: None, directory: directory.path().to_owned(), environment: Vec::new() };
         let loaded = config::load(&sources).unwrap_or_else(|problems| panic!("{problems}"));
         let app = App::open(loaded.config, clock.clone()).await.unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = umishop::http::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let relay = Arc::clone(&app.relay);
         let store = Arc::clone(&app.store);

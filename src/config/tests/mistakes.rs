@@ -170,6 +170,21 @@ fn single_values_are_held_to_their_form() {
             "[landbot] config_url: expected the address of a bot",
         ),
         ("[landbot]\nheight = \"1px;x\"\n", "[landbot] height: expected a height like 640px"),
+        (
+            "[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]\n",
+            "config.toml:2: [server] trusted_proxies: expected an address or a network like 10.0.0.0/8, found \"proxy\"; write trusted_proxies = [\"127.0.0.1\", \"::1\"]",
+        ),
+        (
+            "[server]\nrequest_timeout = \"9s\"\n",
+            "config.toml:2: [server] request_timeout: shorter than header_timeout, which is a part of it; write request_timeout = \"30s\"",
+        ),
+        ("[server]\nidle_timeout = \"0s\"\n", "[server] idle_timeout: expected a time of at most one day"),
+        (
+            "[server]\nconnections = 0\n",
+            "config.toml:2: [server] connections: expected a number from 1 to 1000000, found 0; write connections = 1024",
+        ),
+        ("[server]\nconnections_per_address = -1\n", "connections_per_address: expected a number from 1 to 1000000"),
+        ("[intake]\nburst = 0\n", "[intake] burst: expected a number from 1 to 1000000, found 0; write burst = 500"),
         ("[log]\nlevel = \"loud\"\n", "[log] level: expected"),
         ("[intake]\nauth = \"open\"\n", "[intake] auth: expected \"secret\" or \"none\", found \"open\""),
         (
@@ -185,6 +200,22 @@ fn single_values_are_held_to_their_form() {
     ] {
         Shop::of(config).says(says);
     }
+}
+
+#[test]
+fn a_mistake_in_a_variable_is_mended_in_the_variables_own_form() {
+    let set = [("UMISHOP_SERVER__CONNECTIONS", "0"), ("UMISHOP_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, proxy")];
+    let problems = Shop::new().set(&set).problems();
+    for mend in ["write UMISHOP_SERVER__CONNECTIONS=1024", "write UMISHOP_SERVER__TRUSTED_PROXIES=127.0.0.1,::1"] {
+        assert!(problems.iter().any(|problem| problem.ends_with(mend)), "{problems:#?}");
+    }
+    assert_eq!(problems.len(), 2, "{problems:#?}");
+}
+
+#[test]
+fn no_proxy_is_trusted_when_the_list_is_empty_and_no_rate_holds_when_it_is_nought() {
+    let config = Shop::of("[server]\ntrusted_proxies = []\n[intake]\nrate = 0\n").loaded().config;
+    assert!(config.server.trusted_proxies.is_empty() && config.intake.rate.is_none());
 }
 
 #[test]
