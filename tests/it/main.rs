@@ -9,6 +9,8 @@ mod command_line;
 mod crash;
 mod delivery;
 mod faults;
+mod hostile;
+mod laws;
 mod mail;
 mod operator;
 mod process;
