@@ -2,7 +2,7 @@
 //!
 //! Each law takes an input, does with it what the program does, and panics where a promise is broken. `hostile` feeds
 //! them inputs that mean something to somebody; the targets in `fuzz/` feed them whatever a fuzzer comes upon. The
-//! judges are other code than the writers: mail is read back by mail-parser, JSON by serde_json.
+//! judges are other code than the writers: mail is read back by mail-parser, JSON by `serde_json`.
 
 use std::sync::{Arc, LazyLock};
 

@@ -13,6 +13,7 @@ mod hostile;
 mod laws;
 mod mail;
 mod operator;
+mod outbox_model;
 mod process;
 mod sinks;
 mod smtp_server;
