@@ -14,6 +14,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response,
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 
+use self::allow::Allow;
 use crate::backups::BackupStatus;
 use crate::channel::Channel;
 use crate::clock::Clock;
@@ -24,6 +25,7 @@ use crate::store::Store;
 use crate::wake::Wake;
 
 mod admin;
+mod allow;
 mod answer;
 mod auth;
 mod bodies;
@@ -33,6 +35,7 @@ mod health;
 mod intake;
 mod listener;
 mod pages;
+mod schemas;
 
 pub use admin::{attempt_json, message_json, user_json};
 pub use auth::{IntakeAuth, fresh_token, hash};
@@ -108,6 +111,7 @@ pub fn site(web: Web) -> impl Endpoint<Output = Response> + 'static {
     let web = Arc::new(web);
     let api = api();
     let spec = api.spec_endpoint();
+    let allow = Arc::new(Allow::of(&api.spec()));
     let docs = pages::Docs::new(|| self::api().swagger_ui_html());
     let shared = Arc::clone(&web);
     let api = Arc::new(api.into_endpoint());
@@ -126,18 +130,19 @@ pub fn site(web: Web) -> impl Endpoint<Output = Response> + 'static {
         .nest_no_strip("/api", api)
         .data(web)
         .around(move |endpoint, request| {
-            let web = Arc::clone(&shared);
-            async move { Ok(answer(&*endpoint, &web, request).await) }
+            let (web, allow) = (Arc::clone(&shared), Arc::clone(&allow));
+            async move { Ok(answer(&*endpoint, &web, &allow, request).await) }
         })
 }
 
 /// Calls the endpoint, and turns whatever goes wrong into the answer that its caller can read.
-async fn answer<E: Endpoint>(endpoint: &E, web: &Web, mut request: Request) -> Response {
+async fn answer<E: Endpoint>(endpoint: &E, web: &Web, allow: &Allow, mut request: Request) -> Response {
     let webhook = request.uri().path().starts_with("/umishop_api/");
     let private = request.uri().path().starts_with("/api/");
     if webhook {
         forgive_slash(&mut request);
     }
+    let path = request.uri().path().to_owned();
     // A panic is a fault of ours, and the bot's flow still needs its answer.
     let called = AssertUnwindSafe(endpoint.call(request)).catch_unwind().await;
     let mut response = match called.unwrap_or_else(|_| Err(StatusCode::INTERNAL_SERVER_ERROR.into())) {
@@ -146,6 +151,9 @@ async fn answer<E: Endpoint>(endpoint: &E, web: &Web, mut request: Request) -> R
         Err(error) if webhook => answer::early_error(web, error.status()),
         Err(error) => errors::early_error(error.status(), &error),
     };
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().entry(header::ALLOW).or_insert_with(|| allow.methods(&path));
+    }
     if private {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
