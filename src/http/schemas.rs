@@ -109,6 +109,13 @@ parameter!(
 );
 
 parameter!(
+    /// A mail address.
+    AddressText,
+    "string_address",
+    MetaSchema::new_with_format("string", "email")
+);
+
+parameter!(
     /// How many entries of a list: any whole number, for what is too much is cut to what is not.
     LimitText,
     "integer_limit",

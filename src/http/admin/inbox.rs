@@ -62,7 +62,7 @@ impl Inbox {
         limit: Query<Option<LimitText>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<InboxList>, ApiError> {
-        let page = page(limit.0.as_ref(), cursor.0.as_ref())?;
+        let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
         let entries = web.store.inbox(page).await?;
         let next = next(&entries, page.limit, |entry| entry.id.to_string()).into();
         Ok(Json(InboxList { items: entries.into_iter().map(InboxItem::from).collect(), next }))

@@ -27,7 +27,7 @@ pub(super) struct MessageItem {
     /// Where it goes, as `kind.name`.
     channel: String,
     /// The channel that did not deliver it, when it was handed over to this one.
-    handed_over_from: Option<String>,
+    handed_over_from: TextOrNull,
     /// `welcome`, `request`, `test` or `alert`.
     purpose: String,
     /// `pending`, `sending`, `delivered`, `dead`, `held` or `cancelled`.
@@ -58,7 +58,7 @@ impl From<&Message> for MessageItem {
             user_id: message.user_id.map(|id| id.to_string()).into(),
             request_id: message.request_id.map(|id| id.to_string()).into(),
             channel: message.channel.to_string(),
-            handed_over_from: message.handed_over_from.as_ref().map(ToString::to_string),
+            handed_over_from: message.handed_over_from.as_ref().map(ToString::to_string).into(),
             purpose: message.purpose.to_string(),
             state: message.state.to_string(),
             created_at: message.created_at.to_string(),
@@ -162,7 +162,7 @@ impl Messages {
             user: user.0.map(|text| parse("user", &text)).transpose()?,
             purpose: purpose.0.map(|text| parse("purpose", &text)).transpose()?,
         };
-        let page = page(limit.0.as_ref(), cursor.0.as_ref())?;
+        let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
         let messages = web.store.messages(filter, page).await?;
         Ok(Json(MessageList {
             items: messages.iter().map(MessageItem::from).collect(),

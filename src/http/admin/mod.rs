@@ -8,7 +8,7 @@ use std::str::FromStr;
 use poem_openapi::Tags;
 
 use super::errors::ApiError;
-use super::schemas::{IdText, LimitText};
+use super::schemas::LimitText;
 use crate::store::Page;
 
 mod channels;
@@ -38,7 +38,7 @@ enum Group {
 }
 
 /// Reads `limit` and `cursor`.
-fn page<Id: FromStr>(limit: Option<&LimitText>, cursor: Option<&IdText>) -> Result<Page<Id>, ApiError>
+fn page<Id: FromStr>(limit: Option<&LimitText>, cursor: Option<&str>) -> Result<Page<Id>, ApiError>
 where
     Id::Err: std::fmt::Display,
 {

@@ -125,7 +125,7 @@ impl Users {
         limit: Query<Option<LimitText>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<UserList>, ApiError> {
-        let page = page(limit.0.as_ref(), cursor.0.as_ref())?;
+        let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
         let search = search.0.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let users = web.store.users(search, page).await?;
         let next = next(&users, page.limit, |user| user.id.to_string()).into();
