@@ -18,7 +18,7 @@ use umishop::domain::{
     Origin, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
 };
 use umishop::store::sqlite::SqliteStore;
-use umishop::store::{MessageFilter, Page, Registration, Store, StoreError, Submission};
+use umishop::store::{Claimed, MessageFilter, Overdue, Page, Registration, Store, StoreError, Submission};
 
 use self::model::{Asked, Model, RETENTION, Shown, shown};
 
@@ -41,6 +41,15 @@ enum Operation {
     Claim {
         channel: usize,
         limit: usize,
+    },
+    /// One of those that are suspected of ending the program.
+    ClaimSuspect {
+        channel: usize,
+    },
+    /// What waits too long for a channel in trouble is handed over, or given up.
+    Sweep {
+        channel: usize,
+        fallback: Option<usize>,
     },
     Settle {
         message: Index,
@@ -82,7 +91,10 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(customer, question, key, channels)| Operation::Submit { customer, question, key, channels }),
         8 => (0..CHANNELS.len(), 0..4_usize).prop_map(|(channel, limit)| Operation::Claim { channel, limit }),
         8 => (any::<Index>(), epoch, transition()).prop_map(|(message, epoch, transition)| Operation::Settle { message, epoch, transition }),
-        2 => any::<bool>().prop_map(|fresh| Operation::Rescue { fresh }),
+        2 => (0..CHANNELS.len()).prop_map(|channel| Operation::ClaimSuspect { channel }),
+        2 => (0..CHANNELS.len(), prop::option::of(0..CHANNELS.len()))
+            .prop_map(|(channel, fallback)| Operation::Sweep { channel, fallback }),
+        5 => prop::bool::weighted(0.8).prop_map(|fresh| Operation::Rescue { fresh }),
         2 => any::<Index>().prop_map(|message| Operation::Retry { message }),
         2 => any::<Index>().prop_map(|message| Operation::Cancel { message }),
         1 => Just(Operation::Prune),
@@ -97,6 +109,7 @@ fn transition() -> impl Strategy<Value = Transition> {
     prop_oneof![
         2 => capture.prop_map(|capture| Transition::Delivered { reference: "taken".into(), capture }),
         4 => (0..20_u32, any::<bool>()).prop_map(|(wait, counted)| Transition::Again { due_at: START.after(wait * MINUTE), counted }),
+        1 => select(&CHANNELS[..]).prop_map(|channel| Transition::HandedOver { channel: channel.parse().unwrap() }),
         1 => Just(Transition::Dead),
         1 => Just(Transition::Held),
     ]
@@ -130,7 +143,17 @@ impl Run {
             Operation::Submit { customer, question, key, channels } => {
                 self.submit(customer, question, key, &channels).await;
             }
-            Operation::Claim { channel, limit } => self.claim(CHANNELS[channel].parse().unwrap(), limit).await,
+            Operation::Claim { channel, limit } => {
+                let channel: ChannelAddress = CHANNELS[channel].parse().unwrap();
+                let claimed = self.store.claim_due(&channel, self.boot, limit, now).await.unwrap();
+                self.claimed(&channel, false, limit, claimed);
+            }
+            Operation::ClaimSuspect { channel } => {
+                let channel: ChannelAddress = CHANNELS[channel].parse().unwrap();
+                let claimed = self.store.claim_suspect(&channel, self.boot, now).await.unwrap();
+                self.claimed(&channel, true, 1, claimed);
+            }
+            Operation::Sweep { channel, fallback } => self.sweep(channel, fallback).await,
             Operation::Settle { message, epoch, transition } => {
                 let settlement = self.settlement(self.pick(message), epoch, transition);
                 let settled = self.store.settle(settlement.clone(), now).await.unwrap();
@@ -138,13 +161,15 @@ impl Run {
             }
             Operation::Rescue { fresh } => {
                 self.boot = if fresh { BootId::new(now) } else { self.boot };
-                assert_eq!(self.store.rescue(self.boot).await.unwrap(), self.model.rescue(self.boot));
+                let rescued = self.store.rescue(self.boot, now).await.unwrap();
+                assert_eq!(rescued, self.model.rescue(self.boot, now));
             }
             Operation::Retry { message } => {
                 let id = self.pick(message);
                 let allowed = [State::Pending, State::Dead, State::Held, State::Cancelled];
                 let expected = self.model.change(id, &allowed, |row| {
-                    (row.state, row.due_at, row.finished_at, row.attempts) = (State::Pending, now, None, 0);
+                    (row.state, row.due_at, row.first_due_at, row.finished_at) = (State::Pending, now, now, None);
+                    (row.attempts, row.crashes) = (0, 0);
                 });
                 assert_eq!(self.store.retry_message(id, now).await.unwrap(), expected);
             }
@@ -170,7 +195,8 @@ impl Run {
     async fn register(&mut self, customer: usize) {
         let channel = CHANNELS[0].parse().unwrap();
         let due_at = self.now.after(MINUTE);
-        let welcome = NewMessage { id: MessageId::new(self.now), channel, purpose: Purpose::Welcome, due_at };
+        let welcome =
+            NewMessage { id: MessageId::new(self.now), channel, purpose: Purpose::Welcome, due_at, fallback: None };
         let registration = Registration { user: self.customer(customer), welcome: Some(welcome.clone()), trace: None };
         let registered = self.store.register_user(registration, self.now).await.unwrap();
         let first = !std::mem::replace(&mut self.model.welcomed[customer], true);
@@ -198,6 +224,7 @@ impl Run {
             channel: CHANNELS[*channel].parse().unwrap(),
             purpose: Purpose::Request,
             due_at: self.now,
+            fallback: None,
         };
         let messages: Vec<NewMessage> = channels.iter().map(message).collect();
         let submission = Submission { user: Some(user), request: request.clone(), messages: messages.clone() };
@@ -220,21 +247,35 @@ impl Run {
     }
 
     /// Which of several that were due at the same time are claimed first is left to the store.
-    async fn claim(&mut self, channel: ChannelAddress, limit: usize) {
-        let claimed = self.store.claim_due(&channel, self.boot, limit, self.now).await.unwrap();
-        let due = self.model.rows.values().filter(|row| row.is_due(&channel, self.now)).count();
+    fn claimed(&mut self, channel: &ChannelAddress, suspects: bool, limit: usize, claimed: Claimed) {
+        let due = self.model.rows.values().filter(|row| row.is_due(channel, suspects, self.now)).count();
         assert_eq!(claimed.claims.len(), due.min(limit));
         for claim in &claimed.claims {
             let row = self.model.rows.get_mut(&claim.id).unwrap();
-            assert!(row.is_due(&channel, self.now), "{row:?}");
+            assert!(row.is_due(channel, suspects, self.now), "{row:?}");
             (row.state, row.epoch, row.boot) = (State::Sending, row.epoch + 1, Some(self.boot));
             assert_eq!((claim.epoch, claim.attempt, claim.due_at), (row.epoch, row.attempts + 1, row.due_at));
+            assert_eq!((claim.first_due_at, claim.handed_over), (row.first_due_at, row.handed_over_from.is_some()));
         }
         assert!(claimed.claims.is_sorted_by_key(|claim| claim.due_at));
-        let next = self.model.next_due().into_iter().find(|(other, _)| *other == channel).map(|(_, due)| due);
+        let waiting = self.model.rows.values().filter(|row| row.waits_on(channel, suspects));
+        let next = waiting.map(|row| row.due_at).min();
         assert_eq!(claimed.next_due, next);
         let last = claimed.claims.last().map(|claim| claim.due_at);
         assert!(last.is_none_or(|last| next.is_none_or(|next| last <= next)), "not the longest due first");
+    }
+
+    async fn sweep(&mut self, channel: usize, fallback: Option<usize>) {
+        let overdue = Overdue {
+            channel: CHANNELS[channel].parse().unwrap(),
+            fallback: fallback.map(|fallback| CHANNELS[fallback].parse().unwrap()),
+            hand_over_before: self.now.before(5 * MINUTE),
+            expire_before: self.now.before(30 * MINUTE),
+            expire_alerts_before: self.now.before(30 * MINUTE),
+            why: "the channel is down".into(),
+        };
+        let swept = self.store.sweep(overdue.clone(), self.now).await.unwrap();
+        assert_eq!((swept.handed_over.len(), swept.expired), self.model.sweep(&overdue, self.now));
     }
 
     fn customer(&self, number: usize) -> NewUser {
@@ -264,13 +305,14 @@ impl Run {
         let error = if matches!(transition, Transition::Delivered { .. }) { "" } else { "503 busy" };
         let attempt = Attempt {
             epoch,
+            channel: CHANNELS[0].parse().unwrap(),
             started_at: self.now,
             duration_ms: 1,
             outcome: "retry".into(),
             scope: String::new(),
             error: error.into(),
         };
-        Settlement { id, attempt, transition }
+        Settlement { id, attempt, transition, suppress: None }
     }
 
     /// Every message stands where the model says, and there is no other.
@@ -289,6 +331,7 @@ impl Run {
                         m.attempts,
                         m.reference,
                         m.last_error,
+                        m.handed_over_from,
                     ),
                 )
             })

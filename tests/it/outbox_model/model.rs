@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use umishop::domain::{
-    BootId, ChannelAddress, Fingerprint, MessageId, NewMessage, NewRequest, REPEAT_WINDOW, RequestId, Settlement,
-    State, Timestamp, Transition,
+    BootId, ChannelAddress, Fingerprint, MessageId, NewMessage, NewRequest, POISON_AFTER, REPEAT_WINDOW, RequestId,
+    SUSPECT_AFTER, Settlement, State, Timestamp, Transition, wait_after_crash,
 };
-use umishop::store::{Changed, Retention};
+use umishop::store::{Changed, Overdue, Rescued, Retention};
 
 /// How long what is finished is kept.
 pub(super) const RETENTION: Retention =
@@ -21,9 +21,14 @@ pub(super) struct Row {
     pub(super) due_at: Timestamp,
     pub(super) finished_at: Option<Timestamp>,
     pub(super) attempts: u32,
+    pub(super) handed_over_from: Option<ChannelAddress>,
     pub(super) reference: String,
     pub(super) last_error: String,
-    /// Not shown in a list: counted by the claims.
+    /// Not shown in a list, like what follows: since when it waits for its channel.
+    pub(super) first_due_at: Timestamp,
+    /// How often the program died while it was on its way.
+    pub(super) crashes: u32,
+    /// Counted by the claims.
     pub(super) epoch: i64,
     pub(super) boot: Option<BootId>,
     /// The epochs of the attempts that are kept.
@@ -31,17 +36,33 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn is_due(&self, channel: &ChannelAddress, now: Timestamp) -> bool {
-        self.state == State::Pending && self.channel == *channel && self.due_at <= now
+    pub(super) fn is_due(&self, channel: &ChannelAddress, suspects: bool, now: Timestamp) -> bool {
+        self.waits_on(channel, suspects) && self.due_at <= now
+    }
+
+    pub(super) fn waits_on(&self, channel: &ChannelAddress, suspects: bool) -> bool {
+        self.state == State::Pending && self.channel == *channel && self.is_suspect() == suspects
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.crashes >= SUSPECT_AFTER
+    }
+
+    /// Another channel takes over, and the message starts afresh there.
+    fn hand_over(&mut self, channel: &ChannelAddress, why: &str, now: Timestamp) {
+        self.handed_over_from = Some(std::mem::replace(&mut self.channel, channel.clone()));
+        (self.due_at, self.first_due_at, self.attempts) = (now, now, 0);
+        why.clone_into(&mut self.last_error);
     }
 }
 
 /// What a list of messages shows of one.
-pub(super) type Shown = (String, State, Timestamp, Option<Timestamp>, u32, String, String);
+pub(super) type Shown = (String, State, Timestamp, Option<Timestamp>, u32, String, String, Option<ChannelAddress>);
 
 pub(super) fn shown(row: &Row) -> Shown {
-    let Row { channel, state, due_at, finished_at, attempts, reference, last_error, .. } = row.clone();
-    (channel.as_str().to_owned(), state, due_at, finished_at, attempts, reference, last_error)
+    let Row { channel, state, due_at, finished_at, attempts, reference, last_error, handed_over_from, .. } =
+        row.clone();
+    (channel.as_str().to_owned(), state, due_at, finished_at, attempts, reference, last_error, handed_over_from)
 }
 
 pub(super) struct Asked {
@@ -67,6 +88,9 @@ impl Model {
             due_at: message.due_at,
             finished_at: None,
             attempts: 0,
+            handed_over_from: None,
+            first_due_at: message.due_at,
+            crashes: 0,
             reference: String::new(),
             last_error: String::new(),
             epoch: 0,
@@ -98,6 +122,13 @@ impl Model {
         if row.state != State::Sending || row.epoch != epoch {
             return false;
         }
+        (row.boot, row.crashes) = (None, 0);
+        row.kept.push(epoch);
+        if let Transition::HandedOver { channel } = &settlement.transition {
+            row.hand_over(channel, &settlement.attempt.error, now);
+            row.state = State::Pending;
+            return true;
+        }
         let (state, counted) = match &settlement.transition {
             Transition::Delivered { reference, .. } => {
                 row.reference.clone_from(reference);
@@ -107,21 +138,60 @@ impl Model {
                 row.due_at = *due_at;
                 (State::Pending, *counted)
             }
-            Transition::Dead => (State::Dead, true),
+            Transition::HandedOver { .. } | Transition::Dead => (State::Dead, true),
             Transition::Held => (State::Held, true),
         };
         row.state = state;
         row.finished_at = matches!(state, State::Delivered | State::Dead).then_some(now);
         row.attempts += u32::from(counted);
         row.last_error.clone_from(&settlement.attempt.error);
-        row.boot = None;
-        row.kept.push(epoch);
         true
     }
 
-    pub(super) fn rescue(&mut self, boot: BootId) -> u64 {
-        let left = self.rows.values_mut().filter(|row| row.state == State::Sending && row.boot != Some(boot));
-        left.map(|row| (row.state, row.boot) = (State::Pending, None)).count() as u64
+    pub(super) fn rescue(&mut self, boot: BootId, now: Timestamp) -> Rescued {
+        let mut rescued = Rescued::default();
+        let left = |row: &&mut Row| row.state == State::Sending && row.boot != Some(boot);
+        // A suspect is never on its way beside another, so the one that was is to blame, and nobody else.
+        let explained = self.rows.values_mut().filter(left).any(|row| row.is_suspect());
+        for row in self.rows.values_mut().filter(left) {
+            let blamed = !explained || row.is_suspect();
+            row.crashes += u32::from(blamed);
+            row.boot = None;
+            if row.crashes >= POISON_AFTER {
+                (row.state, row.finished_at) = (State::Dead, Some(now));
+                row.last_error = format!("umishop died {} times while sending it", row.crashes);
+                rescued.dead += 1;
+            } else {
+                row.state = State::Pending;
+                let wait = wait_after_crash(row.crashes);
+                if blamed && !wait.is_zero() {
+                    row.due_at = row.due_at.max(now.after(wait));
+                }
+                rescued.pending += 1;
+            }
+        }
+        let suspects = self.rows.values().filter(|row| row.state == State::Pending && row.is_suspect());
+        rescued.suspects = suspects.count().try_into().unwrap();
+        rescued
+    }
+
+    pub(super) fn sweep(&mut self, overdue: &Overdue, now: Timestamp) -> (usize, u64) {
+        let (mut handed_over, mut expired) = (0, 0);
+        for row in self.rows.values_mut().filter(|row| row.is_due(&overdue.channel, false, now)) {
+            match &overdue.fallback {
+                Some(fallback) if row.handed_over_from.is_none() && row.first_due_at <= overdue.hand_over_before => {
+                    row.hand_over(fallback, &overdue.why, now);
+                    handed_over += 1;
+                }
+                _ if row.first_due_at <= overdue.expire_before => {
+                    (row.state, row.finished_at) = (State::Dead, Some(now));
+                    row.last_error = format!("expired: {}", overdue.why);
+                    expired += 1;
+                }
+                _ => {}
+            }
+        }
+        (handed_over, expired)
     }
 
     pub(super) fn change(&mut self, id: MessageId, allowed: &[State], change: impl FnOnce(&mut Row)) -> Changed {
@@ -144,9 +214,10 @@ impl Model {
         (before - self.rows.len()) as u64
     }
 
+    /// For each channel; suspects are not waited for.
     pub(super) fn next_due(&self) -> Vec<(ChannelAddress, Timestamp)> {
         let mut next = BTreeMap::new();
-        for row in self.rows.values().filter(|row| row.state == State::Pending) {
+        for row in self.rows.values().filter(|row| row.state == State::Pending && !row.is_suspect()) {
             let due = next.entry(row.channel.as_str()).or_insert(row.due_at);
             *due = row.due_at.min(*due);
         }
