@@ -44,6 +44,9 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
+            /// Every one of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
             /// The word used in the store, the API and the command line.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }

@@ -93,14 +93,14 @@ impl Webhooks {
     }
 
     /// What this address is for
-    #[oai(path = "/umishop_api/:_secret/user", method = "get", hidden)]
-    async fn hint_user_by_path(&self, _secret: Path<String>) -> Json<Hint> {
+    #[oai(path = "/umishop_api/:secret/user", method = "get")]
+    async fn hint_user_by_path(&self, #[oai(name = "secret")] _secret: Path<String>) -> Json<Hint> {
         self.hint_user().await
     }
 
     /// What this address is for
-    #[oai(path = "/umishop_api/:_secret/topic", method = "get", hidden)]
-    async fn hint_topic_by_path(&self, _secret: Path<String>) -> Json<Hint> {
+    #[oai(path = "/umishop_api/:secret/topic", method = "get")]
+    async fn hint_topic_by_path(&self, #[oai(name = "secret")] _secret: Path<String>) -> Json<Hint> {
         self.hint_topic().await
     }
 

@@ -14,6 +14,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response,
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 
+use self::allow::Allow;
 use self::answer::WebhookAnswer;
 use crate::backups::BackupStatus;
 use crate::channel::Channel;
@@ -25,6 +26,7 @@ use crate::store::Store;
 use crate::wake::Wake;
 
 mod admin;
+mod allow;
 mod answer;
 mod auth;
 mod bodies;
@@ -37,6 +39,7 @@ mod intake;
 mod listener;
 mod pages;
 mod rate_limit;
+mod schemas;
 mod tally;
 
 pub use admin::{attempt_json, message_json, user_json};
@@ -117,6 +120,7 @@ pub fn site(web: Web) -> impl Endpoint<Output = Response> + 'static {
     let web = Arc::new(web);
     let api = api();
     let spec = api.spec_endpoint();
+    let allow = Arc::new(Allow::of(&api.spec()));
     let docs = pages::Docs::new(|| self::api().swagger_ui_html());
     let shared = Arc::clone(&web);
     let api = Arc::new(api.into_endpoint());
@@ -135,23 +139,27 @@ pub fn site(web: Web) -> impl Endpoint<Output = Response> + 'static {
         .nest_no_strip("/api", api)
         .data(web)
         .around(move |endpoint, request| {
-            let web = Arc::clone(&shared);
-            async move { Ok(answer(&*endpoint, &web, request).await) }
+            let (web, allow) = (Arc::clone(&shared), Arc::clone(&allow));
+            async move { Ok(answer(&*endpoint, &web, &allow, request).await) }
         })
 }
 
 /// Answers whoever may call, and sets the headers of every response.
-async fn answer<E: Endpoint>(endpoint: &E, web: &Web, mut request: Request) -> Response {
+async fn answer<E: Endpoint>(endpoint: &E, web: &Web, allow: &Allow, mut request: Request) -> Response {
     let webhook = request.uri().path().starts_with("/umishop_api/");
     let private = request.uri().path().starts_with("/api/");
     if webhook {
         forgive_slash(&mut request);
     }
+    let path = request.uri().path().to_owned();
     let too_often = if webhook { web.gate.call(web.gate.client(&request)).err() } else { None };
     let mut response = match too_often {
         Some(too_often) => WebhookAnswer::too_often(web, too_often).into_response(),
         None => call(endpoint, web, request, webhook).await,
     };
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().entry(header::ALLOW).or_insert_with(|| allow.methods(&path));
+    }
     if private {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
