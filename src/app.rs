@@ -14,11 +14,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::{self, Alerts};
 use crate::backups::{BackupStatus, Backups, Directory};
 use crate::channel::{Capture, Channel};
 use crate::clock::Clock;
 use crate::conditions::{Condition, Conditions};
-use crate::config::{Auth, Config, Display, StoreUrl};
+use crate::config::{self, Auth, Config, Display, StoreUrl};
 use crate::domain::{ChannelAddress, Topic};
 use crate::housekeeping::Housekeeping;
 use crate::http::{self, IntakeAuth, IntakeRules, Landbot, PageSettings, TcpAcceptor, Web, Welcome};
@@ -49,6 +50,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// What delivers.
     pub relay: Arc<Relay>,
+    /// What tells the operator about trouble.
+    pub alerts: Arc<Alerts>,
     /// The admin token, if it was made just now: the one time it can be shown.
     pub new_admin_token: Option<String>,
     web: Web,
@@ -91,9 +94,20 @@ impl App {
         let prune_at = config.retention.prune.clone();
         let backup_status = BackupStatus::default();
         let backup = backup(&config, &store, &clock, &backup_status);
+        let alerts = alerts(&config, &store, &clock, &wake, &conditions);
         let reach = Reach { wake, conditions, channels, backup: backup_status };
         let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash);
-        Ok(Self { store, relay: Arc::new(relay), new_admin_token, web, clock, retention, prune_at, backup })
+        Ok(Self {
+            store,
+            relay: Arc::new(relay),
+            alerts: Arc::new(alerts),
+            new_admin_token,
+            web,
+            clock,
+            retention,
+            prune_at,
+            backup,
+        })
     }
 
     /// Serves and delivers until `shutdown`. Then it stops accepting, finishes the requests that are being answered and
@@ -104,6 +118,10 @@ impl App {
         let relay = tokio::spawn({
             let (relay, shutdown) = (Arc::clone(&self.relay), shutdown.clone());
             async move { relay.run(shutdown).await }
+        });
+        let alerts = tokio::spawn({
+            let (alerts, shutdown) = (Arc::clone(&self.alerts), shutdown.clone());
+            async move { alerts.run(shutdown).await }
         });
         let drained = tokio::spawn(drain(relay, self.clock.clone(), shutdown.clone()));
         let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
@@ -118,9 +136,10 @@ impl App {
         // Also when serving failed: what was accepted is still to be delivered by the next start, and in good order.
         shutdown.cancel();
         housekeeping.stop().await;
-        let drained = drained.await;
+        let (drained, alerts) = (drained.await, alerts.await);
         store.close().await?;
         drained.context("the relay ended badly")?;
+        alerts.context("telling the operator ended badly")?;
         served
     }
 
@@ -213,6 +232,13 @@ fn backup(config: &Config, store: &Arc<dyn Store>, clock: &Clock, status: &Backu
     let directory = backup_directory(config)?;
     let backups = Backups::new(Arc::clone(store), clock.clone(), directory, config.backup.keep, status.clone());
     Some((config.backup.at.clone(), backups))
+}
+
+/// Looks at the relay's conditions, and tells what is wrong with them over the channels that work.
+fn alerts(config: &Config, store: &Arc<dyn Store>, clock: &Clock, wake: &Wake, conditions: &Conditions) -> Alerts {
+    let config::Alerts { channels, every, late } = config.alerts.clone();
+    let settings = alerts::Settings { channels, every, late };
+    Alerts::new(Arc::clone(store), clock.clone(), wake.clone(), conditions.clone(), settings)
 }
 
 /// The channels as the relay serves them. In the sandbox none of them sends.

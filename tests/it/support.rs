@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use umishop::alerts::Alerts;
 use umishop::app::App;
 use umishop::clock::Clock;
 use umishop::config::{self, Sources};
@@ -30,6 +31,7 @@ pub(crate) struct TestApp {
     pub(crate) address: SocketAddr,
     pub(crate) new_admin_token: Option<String>,
     relay: Arc<Relay>,
+    alerts: Arc<Alerts>,
     store: Arc<dyn Store>,
     clock: Clock,
     shutdown: CancellationToken,
@@ -77,6 +79,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let relay = Arc::clone(&app.relay);
+        let alerts = Arc::clone(&app.alerts);
         let store = Arc::clone(&app.store);
         let new_admin_token = app.new_admin_token.clone();
         let shutdown = CancellationToken::new();
@@ -86,7 +89,7 @@ impl TestApp {
                 if runs { app.run(listener, shutdown).await } else { app.serve(listener, shutdown).await }
             })
         };
-        Self { address, new_admin_token, relay, store, clock, shutdown, server, directory, runs }
+        Self { address, new_admin_token, relay, alerts, store, clock, shutdown, server, directory, runs }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
@@ -162,6 +165,11 @@ impl TestApp {
     /// Delivers what is due; says how many attempts that took.
     pub(crate) async fn deliver_due(&self) -> usize {
         self.relay.deliver_due().await.unwrap()
+    }
+
+    /// Looks for trouble as the app does now and then; says how much news there was for the operator.
+    pub(crate) async fn look(&self) -> usize {
+        self.alerts.look().await.unwrap()
     }
 
     /// Where its configuration and its database are.
