@@ -94,8 +94,8 @@ impl App {
         let prune_at = config.retention.prune.clone();
         let backup_status = BackupStatus::default();
         let backup = backup(&config, &store, &clock, &backup_status);
-        let alerts = alerts(&config, &store, &clock, &wake, &conditions);
         let reach = Reach { wake, conditions, channels, backup: backup_status };
+        let alerts = alerts(&config, &store, &clock, &reach);
         let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash);
         Ok(Self {
             store,
@@ -235,10 +235,11 @@ fn backup(config: &Config, store: &Arc<dyn Store>, clock: &Clock, status: &Backu
 }
 
 /// Looks at the relay's conditions, and tells what is wrong with them over the channels that work.
-fn alerts(config: &Config, store: &Arc<dyn Store>, clock: &Clock, wake: &Wake, conditions: &Conditions) -> Alerts {
+fn alerts(config: &Config, store: &Arc<dyn Store>, clock: &Clock, reach: &Reach) -> Alerts {
+    let Reach { wake, conditions, backup, .. } = reach.clone();
     let config::Alerts { channels, every, late } = config.alerts.clone();
     let settings = alerts::Settings { channels, every, late };
-    Alerts::new(Arc::clone(store), clock.clone(), wake.clone(), conditions.clone(), settings)
+    Alerts::new(Arc::clone(store), clock.clone(), wake, conditions, backup, settings)
 }
 
 /// The channels as the relay serves them. In the sandbox none of them sends.
@@ -285,7 +286,8 @@ fn tell_rescued(rescued: Rescued) {
     }
 }
 
-/// How the web reaches the channels.
+/// How the web reaches the channels, and what the alerts look at.
+#[derive(Clone)]
 struct Reach {
     wake: Wake,
     conditions: Conditions,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::backups::BackupStatus;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::domain::{ALERT_EXPIRES, ChannelAddress, Context, MessageId, NewMessage, Purpose, Timestamp};
@@ -42,13 +43,21 @@ pub struct Alerts {
     clock: Clock,
     wake: Wake,
     conditions: Conditions,
+    backup: BackupStatus,
     settings: Settings,
 }
 
 impl Alerts {
-    /// Looks at `store` and `conditions`; `wake` hears of what is put into the outbox.
-    pub fn new(store: Arc<dyn Store>, clock: Clock, wake: Wake, conditions: Conditions, settings: Settings) -> Self {
-        Self { store, clock, wake, conditions, settings }
+    /// Looks at `store`, `conditions` and `backup`; `wake` hears of what is put into the outbox.
+    pub const fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        wake: Wake,
+        conditions: Conditions,
+        backup: BackupStatus,
+        settings: Settings,
+    ) -> Self {
+        Self { store, clock, wake, conditions, backup, settings }
     }
 
     /// Looks again and again, until `shutdown`.
@@ -70,7 +79,7 @@ impl Alerts {
         let now = self.clock.now();
         let troubles = self.store.troubles(now.before(STALE), now).await?;
         let conditions = self.conditions.all().map(|(channel, condition)| (channel.clone(), condition)).collect();
-        let sight = Sight { now, late: self.settings.late, conditions, troubles };
+        let sight = Sight { now, late: self.settings.late, conditions, troubles, backup: self.backup.last() };
         let mut told = 0;
         for news in sight.news() {
             told += usize::from(self.tell(news, now).await?);

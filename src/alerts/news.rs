@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::backups::LastBackup;
 use crate::conditions::{Condition, Trouble};
 use crate::domain::{ChannelAddress, Timestamp, mask_addresses, one_line, truncate};
 use crate::store::{Backlog, Incidents, Troubles, Waiting};
@@ -34,6 +35,7 @@ pub(super) struct Sight {
     pub(super) late: Duration,
     pub(super) conditions: BTreeMap<ChannelAddress, Condition>,
     pub(super) troubles: Troubles,
+    pub(super) backup: LastBackup,
 }
 
 impl Sight {
@@ -46,6 +48,7 @@ impl Sight {
             .chain(dead.iter().filter_map(|(channel, incidents)| self.dead(channel, incidents)))
             .chain(held.iter().filter_map(|(channel, incidents)| self.held(channel, incidents)))
             .chain(unreadable.iter().filter_map(|incidents| self.unreadable(incidents)))
+            .chain(self.no_backup())
             .collect()
     }
 
@@ -238,6 +241,28 @@ impl Sight {
                 headline: unread,
                 body: letter(&[&what, &reason(&why), mend], &["umishop landbot"]),
                 why,
+            }
+        })
+    }
+
+    fn no_backup(&self) -> Option<News> {
+        let (failed_at, why) = self.backup.error.clone()?;
+        let failure = Incidents { count: 1, latest_at: failed_at, why: plain(&why) };
+        let subject = "failed backup".to_owned();
+        self.is_news(&subject, &failure).then(|| {
+            let newest = self.backup.success.map_or_else(
+                || "There is none at all.".to_owned(),
+                |success| format!("The newest is of {}.", success.to_readable()),
+            );
+            let what = format!("The backup of {} failed. {newest}", failed_at.to_readable());
+            let mend = "What to do: mend the cause, most often a full disk or a directory that umishop may not write to. Then \
+                        make one by hand:";
+            News {
+                subject,
+                about: None,
+                headline: "there is no new backup".to_owned(),
+                body: letter(&[&what, &reason(&failure.why), mend], &["umishop backup"]),
+                why: failure.why,
             }
         })
     }

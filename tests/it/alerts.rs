@@ -361,3 +361,22 @@ async fn the_running_app_looks_by_itself() {
     assert_eq!(Letter::read(&ops.wait_for(1).await[0].text).subject, "umishop: 1 unreadable webhook");
     app.restart().await;
 }
+
+#[tokio::test]
+async fn a_scheduled_backup_that_failed_is_told_once() {
+    let ops = SmtpSink::start(Entrance::Plain).await;
+    let backup = "[backup]\ndirectory = \"nowhere\"\nat = \"* * * * * *\"\n";
+    let tables = [mail("ops", &ops.address(), ""), backup.to_owned()];
+    let app = TestApp::run_live(&config("email.ops", &["email.ops"], &tables)).await;
+    while app.get("/readyz").await.json()["warnings"] == json!([]) {
+        tokio::task::yield_now().await;
+    }
+    app.pass(15 * SECOND);
+    says(
+        &Letter::read(&ops.wait_for(1).await[0].text),
+        "there is no new backup",
+        &["The backup of 2026-11-24 09:30 UTC failed. There is none at all.", "nowhere", "umishop backup"],
+    );
+    assert_eq!(app.look().await, 0);
+    app.restart().await;
+}

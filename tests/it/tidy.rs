@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["domain", "store", "channel", "clock", "conditions", "render", "wake", "intake", "preview", "backups"]),
     ("backups", &["domain", "store", "clock"]),
     ("housekeeping", &["store", "clock", "backups"]),
-    ("alerts", &["domain", "store", "clock", "conditions", "wake"]),
+    ("alerts", &["domain", "store", "clock", "conditions", "wake", "backups"]),
     (
         "app",
         &[
