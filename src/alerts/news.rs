@@ -204,7 +204,7 @@ impl Sight {
         self.is_news(&subject, incidents).then(|| {
             let (why, held) = (plain(&incidents.why), counted(incidents.count, "held message"));
             let what = format!(
-                "{channel} has {held}: sent, but no answer came, so nobody knows whether they arrived. The latest is of {}.",
+                "{channel} has {held}: nobody knows whether they arrived. The latest is of {}.",
                 incidents.latest_at.to_readable()
             );
             News {
@@ -212,7 +212,11 @@ impl Sight {
                 about: Some(channel.clone()),
                 headline: format!("{held} of {channel}"),
                 body: letter(
-                    &[&what, &reason(&why), "What to do: look whether they arrived. Cancel those that did, retry the others."],
+                    &[
+                        &what,
+                        &reason(&why),
+                        "What to do: look whether they arrived. Cancel those that did, retry the others.",
+                    ],
                     &[
                         &format!("umishop messages --state held --channel {channel}"),
                         "umishop messages cancel ID",
