@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::{self, Alerts};
 use crate::backups::{BackupStatus, Backups, Directory};
 use crate::channel::{Capture, Channel};
 use crate::clock::Clock;
@@ -52,6 +53,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// What delivers.
     pub relay: Arc<Relay>,
+    /// What tells the operator about trouble.
+    pub alerts: Arc<Alerts>,
     /// The admin token, if it was made just now: the one time it can be shown.
     pub new_admin_token: Option<String>,
     web: Web,
@@ -97,10 +100,12 @@ impl App {
         let backup_status = BackupStatus::default();
         let backup = backup(&config, &store, &clock, &backup_status);
         let reach = Reach { wake, conditions, channels, backup: backup_status };
+        let alerts = alerts(&config, &store, &clock, &reach);
         let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash);
         Ok(Self {
             store,
             relay: Arc::new(relay),
+            alerts: Arc::new(alerts),
             new_admin_token,
             web,
             connections,
@@ -120,6 +125,10 @@ impl App {
             let (relay, shutdown) = (Arc::clone(&self.relay), shutdown.clone());
             async move { relay.run(shutdown).await }
         });
+        let alerts = tokio::spawn({
+            let (alerts, shutdown) = (Arc::clone(&self.alerts), shutdown.clone());
+            async move { alerts.run(shutdown).await }
+        });
         let drained = tokio::spawn(drain(relay, self.clock.clone(), shutdown.clone()));
         let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
         let served = tokio::select! {
@@ -133,9 +142,10 @@ impl App {
         // Also when serving failed: what was accepted is still to be delivered by the next start, and in good order.
         shutdown.cancel();
         housekeeping.stop().await;
-        let drained = drained.await;
+        let (drained, alerts) = (drained.await, alerts.await);
         store.close().await?;
         drained.context("the relay ended badly")?;
+        alerts.context("telling the operator ended badly")?;
         served
     }
 
@@ -241,6 +251,14 @@ fn backup(config: &Config, store: &Arc<dyn Store>, clock: &Clock, status: &Backu
     Some((config.backup.at.clone(), backups))
 }
 
+/// Looks at the relay's conditions, and tells what is wrong with them over the channels that work.
+fn alerts(config: &Config, store: &Arc<dyn Store>, clock: &Clock, reach: &Reach) -> Alerts {
+    let Reach { wake, conditions, backup, .. } = reach.clone();
+    let config::Alerts { channels, every, late } = config.alerts.clone();
+    let settings = alerts::Settings { channels, every, late };
+    Alerts::new(Arc::clone(store), clock.clone(), wake, conditions, backup, settings)
+}
+
 /// The channels as the relay serves them. In the sandbox none of them sends.
 pub fn served(config: &Config) -> Vec<Served> {
     let served = config.channels.iter().map(|(address, settings)| Served {
@@ -285,7 +303,8 @@ fn tell_rescued(rescued: Rescued) {
     }
 }
 
-/// How the web reaches the channels.
+/// How the web reaches the channels, and what the alerts look at.
+#[derive(Clone)]
 struct Reach {
     wake: Wake,
     conditions: Conditions,

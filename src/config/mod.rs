@@ -20,6 +20,7 @@ use tracing::level_filters::LevelFilter;
 use crate::channel::Channel;
 use crate::domain::{ChannelAddress, Country, RoutingTable, Rules};
 
+mod alerts;
 mod channels;
 mod environment;
 mod layers;
@@ -89,6 +90,8 @@ pub struct Config {
     pub templates: Option<PathBuf>,
     /// `[landbot]`
     pub landbot: Landbot,
+    /// `[alerts]`
+    pub alerts: Alerts,
     /// `[retention]`
     pub retention: Retention,
     /// `[backup]`
@@ -205,6 +208,17 @@ pub enum Display {
     Container,
     /// The whole page.
     Fullpage,
+}
+
+/// Whom to tell that something is wrong, and when.
+#[derive(Clone, Debug)]
+pub struct Alerts {
+    /// The channels that reach the operator, which are in [`Config::channels`] and have an address of their own.
+    pub channels: Vec<ChannelAddress>,
+    /// The operator is not told again of the same subject within this time.
+    pub every: Duration,
+    /// A message that has been due for longer is late.
+    pub late: Duration,
 }
 
 /// How long what is finished is kept.

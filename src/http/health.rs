@@ -63,7 +63,7 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
             (late > TOO_LATE).then(|| format!("{channel}: a message is {} s late", late.as_secs()))
         })),
     }
-    warnings.extend(web.backup.last().error.map(|error| format!("there is no new backup: {error}")));
+    warnings.extend(web.backup.last().error.map(|(_, error)| format!("there is no new backup: {error}")));
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings }))).into_response()
 }

@@ -21,7 +21,7 @@ mod outbox;
 pub mod sqlite;
 
 pub use backup::{BackedUp, BackupError, Counts};
-pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Overdue, Rescued, Swept, Troubles};
+pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};
 
 /// Why the store did not do what was asked. Nothing was written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -338,8 +338,8 @@ pub trait Store: Send + Sync {
     /// What waits and what is in trouble, for every channel that has any of it, configured or not.
     async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError>;
 
-    /// What went wrong since then.
-    async fn troubles(&self, since: Timestamp) -> Result<Troubles, StoreError>;
+    /// What an operator should hear of at `now`: of what happened once, only what happened after `since`.
+    async fn troubles(&self, since: Timestamp, now: Timestamp) -> Result<Troubles, StoreError>;
 
     /// What must be known of the channels across a restart.
     async fn channel_notes(&self) -> Result<Vec<ChannelNote>, StoreError>;

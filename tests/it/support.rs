@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use umishop::alerts::Alerts;
 use umishop::app::App;
 use umishop::clock::Clock;
 use umishop::config::{self, Sources};
@@ -29,6 +30,7 @@ pub(crate) struct TestApp {
     pub(crate) address: SocketAddr,
     pub(crate) new_admin_token: Option<String>,
     relay: Arc<Relay>,
+    alerts: Arc<Alerts>,
     store: Arc<dyn Store>,
     clock: Clock,
     shutdown: CancellationToken,
@@ -76,6 +78,7 @@ impl TestApp {
         let listener = umishop::http::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let relay = Arc::clone(&app.relay);
+        let alerts = Arc::clone(&app.alerts);
         let store = Arc::clone(&app.store);
         let new_admin_token = app.new_admin_token.clone();
         let shutdown = CancellationToken::new();
@@ -85,7 +88,7 @@ impl TestApp {
                 if runs { app.run(listener, shutdown).await } else { app.serve(listener, shutdown).await }
             })
         };
-        Self { address, new_admin_token, relay, store, clock, shutdown, server, directory, runs }
+        Self { address, new_admin_token, relay, alerts, store, clock, shutdown, server, directory, runs }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
@@ -161,6 +164,11 @@ impl TestApp {
     /// Delivers what is due; says how many attempts that took.
     pub(crate) async fn deliver_due(&self) -> usize {
         self.relay.deliver_due().await.unwrap()
+    }
+
+    /// Looks for trouble as the app does now and then; says how much news there was for the operator.
+    pub(crate) async fn look(&self) -> usize {
+        self.alerts.look().await.unwrap()
     }
 
     /// Where its configuration and its database are.

@@ -21,9 +21,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["domain", "store", "channel", "clock", "conditions", "render", "wake", "intake", "preview", "backups"]),
     ("backups", &["domain", "store", "clock"]),
     ("housekeeping", &["store", "clock", "backups"]),
+    ("alerts", &["domain", "store", "clock", "conditions", "wake", "backups"]),
     (
         "app",
         &[
+            "alerts",
             "domain",
             "store",
             "channel",

@@ -80,6 +80,27 @@ fn a_question_needs_a_channel_that_has_an_address() {
 }
 
 #[test]
+fn alerts_need_channels_that_exist_and_have_an_address() {
+    let problems = Shop::of(
+        "[alerts]\nchannels = [\"email.welcome\", \"email.sale\", \"ops\", \"slack.pricing\", \"slack.pricing\"]\nevery = \"5s\"\nlate = \"soon\"\n",
+    )
+    .problems();
+    for says in [
+        "config.toml:2: [alerts] channels: email.welcome only writes to customers, so an alert would reach nobody; name a channel with an address of its own, or write one into [channels.email.welcome]",
+        "config.toml:2: [alerts] channels: there is no channel email.sale; did you mean `email.sales`?",
+        "config.toml:2: [alerts] channels: expected a channel like email.sales, found \"ops\"",
+        "config.toml:2: [alerts] channels: slack.pricing is named twice",
+        "config.toml:3: [alerts] every: expected a length of time from \"1m\" to \"7days\", found \"5s\"; write every = \"30m\"",
+        "config.toml:4: [alerts] late: expected a length of time from \"1m\" to \"7days\", found \"soon\"; write late = \"10m\"",
+    ] {
+        assert!(problems.iter().any(|problem| problem.starts_with(says)), "{says}: {problems:#?}");
+    }
+    assert_eq!(problems.len(), 6, "{problems:#?}");
+    Shop::of("[alerts]\nchannels = [5]\n")
+        .says("config.toml:2: [alerts] channels: expected text in quotes, found the number 5");
+}
+
+#[test]
 fn routes_are_checked_against_each_other_and_the_channels() {
     let route = |lines: &str| format!("[[routes]]\n{lines}\n");
     let rest = "[[routes]]\nchannels = [\"email.sales\"]\n";

@@ -467,8 +467,8 @@ impl Store for SqliteStore {
         self.readers.read(trouble::backlogs).await
     }
 
-    async fn troubles(&self, since: Timestamp) -> Result<Troubles, StoreError> {
-        self.readers.read(move |connection| trouble::troubles(connection, since)).await
+    async fn troubles(&self, since: Timestamp, now: Timestamp) -> Result<Troubles, StoreError> {
+        self.readers.read(move |connection| trouble::troubles(connection, since, now)).await
     }
 
     async fn channel_notes(&self) -> Result<Vec<ChannelNote>, StoreError> {

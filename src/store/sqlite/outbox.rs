@@ -272,7 +272,8 @@ pub(super) fn sweep(
         "UPDATE messages
             SET handed_over_from = channel, channel = coalesce(fallback, :fallback), due_at = :now, first_due_at = :now,
                 attempts = 0, last_error = :why",
-        "handed_over_from IS NULL AND coalesce(fallback, :fallback) IS NOT NULL AND first_due_at <= :before",
+        "handed_over_from IS NULL AND coalesce(fallback, :fallback) IS NOT NULL AND first_due_at <= :before
+         AND purpose <> 'alert'",
         "RETURNING channel"
     ))?;
     let handed_over = statement
