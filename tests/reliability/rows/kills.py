@@ -1,0 +1,91 @@
+"""kill -9 at any moment, and at every system call that matters."""
+
+import random
+import time
+
+import auditor
+from records import percentile, read
+from stage import Result, Stage
+
+#: What may be on its way at once: two mail channels of 8 and an http channel of 32, as shipped.
+CONCURRENCY = 8 + 8 + 32
+#: Of the welcome mail, in seconds, as the row configures it.
+WELCOME_DELAY = 1.0
+RATES = {"register": 50, "mail": 50, "http": 50}
+
+
+def random_kills(run, directory):
+    """NL-1: kill -9 at a random moment between 50 and 700 ms after ready, again and again, under load."""
+    result = Result("NL-1")
+    cycles = run.cycles or run.choose(60, 1000)
+    dice = random.Random(run.seed)
+    with Stage(run, "NL-1", directory) as stage:
+        stage.configure()
+        starts = [stage.server.start()]
+        with stage.driver.load(RATES):
+            for _ in range(cycles):
+                time.sleep(dice.uniform(0.05, 0.7))
+                stage.server.kill()
+                starts.append(stage.server.start())
+        verdict = stage.finish(result, drain_limit=300.0)
+        recovery = recoveries(stage.directory)
+    result.require(verdict.lost == 0, f"{verdict.lost} accepted requests are lost")
+    result.require(verdict.duplicates <= max(1, 0.01 * verdict.delivered),
+                   f"{verdict.duplicates} duplicates in {verdict.delivered} deliveries: more than 1 %")
+    worst = most_per_kill(stage.directory)
+    result.require(worst <= CONCURRENCY, f"{worst} duplicates after one kill: more than may be on their way")
+    result.require(percentile(recovery, 0.99) <= 2.0, f"the first rescued send came after {max(recovery, default=0):.2f} s")
+    result.figures |= {
+        "kills": cycles,
+        "deliveries": verdict.delivered,
+        "unanswered but stored whole": verdict.stored_unanswered,
+        "most duplicates after one kill": worst,
+        "widest window": f"{1000 * max(verdict.windows, default=0):.0f} ms",
+        "restart to ready p99": f"{1000 * percentile(starts, 0.99):.0f} ms",
+        "restart to first rescued send p50/p99": f"{percentile(recovery, 0.5):.3f}/{percentile(recovery, 0.99):.3f} s",
+    }
+    return result
+
+
+def recoveries(directory):
+    """For each restart: seconds from the start of the process until a sink got something that was due before the kill."""
+    due = {}
+    kinds = {}
+    for record in read(directory / "ledger.jsonl"):
+        if "intent" in record:
+            kinds[record["intent"]] = record["kind"]
+        elif record["outcome"] == "accepted":
+            delay = WELCOME_DELAY if kinds[record["answer"]] == "register" else 0.0
+            due.setdefault(str(record["answer"]).encode(), record["at"] + delay)
+    sends = []
+    for name in ("mail", "http"):
+        for send in read(directory / f"{name}.jsonl"):
+            token = auditor.TOKEN.search(send["bytes"].encode("latin-1"))
+            if token and token[1] in due:
+                sends.append((send["begun"], due[token[1]]))
+    sends.sort()
+    found, at, kill = [], 0, None
+    for event in read(directory / "events.jsonl"):
+        if event["event"] == "kill":
+            kill = event["at"]
+        elif event["event"] == "start" and kill is not None:
+            while at < len(sends) and sends[at][0] < event["at"]:
+                at += 1
+            first = next((begun for begun, moment in sends[at:at + 1000] if moment < kill), None)
+            if first is not None:
+                found.append(first - event["at"])
+    return found
+
+
+def most_per_kill(directory):
+    """The most duplicates that any one kill caused."""
+    kills = [event["at"] for event in read(directory / "events.jsonl") if event["event"] == "kill"]
+    counts, seen = {}, set()
+    sends = sorted((send["begun"], send["id"]) for name in ("mail", "http")
+                   for send in read(directory / f"{name}.jsonl") if send["kind"] == "accept")
+    for begun, message_id in sends:
+        if message_id in seen:
+            kill = max((kill for kill in kills if kill <= begun), default=0)
+            counts[kill] = counts.get(kill, 0) + 1
+        seen.add(message_id)
+    return max(counts.values(), default=0)
