@@ -1,7 +1,9 @@
 """The rows of the campaign, by name, in the order they run."""
 
-from rows import kills
+from rows import kills, power
 
 ROWS = {
     "NL-1": kills.random_kills,
+    "NL-2": kills.kills_at_syscalls,
+    "NL-4": power.power_cuts,
 }

@@ -5,6 +5,7 @@ import time
 
 import auditor
 from records import percentile, read
+from server import Gone
 from stage import Result, Stage
 
 #: What may be on its way at once: two mail channels of 8 and an http channel of 32, as shipped.
@@ -89,3 +90,85 @@ def most_per_kill(directory):
             counts[kill] = counts.get(kill, 0) + 1
         seen.add(message_id)
     return max(counts.values(), default=0)
+
+
+#: How many points of each kind the short form tries.
+SAMPLE = 25
+SYSCALLS = ("fdatasync", "pwrite64", "write", "sendto")
+#: What the scenario of NL-2 posts.
+SCENARIO = ("register", "register", "both", "http")
+#: A life under strace that has not been killed by then will not be.
+SCENARIO_LIMIT = 8.0
+
+
+def kills_at_syscalls(run, directory):
+    """NL-2: kill -9 at the n-th system call of a kind, for n = 1, 2, 3 … until a small scenario gets through."""
+    result = Result("NL-2")
+    dice = random.Random(run.seed)
+    for syscall in SYSCALLS:
+        (directory / syscall).mkdir()
+        calls = count_calls(run, directory / syscall / "count", syscall)
+        points = list(range(1, calls + 1))
+        if not run.full and len(points) > SAMPLE:
+            points = sorted(dice.sample(points, SAMPLE))
+        killed = sum(kill_at(run, directory / syscall / str(n), syscall, n, result) for n in points)
+        result.figures[syscall] = f"killed at {killed} of {len(points)} points (n ≤ {calls})"
+    return result
+
+
+def strace(syscall, *options, output="/dev/null"):
+    """The command that puts a process under strace, as a child of ours and not of strace's."""
+    return ("strace", "-D", "-f", "-qq", "-o", output, "-e", f"trace={syscall}", *options)
+
+
+def count_calls(run, directory, syscall):
+    """How many calls of a kind the scenario makes in the thread that makes most; strace counts by thread."""
+    directory.mkdir()
+    trace = directory / "trace"
+    with Stage(run, "NL-2", directory) as stage:
+        stage.configure(welcome_delay="1ms")
+        stage.server.start(strace(syscall, output=str(trace)))
+        play_scenario(stage)
+        stage.server.kill()
+    counts = {}
+    for line in trace.read_text(errors="replace").splitlines():
+        if f" {syscall}(" in line:
+            thread = line.split(" ", 1)[0]
+            counts[thread] = counts.get(thread, 0) + 1
+    return max(counts.values(), default=0)
+
+
+def play_scenario(stage):
+    """Two registrations, two questions; waits until all that was accepted is delivered, or the server is dead."""
+    deadline = time.monotonic() + SCENARIO_LIMIT
+    try:
+        stage.server.await_ready()
+        for kind in SCENARIO:
+            stage.driver.send(kind)
+        while time.monotonic() < deadline and stage.server.process.poll() is None:
+            if stage.mail.taken + stage.http.taken >= 5 and stage.server.messages("sending") == []:
+                return
+            time.sleep(0.02)
+    except Gone:
+        pass  # killed while it started
+
+
+def kill_at(run, directory, syscall, n, result):
+    """One life that ends at the n-th call, and one after it that must find everything. Returns whether it was killed."""
+    directory.mkdir()
+    with Stage(run, "NL-2", directory) as stage:
+        stage.configure(welcome_delay="1ms")
+        stage.server.start(strace(syscall, "-e", f"inject={syscall}:signal=KILL:when={n}"), wait=False)
+        play_scenario(stage)
+        killed = stage.server.process.poll() is not None
+        if killed:
+            stage.server.await_end(1)
+        else:
+            stage.server.kill()
+        stage.server.start()
+        before = len(result.problems)
+        stage.finish(result, drain_limit=30.0)
+    result.problems[before:] = [f"{syscall} {n}: {problem}" for problem in result.problems[before:]]
+    if len(result.problems) == before:
+        stage.forget()
+    return killed
