@@ -23,6 +23,7 @@ listen = "127.0.0.1:{port}"
 token = "{token}"
 [store]
 url = "sqlite:umishop.db"
+{store}
 [welcome]
 delay = "{welcome_delay}"
 [log]
@@ -55,11 +56,11 @@ PATIENT = "retry = [" + ", ".join(['"1s"'] * 90) + "]"
 
 
 def configuration(port, mail_port, http_port, *, welcome_delay="1s", mail=PATIENT, mail_server="", http=PATIENT,
-                  intake='auth = "none"', log_level="info"):
+                  store="", intake='auth = "none"', log_level="info"):
     """The text of a config.toml. `mail` are keys of both mail channels, `mail_server` of the shared server."""
     return CONFIGURATION.format(
         port=port, mail_port=mail_port, http_port=http_port, welcome_delay=welcome_delay, mail=mail + "\n" + mail_server,
-        mail_common=mail, http=http, intake=intake, log_level=log_level, token=ADMIN_TOKEN,
+        mail_common=mail, http=http, store=store, intake=intake, log_level=log_level, token=ADMIN_TOKEN,
     )
 
 
@@ -172,6 +173,10 @@ class Server:
             if time.monotonic() > begun + limit:
                 return False, limit
             time.sleep(0.1)
+
+    def knows(self, key):
+        """Whether its configuration has a key of this name; the shipped file names them all."""
+        return f"{key} " in self.command("config").stdout
 
     def command(self, *arguments, limit=20.0):
         """Runs another umishop command in the same directory, beside the server."""
