@@ -46,9 +46,13 @@ class Driver:
         self._random = random.Random(seed)
         self._lock = threading.Lock()
 
+    def reserve(self):
+        """A number for a request that is going to be sent more than once."""
+        return next(self._numbers)
+
     def send(self, kind, key=None, headers=None, text=None, n=None):
         """Posts one request; `kind` is a key of CHANNELS. Returns its number, outcome and answer."""
-        n = n if n is not None else next(self._numbers)
+        n = self.reserve() if n is None else n
         text = text or question(n)
         body = {"name": f"Customer {n}", "email": address(n)}
         if kind != "register":

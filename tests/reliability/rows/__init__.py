@@ -1,10 +1,13 @@
 """The rows of the campaign, by name, in the order they run."""
 
-from rows import disk, kills, power
+from rows import disk, kills, power, repeats
 
 ROWS = {
     "NL-1": kills.random_kills,
     "NL-2": kills.kills_at_syscalls,
     "NL-4": power.power_cuts,
     "NL-5": disk.failures,
+    "DU-1": repeats.no_faults,
+    "DU-2": repeats.lost_replies,
+    "DU-4": repeats.same_key,
 }
