@@ -230,15 +230,16 @@ def apply(content, offset, data):
 
 
 def cut_points(events, images, seed):
-    """Where to cut: every promise in each manner, then random moments, until there are `images` of them.
-    Returns event index -> list of (manner, dice's seed)."""
+    """Where to cut: at every promise and wherever the log is written back, in each manner, then at random moments,
+    until there are `images` of them. Returns event index -> list of (manner, dice's seed)."""
     manners = ("drop", "subset", "torn")
-    promised = [index for index, event in enumerate(events) if event.what == "acknowledge"]
-    wanted = [(index, manner) for index in promised for manner in manners]
     dice = random.Random(seed)
+    promised = [index for index, event in enumerate(events) if event.what == "acknowledge"]
+    first = promised[0] if promised else 0
+    written_back = [index for index, event in enumerate(events) if index > first and event.name.endswith(".db")]
+    wanted = [(index, manner) for index in promised + written_back for manner in manners]
     if len(wanted) > images:
         wanted = dice.sample(wanted, images * 3 // 4)
-    first = promised[0] if promised else 0
     while len(wanted) < images:
         wanted.append((dice.randrange(first, len(events)), dice.choice(manners)))
     points = {}

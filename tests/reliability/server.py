@@ -17,6 +17,7 @@ ADMIN_TOKEN = "campaign-admin-token-3f9c2a71"
 CONFIGURATION = """sandbox = false
 [server]
 listen = "127.0.0.1:{port}"
+public_url = "https://shop.test"
 [intake]
 {intake}
 [admin]
@@ -26,6 +27,9 @@ url = "sqlite:umishop.db"
 {store}
 [welcome]
 delay = "{welcome_delay}"
+[retention]
+delivered = "20years"
+dead = "20years"
 [log]
 level = "{log_level}"
 [channels.email.welcome]

@@ -1,6 +1,6 @@
 """The rows of the campaign, by name, in the order they run."""
 
-from rows import disk, kills, power, repeats
+from rows import clocks, disk, kills, power, repeats
 
 ROWS = {
     "NL-1": kills.random_kills,
@@ -10,4 +10,7 @@ ROWS = {
     "DU-1": repeats.no_faults,
     "DU-2": repeats.lost_replies,
     "DU-4": repeats.same_key,
+    "TI-1": clocks.precision,
+    "TI-2": clocks.jumps,
+    "TI-3": clocks.zones,
 }

@@ -20,7 +20,7 @@ from stage import Result, Stage, sqlite_version
 
 DATABASE = "umishop.db"
 #: Requests of each life of the recorded server, and how it ends. The last life is long enough for a checkpoint.
-LIVES = ((40, "kill"), (40, "terminate"), (40, "kill"), (400, "kill"))
+LIVES = ((40, "kill"), (40, "terminate"), (40, "kill"), (900, "kill"))
 #: At most so many losses are told one by one.
 TOLD = 5
 
@@ -57,7 +57,7 @@ def record(run, directory, result):
         for number, (requests, end) in enumerate(LIVES):
             traces.append(directory / f"trace{number}")
             stage.server.start(powercut.recorder(traces[-1]))
-            with stage.driver.load({"register": 40, "both": 40}):
+            with stage.driver.load({"register": 60, "both": 60}):
                 goal = stage.driver.accepted + requests
                 deadline = time.monotonic() + 60
                 while stage.driver.accepted < goal and time.monotonic() < deadline:
