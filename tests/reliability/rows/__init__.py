@@ -1,6 +1,6 @@
 """The rows of the campaign, by name, in the order they run."""
 
-from rows import clocks, disk, kills, power, repeats
+from rows import canary, clocks, database, disk, faults, kills, operators, power, repeats
 
 ROWS = {
     "NL-1": kills.random_kills,
@@ -13,4 +13,12 @@ ROWS = {
     "TI-1": clocks.precision,
     "TI-2": clocks.jumps,
     "TI-3": clocks.zones,
+    "FA-1": faults.isolation,
+    "FA-2": faults.rate,
+    "SQ-1": database.write_lock,
+    "SQ-2": database.long_reader,
+    "SQ-5": database.second_process,
+    "OP-1": operators.drain,
+    "OP-4": operators.replay,
+    "SE-10": canary.canaries,
 }
