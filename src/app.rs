@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use poem::Server;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::backups::{BackupStatus, Backups, Directory};
 use crate::channel::{Capture, Channel};
 use crate::clock::Clock;
+use crate::conditions::{Condition, Conditions};
 use crate::config::{Auth, Config, Display, StoreUrl};
 use crate::domain::{ChannelAddress, Topic};
 use crate::housekeeping::Housekeeping;
@@ -22,11 +25,14 @@ use crate::http::{self, IntakeAuth, IntakeRules, Landbot, PageSettings, TcpAccep
 use crate::relay::{Relay, Served};
 use crate::render::Renderer;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Retention, Store};
+use crate::store::{Rescued, Retention, Store};
 use crate::wake::Wake;
 
 /// How long requests that are being answered may take when the server stops.
 const FINISH_REQUESTS: Duration = Duration::from_secs(10);
+
+/// How long answers may take when the store has broken.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// How long messages that are on their way may take when the server stops.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -43,6 +49,7 @@ pub struct App {
     clock: Clock,
     retention: Retention,
     prune_at: String,
+    backup: Option<(String, Backups)>,
 }
 
 impl App {
@@ -50,6 +57,7 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let StoreUrl::Sqlite(path) = &config.store;
         let store = SqliteStore::open(path).with_context(|| format!("cannot open the database {}", path.display()))?;
+        let store = store.keeping_free(config.keep_free);
         Self::with_store(config, clock, Arc::new(store)).await
     }
 
@@ -60,11 +68,10 @@ impl App {
         let served = served(&config);
         let wake = Wake::new(served.iter().map(|served| &served.address));
         let channels = served.iter().map(|served| (served.address.clone(), Arc::clone(&served.channel))).collect();
-        let relay = Relay::new(Arc::clone(&store), Arc::clone(&renderer), clock.clone(), &wake, served);
-        let rescued = relay.rescue().await?;
-        if rescued > 0 {
-            tracing::info!(rescued, "Rescued {rescued} messages that an earlier start left unfinished");
-        }
+        let conditions = conditions(&*store, &served).await?;
+        let relay =
+            Relay::new(Arc::clone(&store), Arc::clone(&renderer), clock.clone(), &wake, conditions.clone(), served);
+        tell_rescued(relay.rescue().await?);
         for (channel, _) in store.next_due().await?.iter().filter(|(channel, _)| !config.channels.contains_key(channel))
         {
             tracing::warn!(%channel, "Messages wait for {channel}, which is no longer configured: configure it, or cancel them");
@@ -75,24 +82,32 @@ impl App {
             inbox: config.retention.inbox,
         };
         let prune_at = config.retention.prune.clone();
-        let web = web(config, Arc::clone(&store), wake, clock.clone(), renderer, channels, admin_token_hash);
-        Ok(Self { store, relay: Arc::new(relay), new_admin_token, web, clock, retention, prune_at })
+        let backup_status = BackupStatus::default();
+        let backup = backup(&config, &store, &clock, &backup_status);
+        let reach = Reach { wake, conditions, channels };
+        let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash, backup_status);
+        Ok(Self { store, relay: Arc::new(relay), new_admin_token, web, clock, retention, prune_at, backup })
     }
 
     /// Serves and delivers until `shutdown`. Then it stops accepting, finishes the requests that are being answered and
-    /// the messages that are on their way, and closes the store.
-    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let housekeeping =
-            Housekeeping::start(Arc::clone(&self.store), self.clock.clone(), self.retention, &self.prune_at)
-                .await
-                .context("cannot start housekeeping")?;
+    /// the messages that are on their way, and closes the store. When the store breaks, it ends at once with
+    /// [`StoreError::Broken`](crate::store::StoreError::Broken).
+    pub async fn run(mut self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let housekeeping = self.housekeeping().await.context("cannot start housekeeping")?;
         let relay = tokio::spawn({
             let (relay, shutdown) = (Arc::clone(&self.relay), shutdown.clone());
             async move { relay.run(shutdown).await }
         });
         let drained = tokio::spawn(drain(relay, self.clock.clone(), shutdown.clone()));
-        let store = Arc::clone(&self.store);
-        let served = self.serve(listener, shutdown.clone()).await;
+        let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
+        let served = tokio::select! {
+            served = self.serve(listener, shutdown.clone()) => served,
+            () = refuse_the_rest(&*store, &clock, &shutdown) => Ok(()),
+        };
+        if let Some(error) = store.broken().now_or_never() {
+            // Nothing that could be waited for can be recorded any more; the next start takes it up from the disk.
+            return Err(error.into());
+        }
         // Also when serving failed: what was accepted is still to be delivered by the next start, and in good order.
         shutdown.cancel();
         housekeeping.stop().await;
@@ -100,6 +115,15 @@ impl App {
         store.close().await?;
         drained.context("the relay ended badly")?;
         served
+    }
+
+    async fn housekeeping(&mut self) -> anyhow::Result<Housekeeping> {
+        let housekeeping = Housekeeping::start().await?;
+        housekeeping.prune(&self.prune_at, Arc::clone(&self.store), self.clock.clone(), self.retention).await?;
+        if let Some((at, backups)) = self.backup.take() {
+            housekeeping.back_up(&at, backups).await?;
+        }
+        Ok(housekeeping)
     }
 
     /// Serves HTTP alone, until `shutdown`.
@@ -115,6 +139,13 @@ impl App {
             .await
             .context("cannot serve")
     }
+}
+
+/// Waits until the store is broken, lets nobody in any more, and gives those who wait for an answer a moment to hear it.
+async fn refuse_the_rest(store: &dyn Store, clock: &Clock, shutdown: &CancellationToken) {
+    store.broken().await;
+    shutdown.cancel();
+    clock.sleep_until(None, LAST_ANSWERS).await;
 }
 
 /// Waits for the relay to end; once `shutdown` has come, only so long.
@@ -142,6 +173,19 @@ async fn admin_token(config: &Config, store: &dyn Store) -> anyhow::Result<([u8;
     Ok((hash, made.then_some(fresh)))
 }
 
+/// Where backups are made, if the configuration says so.
+pub fn backup_directory(config: &Config) -> Option<Directory> {
+    let StoreUrl::Sqlite(database) = &config.store;
+    config.backup.directory.clone().map(|path| Directory::new(path, database))
+}
+
+/// When backups are due, and what makes them.
+fn backup(config: &Config, store: &Arc<dyn Store>, clock: &Clock, status: &BackupStatus) -> Option<(String, Backups)> {
+    let directory = backup_directory(config)?;
+    let backups = Backups::new(Arc::clone(store), clock.clone(), directory, config.backup.keep, status.clone());
+    Some((config.backup.at.clone(), backups))
+}
+
 /// The channels as the relay serves them. In the sandbox none of them sends.
 pub fn served(config: &Config) -> Vec<Served> {
     let served = config.channels.iter().map(|(address, settings)| Served {
@@ -151,22 +195,58 @@ pub fn served(config: &Config) -> Vec<Served> {
         } else {
             Arc::clone(&settings.channel)
         },
-        retry: settings.retry.clone(),
-        concurrency: settings.concurrency,
-        on_unknown: settings.on_unknown,
+        rules: settings.rules.clone(),
     });
     served.collect()
+}
+
+/// The channels' conditions at the start: what an earlier life noted of those that are served.
+async fn conditions(store: &dyn Store, served: &[Served]) -> anyhow::Result<Conditions> {
+    let notes = store.channel_notes().await?;
+    Ok(Conditions::new(served.iter().map(|served| {
+        let note = notes.iter().find(|note| note.channel == served.address);
+        let condition = note.map_or_else(Condition::default, |note| Condition {
+            paused_at: note.paused_at,
+            not_before: note.not_before,
+            ..Condition::default()
+        });
+        (served.address.clone(), condition)
+    })))
+}
+
+fn tell_rescued(rescued: Rescued) {
+    let Rescued { pending, dead, suspects } = rescued;
+    if pending > 0 {
+        tracing::info!(pending, "Rescued {pending} messages that an earlier start left unfinished");
+    }
+    if suspects > 0 {
+        tracing::warn!(
+            suspects,
+            "{suspects} messages were on their way at several crashes; they are sent one at a time"
+        );
+    }
+    if dead > 0 {
+        tracing::error!(dead, "{dead} messages are dead letters: umishop died too often while sending them");
+    }
+}
+
+/// How the web reaches the channels.
+struct Reach {
+    wake: Wake,
+    conditions: Conditions,
+    channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
 }
 
 fn web(
     config: Config,
     store: Arc<dyn Store>,
-    wake: Wake,
     clock: Clock,
     renderer: Arc<Renderer>,
-    channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
+    reach: Reach,
     admin_token_hash: [u8; 32],
+    backup: BackupStatus,
 ) -> Web {
+    let Reach { wake, conditions, channels } = reach;
     let auth = match config.intake.auth {
         Auth::Secret(Some(secret)) if config.sandbox => IntakeAuth::Optional(secret),
         Auth::Secret(Some(secret)) => IntakeAuth::Required(secret),
@@ -196,6 +276,7 @@ fn web(
     Web {
         store,
         wake,
+        conditions,
         clock,
         renderer,
         channels,
@@ -204,6 +285,7 @@ fn web(
         welcome,
         admin_token_hash,
         page,
+        backup,
         draining: CancellationToken::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! What is done by the calendar: pruning what is past its retention.
+//! What is done by the calendar: pruning what is past its retention, and backups.
 //!
 //! The scheduler only rings; it knows no guard against a ring that comes while the one before is still being answered,
 //! and it forgets what runs when it is shut down. Both are seen to here. Its repeating timers stop for good after one
@@ -11,6 +11,7 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::backups::Backups;
 use crate::clock::Clock;
 use crate::store::{Retention, Store};
 
@@ -22,31 +23,61 @@ pub struct Housekeeping {
 }
 
 impl Housekeeping {
+    /// Rings for nothing yet.
+    pub async fn start() -> Result<Self, JobSchedulerError> {
+        let scheduler = JobScheduler::new().await?;
+        scheduler.start().await?;
+        Ok(Self { scheduler, running: TaskTracker::new(), stopping: CancellationToken::new() })
+    }
+
     /// Prunes `store` at the times of `cron`: seconds, minutes, hours, day, month, weekday, in UTC.
-    pub async fn start(
+    pub async fn prune(
+        &self,
+        cron: &str,
         store: Arc<dyn Store>,
         clock: Clock,
         retention: Retention,
-        cron: &str,
-    ) -> Result<Self, JobSchedulerError> {
-        let scheduler = JobScheduler::new().await?;
-        let running = TaskTracker::new();
-        let stopping = CancellationToken::new();
-        let pruning = Pruning { store, clock, retention, alone: Mutex::new(()), stopping: stopping.clone() };
-        let pruning = Arc::new(pruning);
-        let tracker = running.clone();
-        let job = Job::new_async(cron, move |_, _| {
+    ) -> Result<(), JobSchedulerError> {
+        let pruning = Arc::new(Pruning { store, clock, retention, stopping: self.stopping.clone() });
+        self.ring(cron, move || {
             let pruning = Arc::clone(&pruning);
-            let run = tracker.spawn(async move { pruning.run().await });
+            async move { pruning.run().await }
+        })
+        .await
+    }
+
+    /// Makes a backup at the times of `cron`.
+    pub async fn back_up(&self, cron: &str, backups: Backups) -> Result<(), JobSchedulerError> {
+        let (backups, stopping) = (Arc::new(backups), self.stopping.clone());
+        self.ring(cron, move || {
+            let (backups, stopping) = (Arc::clone(&backups), stopping.clone());
+            async move { backups.run(stopping).await }
+        })
+        .await
+    }
+
+    /// Does `work` at the times of `cron`, unless it is still being done.
+    async fn ring<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        cron: &str,
+        work: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Result<(), JobSchedulerError> {
+        let (tracker, alone) = (self.running.clone(), Arc::new(Mutex::new(())));
+        let job = Job::new_async(cron, move |_, _| {
+            let (work, alone) = (work(), Arc::clone(&alone));
+            let run = tracker.spawn(async move {
+                if let Ok(_alone) = alone.try_lock() {
+                    work.await;
+                }
+            });
             Box::pin(async move {
                 if let Err(error) = run.await {
-                    tracing::error!(%error, "Pruning ended badly");
+                    tracing::error!(%error, "Housekeeping ended badly");
                 }
             })
         })?;
-        scheduler.add(job).await?;
-        scheduler.start().await?;
-        Ok(Self { scheduler, running, stopping })
+        self.scheduler.add(job).await?;
+        Ok(())
     }
 
     /// Rings no more, and lets what is being done end at its next step.
@@ -64,13 +95,11 @@ struct Pruning {
     store: Arc<dyn Store>,
     clock: Clock,
     retention: Retention,
-    alone: Mutex<()>,
     stopping: CancellationToken,
 }
 
 impl Pruning {
     async fn run(&self) {
-        let Ok(_alone) = self.alone.try_lock() else { return };
         let (mut messages, mut inbox) = (0, 0);
         while !self.stopping.is_cancelled() {
             match self.store.prune(self.retention, self.clock.now()).await {

@@ -21,6 +21,7 @@ use crate::domain::{Claim, Context, Markup, Message, MessageId, Purpose, Rendere
 
 /// The templates that are compiled in, by their file names.
 const BUILT_IN: &[(&str, &str)] = &[
+    ("alert.txt", include_str!("../templates/alert.txt")),
     ("reply.txt", include_str!("../templates/reply.txt")),
     ("request.html", include_str!("../templates/request.html")),
     ("request.mrkdwn", include_str!("../templates/request.mrkdwn")),
@@ -31,7 +32,7 @@ const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// Further files that a shop may write though none is compiled in.
-const OPTIONAL: &[&str] = &["test.html", "test.mrkdwn", "welcome.mrkdwn"];
+const OPTIONAL: &[&str] = &["alert.html", "alert.mrkdwn", "test.html", "test.mrkdwn", "welcome.mrkdwn"];
 
 /// What a message's template may use.
 const MESSAGE_FIELDS: &[&str] = &[

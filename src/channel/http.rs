@@ -40,6 +40,9 @@ body    = '{"title": "{{ subject }}", "text": "{{ text }}", "chat": {{ chat_url 
     shared: &[],
     retry: wire::RETRY,
     concurrency: 32,
+    rate: "",
+    burst: 32,
+    expire: "2days",
     open,
 };
 

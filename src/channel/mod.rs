@@ -62,6 +62,12 @@ pub struct Kind {
     pub retry: &'static [&'static str],
     /// How many messages may be on their way at once, unless the channel's `concurrency` says otherwise.
     pub concurrency: usize,
+    /// How fast messages may follow each other, unless the channel's `rate` says otherwise: `1/s`; empty: no limit.
+    pub rate: &'static str,
+    /// How many may follow each other without a pause after a quiet while, unless the channel's `burst` says otherwise.
+    pub burst: u32,
+    /// How long after it was first due a message is still worth sending, unless the channel's `expire` says otherwise.
+    pub expire: &'static str,
     /// Opens a channel from its table. The error names the key that is wrong, one at a time.
     pub open: Open,
 }

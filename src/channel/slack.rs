@@ -33,6 +33,10 @@ api_url = "https://slack.com/api"               # or a proxy, or a compatible se
     shared: &[],
     retry: wire::RETRY,
     concurrency: 3,
+    // Slack takes one message a second into each channel, and short bursts (docs.slack.dev, rate limits).
+    rate: "1/s",
+    burst: 3,
+    expire: "2days",
     open,
 };
 

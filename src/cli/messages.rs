@@ -7,14 +7,14 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::bulk::{self, Change, Which};
 use super::{Global, block_on, channels, table};
-use crate::clock::Clock;
 use crate::domain::{ChannelAddress, Message, MessageId, Purpose, State, UserId};
 use crate::http::{attempt_json, message_json};
 use crate::preview::preview;
 use crate::render::Renderer;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Changed, MessageFilter, Page, Store};
+use crate::store::{MessageFilter, Page, Store};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -51,16 +51,10 @@ enum Action {
         /// The message
         id: MessageId,
     },
-    /// Make a message due now, with a fresh retry schedule
-    Retry {
-        /// The message
-        id: MessageId,
-    },
-    /// Call off a message that is pending or held
-    Cancel {
-        /// The message
-        id: MessageId,
-    },
+    /// Make a message due now, with a fresh retry schedule; or all that are held, dead or cancelled
+    Retry(Which),
+    /// Call off a message that is pending or held; or all that are
+    Cancel(Which),
 }
 
 pub(super) fn run(global: &Global, arguments: Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -70,26 +64,12 @@ pub(super) fn run(global: &Global, arguments: Arguments, out: &mut dyn Write) ->
         match arguments.action {
             None => list(global, &store, arguments.list, out).await?,
             Some(Action::Show { id }) => show(global, &config, &store, id, out).await?,
-            Some(Action::Retry { id }) => {
-                changed(store.retry_message(id, Clock::system().now()).await?, "retried")?;
-                writeln!(out, "Message {id} is due now.")?;
-            }
-            Some(Action::Cancel { id }) => {
-                changed(store.cancel_message(id, Clock::system().now()).await?, "cancelled")?;
-                writeln!(out, "Message {id} is cancelled.")?;
-            }
+            Some(Action::Retry(which)) => bulk::change(global, &store, Change::Retry, which, out).await?,
+            Some(Action::Cancel(which)) => bulk::change(global, &store, Change::Cancel, which, out).await?,
         }
         store.close().await?;
         Ok(ExitCode::SUCCESS)
     })
-}
-
-fn changed(changed: Changed, what: &str) -> anyhow::Result<()> {
-    match changed {
-        Changed::Yes => Ok(()),
-        Changed::NotFrom(state) => bail!("a message that is {state} cannot be {what}"),
-        Changed::NotFound => bail!("there is no such message; it may have been pruned"),
-    }
 }
 
 async fn list(global: &Global, store: &SqliteStore, list: List, out: &mut dyn Write) -> anyhow::Result<()> {

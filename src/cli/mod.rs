@@ -1,23 +1,29 @@
 //! The command line: the server, and an operator's tools over the same store.
 //!
 //! Every command writes to `out`; for people by default, as JSON with `--json`. What goes wrong is one message on
-//! standard error and a non-zero exit: 1 when it could not be done, 2 when the command line itself was wrong.
+//! standard error and a non-zero exit: 1 when it could not be done, 2 when the command line itself was wrong, and a code
+//! of its own for what a supervisor may want to tell apart; see [`exit_code`].
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, Loaded, Sources, StoreUrl};
-use crate::store::sqlite::SqliteStore;
+use crate::store::StoreError;
+use crate::store::sqlite::{OpenError, SqliteStore, Watch};
 
+mod backup;
+mod bulk;
 mod check;
 mod landbot;
 mod messages;
+mod restore;
 mod send_test;
 mod serve;
 mod simulate;
@@ -44,10 +50,14 @@ enum Command {
     Serve,
     /// Validate the configuration and show where each topic goes
     Check,
-    /// List messages, or show, retry or cancel one
+    /// List messages; show, retry or cancel one, or many
     Messages(messages::Arguments),
     /// List customers and where they came from
     Users(users::Arguments),
+    /// Copy the database to a file, also while it is in use
+    Backup(backup::Arguments),
+    /// Bring a backup back; what it may have missed is held, not sent again
+    Restore(restore::Arguments),
     /// Send one test message over a channel and show the answer
     SendTest(send_test::Arguments),
     /// Post bodies as Landbot sends them, in every shape, to a running server
@@ -79,8 +89,22 @@ pub fn run(cli: Cli) -> ExitCode {
         Err(error) => {
             // Nothing is left to tell this to if standard error is gone, too.
             drop(writeln!(io::stderr(), "error: {error:#}"));
-            ExitCode::FAILURE
+            exit_code(&error)
         }
+    }
+}
+
+/// Another server runs on the database.
+const LOCKED: u8 = 3;
+
+/// The disk failed or the database is damaged: `EX_IOERR` of sysexits.h.
+const BROKEN: u8 = 74;
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(OpenError::Locked { .. }), _) => ExitCode::from(LOCKED),
+        (_, Some(StoreError::Broken(_))) => ExitCode::from(BROKEN),
+        _ => ExitCode::FAILURE,
     }
 }
 
@@ -99,6 +123,8 @@ impl Cli {
             Command::Check => check::run(&global, out),
             Command::Messages(arguments) => messages::run(&global, arguments, out),
             Command::Users(arguments) => users::run(&global, arguments, out),
+            Command::Backup(arguments) => backup::run(&global, arguments, out),
+            Command::Restore(arguments) => restore::run(&global, &arguments, out),
             Command::SendTest(arguments) => send_test::run(&global, &arguments, out),
             Command::Simulate(arguments) => simulate::run(&global, &arguments, out),
             Command::Landbot(arguments) => landbot::run(&global, &arguments, out),
@@ -152,6 +178,50 @@ impl Global {
 /// The channels, by their addresses.
 fn channels(config: &Config) -> BTreeMap<crate::domain::ChannelAddress, Arc<dyn crate::channel::Channel>> {
     config.channels.iter().map(|(address, settings)| (address.clone(), Arc::clone(&settings.channel))).collect()
+}
+
+/// Copies a database by `work`, off the async threads, showing on a terminal how far it is. Ctrl-C ends it in good order.
+fn watched<T: Send + 'static>(
+    global: &Global,
+    work: impl FnOnce(&mut Watch<'_>) -> T + Send + 'static,
+) -> anyhow::Result<T> {
+    let shown = !global.json && io::stderr().is_terminal();
+    block_on(async move {
+        let stop = CancellationToken::new();
+        let copying = tokio::task::spawn_blocking({
+            let stop = stop.clone();
+            move || {
+                let mut last = None;
+                let mut percent = |percent| {
+                    if shown && last.replace(percent) != Some(percent) {
+                        // A terminal that is gone needs no progress.
+                        drop(write!(io::stderr(), "\r{percent:>3} % copied"));
+                    }
+                };
+                let done = work(&mut Watch { percent: &mut percent, stop: &stop });
+                if last.is_some() {
+                    drop(write!(io::stderr(), "\r              \r"));
+                }
+                done
+            }
+        });
+        let interrupted = tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                stop.cancel();
+            }
+        });
+        let done = copying.await.context("it ended badly")?;
+        interrupted.abort();
+        Ok(done)
+    })
+}
+
+/// A size for people.
+fn readable_size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
 }
 
 /// Runs `work` to its end.

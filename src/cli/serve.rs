@@ -20,11 +20,11 @@ use crate::config::{Config, Loaded, Log, LogFormat, local_url};
 pub(super) fn run(global: &Global, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let loaded = global.load()?;
     start_log(loaded.config.log)?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start")?
-        .block_on(serve(loaded, out))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    let served = runtime.block_on(serve(loaded, out));
+    // What still runs was given up or has nothing to say any more; a call that hangs must not keep the process.
+    runtime.shutdown_background();
+    served?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,23 +10,17 @@ use super::open::{Settings, open};
 use super::problems::{Place, did_you_mean, in_a_row, shown_key, shown_table};
 use super::reader::Reader;
 use super::references::{MissingReference, Reference};
+use super::rules::{self, COMMON};
 use super::tree::{self, Form, Path, child};
 use super::{ChannelConfig, beside};
 use crate::channel::{KINDS, Kind, kind};
-use crate::domain::{ChannelAddress, Mailbox, OnUnknown, RetrySchedule};
+use crate::domain::{ChannelAddress, Mailbox};
 
 /// The channel that others of its kind take shared keys from.
 const MODEL: &str = "welcome";
 
 /// The key that says where a message goes and proves the right to send it, in one: no login is needed beside it.
 const WEBHOOK: &str = "webhook_url";
-
-/// The keys that every channel has, and their form.
-pub(super) const COMMON: [(&str, Form); 3] =
-    [("retry", Form::List), ("concurrency", Form::Number), ("on_unknown", Form::Text)];
-
-/// The most that a channel may send at once.
-const MOST_AT_ONCE: u128 = 256;
 
 /// The form of a channel's key, as far as its kind's example tells.
 pub(super) fn form_of(kind_name: &str, key: &[String]) -> Option<Form> {
@@ -190,9 +184,7 @@ fn channel(reader: &mut Reader<'_>, mut table: Table, is_used: bool, loading: &m
     leave_out_foreign(reader, &mut table);
     leave_out_shipped(reader, &mut table);
     let is_complete = lend(reader, &mut table, is_used, loading);
-    let retry = retry(reader, &mut table);
-    let concurrency = concurrency(reader, &mut table);
-    let on_unknown = on_unknown(reader, &mut table);
+    let rules = rules::rules(reader, &mut table);
     refuse_example_sender(reader, &table, is_used);
     locate(reader, &mut table);
     let opened = open(reader, Settings::new(table));
@@ -200,7 +192,7 @@ fn channel(reader: &mut Reader<'_>, mut table: Table, is_used: bool, loading: &m
     if !is_complete && !reader.sandbox {
         return None;
     }
-    Some(ChannelConfig { channel: opened?, retry: retry?, concurrency: concurrency?, on_unknown: on_unknown? })
+    Some(ChannelConfig { channel: opened?, rules: rules? })
 }
 
 /// Takes out blank keys, and lends those whose reference is missing the example's value. `false`: something is lent.
@@ -290,48 +282,4 @@ fn refuse_example_sender(reader: &mut Reader<'_>, table: &Table, is_used: bool) 
             "write your own, as in from = \"Your Shop <hello@your-domain.com>\"",
         );
     }
-}
-
-fn retry(reader: &mut Reader<'_>, table: &mut Table) -> Option<RetrySchedule> {
-    let Some((path, value)) = table.keys.remove("retry") else { return schedule(table.kind.retry.iter().copied()) };
-    let texts = value.as_array().unwrap_or_default().iter().map(Value::as_str).collect::<Option<Vec<_>>>();
-    let found = texts.filter(|_| Form::of(&value) == Form::List).and_then(schedule);
-    if found.is_none() {
-        reader.problem(
-            &path,
-            "expected a list of 1 to 100 waits, each from 1s to 30days",
-            "write retry = [\"5s\", \"1m\", \"30m\"]",
-        );
-    }
-    found
-}
-
-fn schedule<'a>(waits: impl IntoIterator<Item = &'a str>) -> Option<RetrySchedule> {
-    let waits = waits.into_iter().map(|wait| humantime::parse_duration(wait).ok()).collect::<Option<Vec<_>>>()?;
-    RetrySchedule::new(waits).ok()
-}
-
-fn concurrency(reader: &mut Reader<'_>, table: &mut Table) -> Option<usize> {
-    let Some((path, value)) = table.keys.remove("concurrency") else { return Some(table.kind.concurrency) };
-    let found = value
-        .to_u128()
-        .or_else(|| u128::try_from(value.to_i128()?).ok())
-        .filter(|found| (1..=MOST_AT_ONCE).contains(found));
-    if found.is_none() {
-        reader.problem(&path, format!("expected a whole number from 1 to {MOST_AT_ONCE}"), "write concurrency = 4");
-    }
-    found.and_then(|found| usize::try_from(found).ok())
-}
-
-fn on_unknown(reader: &mut Reader<'_>, table: &mut Table) -> Option<OnUnknown> {
-    let Some((path, value)) = table.keys.remove("on_unknown") else { return Some(OnUnknown::default()) };
-    let found = match value.as_str() {
-        Some("retry") => Some(OnUnknown::Retry),
-        Some("hold") => Some(OnUnknown::Hold),
-        _ => None,
-    };
-    if found.is_none() {
-        reader.problem(&path, "expected \"retry\" or \"hold\"", "write on_unknown = \"retry\"");
-    }
-    found
 }

@@ -9,7 +9,7 @@ use super::layers::{Document, Layers};
 use super::problems::{Place, Problem, Problems, shown_key};
 use super::reader::Reader;
 use super::references::{MissingReference, Resolved};
-use super::{Config, Loaded, Sources, routes, sections, shape, tree};
+use super::{Config, Loaded, Sources, routes, rules, sections, shape, tree};
 use crate::domain::{ChannelAddress, RoutingTable};
 
 /// The name of the shop's own file.
@@ -133,32 +133,41 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
     let intake = sections::intake(reader);
     let admin = sections::admin(reader);
     let store = sections::store(reader);
+    let keep_free = sections::keep_free(reader);
     let welcome = sections::welcome(reader);
     let templates = sections::templates(reader);
     let landbot = sections::landbot(reader);
     let retention = sections::retention(reader);
+    let backup = sections::backup(reader);
     let log = sections::log(reader);
     let tables = channels::tables(reader);
     let known: BTreeSet<ChannelAddress> = tables.iter().map(|table| table.address.clone()).collect();
     let routes = routes::routes(reader, &known);
-    let mut used: BTreeSet<ChannelAddress> =
+    let asked: BTreeSet<ChannelAddress> =
         routes.iter().flat_map(RoutingTable::routes).flat_map(|route| route.channels.clone()).collect();
+    let mut used = asked.clone();
+    used.extend(routes.iter().flat_map(RoutingTable::routes).filter_map(|route| route.fallback.clone()));
     if let Some(address) = welcome.as_ref().and_then(|welcome| welcome.channel.as_ref()) {
         routes::refuse_unknown(reader, &tree::path("welcome.channel"), address, &known);
         used.insert(address.clone());
     }
+    used.extend(rules::fallbacks(&tables, &used));
     let channels = channels::channels(reader, tables, &used, loading);
     routes::refuse_without_address(reader, &channels);
+    let welcomes = welcome.as_ref().and_then(|welcome| welcome.channel.as_ref());
+    rules::refuse_bad_fallbacks(reader, &channels, &known, welcomes, &asked);
     Some(Config {
         sandbox: reader.sandbox,
         server: server?,
         intake: intake?,
         admin,
         store: store?,
+        keep_free: keep_free?,
         welcome: welcome?,
         templates,
         landbot: landbot?,
         retention: retention?,
+        backup: backup?,
         log: log?,
         channels,
         routes: routes?,

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, Country, OnUnknown, RetrySchedule, RoutingTable};
+use crate::domain::{ChannelAddress, Country, RoutingTable, Rules};
 
 mod channels;
 mod environment;
@@ -28,6 +28,7 @@ mod problems;
 mod reader;
 mod references;
 mod routes;
+mod rules;
 mod sections;
 mod shape;
 mod tree;
@@ -78,6 +79,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[store] url`
     pub store: StoreUrl,
+    /// `[store] keep_free`, in bytes
+    pub keep_free: u64,
     /// `[welcome]`
     pub welcome: Welcome,
     /// `[templates] directory`
@@ -86,6 +89,8 @@ pub struct Config {
     pub landbot: Landbot,
     /// `[retention]`
     pub retention: Retention,
+    /// `[backup]`
+    pub backup: Backup,
     /// `[log]`
     pub log: Log,
     /// `[channels.<kind>.<name>]`: those that are used, and those that the shop wrote itself.
@@ -197,6 +202,17 @@ pub struct Retention {
     pub prune: String,
 }
 
+/// Where backups are made, and when.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    /// Where; `None`: none are made.
+    pub directory: Option<PathBuf>,
+    /// When: as [`Retention::prune`].
+    pub at: String,
+    /// How many are kept.
+    pub keep: usize,
+}
+
 /// What is logged, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
@@ -220,12 +236,8 @@ pub enum LogFormat {
 pub struct ChannelConfig {
     /// The way to reach people.
     pub channel: Arc<dyn Channel>,
-    /// When to try again.
-    pub retry: RetrySchedule,
-    /// How many messages may be on their way at once.
-    pub concurrency: usize,
-    /// What to do when no answer came.
-    pub on_unknown: OnUnknown,
+    /// How its messages are treated.
+    pub rules: Rules,
 }
 
 /// Reads a file of at most `longest` bytes. The error is without the file's name.

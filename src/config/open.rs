@@ -9,9 +9,10 @@ use figment::error::{Actual, Kind as ErrorKind};
 use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 
-use super::channels::{COMMON, Table, example};
+use super::channels::{Table, example};
 use super::problems::{did_you_mean, in_a_row, shown_key, shown_table};
 use super::reader::Reader;
+use super::rules::COMMON;
 use super::tree::{self, Path, child};
 use crate::channel::{Channel, Kind};
 use crate::domain::{one_line, truncate};

@@ -7,6 +7,7 @@ use figment::value::{Dict, Value};
 use super::ChannelConfig;
 use super::problems::{did_you_mean, in_a_row};
 use super::reader::Reader;
+use super::rules;
 use super::tree::{Path, child, path};
 use crate::domain::{ChannelAddress, Route, RoutingTable, Topic, TopicKey};
 
@@ -65,7 +66,10 @@ fn route(reader: &mut Reader<'_>, table: &Dict, here: &Path, known: &BTreeSet<Ch
             "add a topic, or leave aliases out",
         );
     }
-    Route { topic, aliases, channels: channels(reader, table, here, known) }
+    let channels = channels(reader, table, here, known);
+    let fallback = table.get("fallback").and_then(Value::as_str).unwrap_or_default();
+    let fallback = rules::route_fallback(reader, fallback, here, &channels, known);
+    Route { topic, aliases, channels, fallback }
 }
 
 fn texts<'a>(table: &'a Dict, key: &str) -> impl Iterator<Item = &'a str> {
@@ -123,7 +127,12 @@ pub(super) fn refuse_without_address(reader: &mut Reader<'_>, channels: &BTreeMa
     let all = path("routes");
     let tables = reader.value("routes").and_then(Value::as_array).unwrap_or_default();
     for (index, table) in tables.iter().enumerate() {
-        let list = child(&child(&all, &index), "channels");
+        let here = child(&all, &index);
+        let list = child(&here, "channels");
+        let fallback = table.as_dict().and_then(|table| table.get("fallback")?.as_str()?.parse().ok());
+        if let Some(fallback) = fallback {
+            rules::refuse_silent(reader, &child(&here, "fallback"), &fallback, channels, true);
+        }
         for (position, text) in table.as_dict().into_iter().flat_map(|table| texts(table, "channels")).enumerate() {
             let channel = text.parse().ok().and_then(|address: ChannelAddress| channels.get(&address));
             if channel.is_some_and(|found| !found.channel.has_own_address()) {

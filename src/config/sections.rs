@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use figment::value::Value;
 use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 use url::Url;
@@ -11,7 +12,7 @@ use url::Url;
 use super::beside;
 use super::reader::Reader;
 use super::tree::path;
-use super::{Admin, Auth, Display, Intake, Landbot, Log, LogFormat, Retention, Server, StoreUrl, Welcome};
+use super::{Admin, Auth, Backup, Display, Intake, Landbot, Log, LogFormat, Retention, Server, StoreUrl, Welcome};
 use crate::domain::{ChannelAddress, Country};
 
 /// Longest time between a registration and its welcome.
@@ -99,6 +100,25 @@ pub(super) fn store(reader: &mut Reader<'_>) -> Option<StoreUrl> {
         (!file.is_empty() && !file.starts_with(':') && !file.contains('?'))
             .then(|| StoreUrl::Sqlite(beside(base, file)))
     })
+}
+
+pub(super) fn keep_free(reader: &mut Reader<'_>) -> Option<u64> {
+    reader.parse("store.keep_free", "a size like \"256MiB\" or \"2GiB\"", "256MiB", size)
+}
+
+/// A number of bytes: `0`, or a whole number with a binary unit.
+fn size(text: &str) -> Option<u64> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = digits.parse().ok()?;
+    let power = match unit.trim_start() {
+        "" if number == 0 => 0,
+        "KiB" => 1,
+        "MiB" => 2,
+        "GiB" => 3,
+        "TiB" => 4,
+        _ => return None,
+    };
+    number.checked_mul(1024_u64.pow(power))
 }
 
 pub(super) fn welcome(reader: &mut Reader<'_>) -> Option<Welcome> {
@@ -189,16 +209,37 @@ pub(super) fn retention(reader: &mut Reader<'_>) -> Option<Retention> {
     let delivered = reader.duration("retention.delivered", "90days");
     let dead = reader.duration("retention.dead", "365days");
     let inbox = reader.duration("retention.inbox", "90days");
-    let prune =
-        reader.parse("retention.prune", "six fields: second minute hour day month weekday", "0 17 3 * * *", |text| {
-            // As the scheduler reads it.
-            let parser = croner::parser::CronParser::builder()
-                .seconds(croner::parser::Seconds::Required)
-                .dom_and_dow(true)
-                .build();
-            parser.parse(text).is_ok().then(|| text.to_owned())
-        });
+    let prune = times(reader, "retention.prune", "0 17 3 * * *");
     Some(Retention { delivered: delivered?, dead: dead?, inbox: inbox?, prune: prune? })
+}
+
+fn times(reader: &mut Reader<'_>, key: &str, example: &str) -> Option<String> {
+    reader.parse(key, "six fields: second minute hour day month weekday", example, |text| {
+        // As the scheduler reads it.
+        let parser =
+            croner::parser::CronParser::builder().seconds(croner::parser::Seconds::Required).dom_and_dow(true).build();
+        parser.parse(text).is_ok().then(|| text.to_owned())
+    })
+}
+
+pub(super) fn backup(reader: &mut Reader<'_>) -> Option<Backup> {
+    let directory =
+        Some(reader.text("backup.directory")).filter(|text| !text.is_empty()).map(|text| beside(reader.base, text));
+    // Not made, and no reason not to start: it may be a disk that is not there today, and customers are served anyway.
+    if directory.as_ref().is_some_and(|directory| !directory.is_dir()) {
+        reader.warning(
+            &path("backup.directory"),
+            "there is no such directory, so that no backup can be made",
+            "make it, or leave the key empty for no backups",
+        );
+    }
+    let at = times(reader, "backup.at", "0 40 2 * * *");
+    let keep = reader.value("backup.keep").and_then(Value::to_u128).and_then(|keep| usize::try_from(keep).ok());
+    let keep = keep.or_else(|| usize::try_from(reader.value("backup.keep")?.to_i128()?).ok()).filter(|keep| *keep > 0);
+    if keep.is_none() {
+        reader.problem(&path("backup.keep"), "expected a whole number from 1 on", "write keep = 7");
+    }
+    Some(Backup { directory, at: at?, keep: keep? })
 }
 
 pub(super) fn log(reader: &mut Reader<'_>) -> Option<Log> {
@@ -239,6 +280,15 @@ mod tests {
             config_url("https://chats.landbot.io/u/H-1-A/index.html").as_deref(),
             Some("https://chats.landbot.io/u/H-1-A/index.json")
         );
+    }
+
+    #[test]
+    fn a_size_has_a_unit_that_means_one_thing() {
+        assert_eq!(size("256MiB"), Some(256 * 1024 * 1024));
+        assert_eq!((size("0"), size("4 GiB"), size("1TiB")), (Some(0), Some(4 << 30), Some(1 << 40)));
+        for text in ["", "256", "256MB", "MiB", "-1MiB", "1.5GiB", "99999999999TiB"] {
+            assert_eq!(size(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -3,23 +3,28 @@
 //! ```text
 //! (new) ─► pending ── claim ──► sending ── settle ──► delivered
 //!             ▲  ▲                 │ │ └─────────────► dead ───┐
-//!             │  └── settle: again ┘ └─ settle: hold ► held ───┤
+//!             │  └─ settle: again, ┘ └─ settle: hold ► held ───┤
+//!             │     or handed over                             │
 //!             │                                                │
 //!             └───────────── retry (by an operator) ───────────┘
 //! pending, held ── cancel (by an operator) ──► cancelled
 //! ```
+//!
+//! A message that is handed over goes on over another channel, its fallback: the same message, under the same id, with
+//! a fresh retry schedule. It is handed over at most once.
 //!
 //! A claim raises the message's lease epoch; a settlement names the epoch it was claimed under and changes nothing
 //! when a later claim has taken the message over.
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ChannelAddress, EmailAddress, Mailbox, MessageId, OnUnknown, Origin, Outcome, Request, RequestId, RetrySchedule,
-    Scope, Timestamp, User, UserId,
+    ALERT_EXPIRES, ChannelAddress, EmailAddress, Mailbox, MessageId, OnUnknown, Origin, Outcome, Request, RequestId,
+    Rules, Scope, Timestamp, User, UserId,
 };
 
 /// The text is none of the words that are known here.
@@ -84,13 +89,15 @@ words!(
 
 words!(
     /// What a message is for. Each purpose has its templates.
-    Purpose, "purpose", "welcome, request, test" {
+    Purpose, "purpose", "welcome, request, test, alert" {
         /// Greets a customer who registered; goes to the customer.
         Welcome = "welcome",
         /// Carries a customer's question; goes to the channel's own address.
         Request = "request",
         /// Tries a channel out; goes to the channel's own address.
         Test = "test",
+        /// Tells the operator about trouble; goes to the channel's own address.
+        Alert = "alert",
     }
 );
 
@@ -171,6 +178,8 @@ pub struct NewMessage {
     pub purpose: Purpose,
     /// When it may be sent.
     pub due_at: Timestamp,
+    /// Who takes over when `channel` does not deliver it, if the route says; else the channel's own rules do.
+    pub fallback: Option<ChannelAddress>,
 }
 
 /// A message in the outbox.
@@ -184,6 +193,8 @@ pub struct Message {
     pub request_id: Option<RequestId>,
     /// Where it goes.
     pub channel: ChannelAddress,
+    /// The channel that did not deliver it, when it was handed over.
+    pub handed_over_from: Option<ChannelAddress>,
     /// What it is for.
     pub purpose: Purpose,
     /// Where it stands.
@@ -219,8 +230,46 @@ pub struct Claim {
     pub created_at: Timestamp,
     /// When it was due.
     pub due_at: Timestamp,
+    /// When it was first due over this channel; failed attempts do not move it.
+    pub first_due_at: Timestamp,
     /// What it says.
     pub context: Context,
+    /// Who takes over, if the message's route says.
+    pub fallback: Option<ChannelAddress>,
+    /// Whether it was handed over already, so that nobody takes over again.
+    pub handed_over: bool,
+    /// Why nothing is sent to its customer's address any more, if that is so.
+    pub suppressed: Option<String>,
+}
+
+impl Claim {
+    /// Who takes over when the channel of these rules does not deliver the message.
+    pub fn fallback<'a>(&'a self, rules: &'a Rules) -> Option<&'a ChannelAddress> {
+        self.fallback.as_ref().or(rules.fallback.channel.as_ref()).filter(|_| !self.handed_over)
+    }
+
+    /// Why the message is not worth sending any more; `None`: it is.
+    pub fn expired(&self, rules: &Rules, now: Timestamp) -> Option<String> {
+        let worth = if self.purpose == Purpose::Alert { rules.expire.min(ALERT_EXPIRES) } else { rules.expire };
+        (now.since(self.first_due_at) > worth).then(|| {
+            format!(
+                "expired: it was due at {} and is worth sending for {}",
+                self.first_due_at,
+                humantime::format_duration(worth)
+            )
+        })
+    }
+}
+
+/// A customer's address that nothing is sent to any more, because a mail server said that nobody is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suppression {
+    /// The address.
+    pub address: EmailAddress,
+    /// What the server said.
+    pub why: String,
+    /// When.
+    pub since: Timestamp,
 }
 
 /// One attempt, kept for ever beside its message.
@@ -228,6 +277,8 @@ pub struct Claim {
 pub struct Attempt {
     /// The lease epoch: counts every claim of the message, in order.
     pub epoch: i64,
+    /// The channel it went over.
+    pub channel: ChannelAddress,
     /// When it began.
     pub started_at: Timestamp,
     /// How long it took, in milliseconds.
@@ -257,6 +308,11 @@ pub enum Transition {
         /// Whether the attempt counts against the retry schedule.
         counted: bool,
     },
+    /// Pending again, over another channel, with a fresh retry schedule.
+    HandedOver {
+        /// The channel that takes over.
+        channel: ChannelAddress,
+    },
     /// Given up.
     Dead,
     /// Left to an operator.
@@ -264,19 +320,9 @@ pub enum Transition {
 }
 
 impl Transition {
-    /// Where `outcome` of the attempt numbered `attempt` leaves the message. `chance` in `0.0..1.0` picks the jitter.
-    pub fn after(
-        outcome: &Outcome,
-        attempt: u32,
-        schedule: &RetrySchedule,
-        on_unknown: OnUnknown,
-        now: Timestamp,
-        chance: f64,
-    ) -> Self {
-        let again = |asked| match schedule.wait_after(attempt, chance, asked) {
-            Some(wait) => Self::Again { due_at: now.after(wait), counted: true },
-            None => Self::Dead,
-        };
+    /// Where `outcome` leaves the message of `claim` under its channel's `rules`. `chance` in `0.0..1.0` picks the
+    /// jitter.
+    pub fn after(outcome: &Outcome, claim: &Claim, rules: &Rules, now: Timestamp, chance: f64) -> Self {
         match outcome {
             Outcome::Delivered { reference, capture } => {
                 Self::Delivered { reference: reference.clone(), capture: capture.clone() }
@@ -284,16 +330,38 @@ impl Transition {
             // The channel is at fault, not the message: it waits the schedule's first wait and loses no attempt.
             Outcome::Retry { scope: Scope::Channel, .. } | Outcome::Dead { scope: Scope::Channel, .. } => {
                 let asked = if let Outcome::Retry { after, .. } = outcome { *after } else { None };
-                let wait = schedule.wait_for_channel(chance, asked);
-                Self::Again { due_at: now.after(wait), counted: false }
+                let again =
+                    Self::Again { due_at: now.after(rules.retry.wait_for_channel(chance, asked)), counted: false };
+                again.unless_taken_over(claim, rules, now)
             }
-            Outcome::Retry { after, .. } => again(*after),
-            Outcome::Dead { .. } => Self::Dead,
-            Outcome::Unknown { .. } => match on_unknown {
-                OnUnknown::Retry => again(None),
+            Outcome::Retry { after, .. } => Self::again(claim, rules, now, chance, *after),
+            // Nobody else reaches an address that does not exist.
+            Outcome::Dead { scope: Scope::Recipient, .. } => Self::Dead,
+            Outcome::Dead { .. } => Self::hand_over(claim, rules).unwrap_or(Self::Dead),
+            Outcome::Unknown { .. } => match rules.on_unknown {
+                OnUnknown::Retry => Self::again(claim, rules, now, chance, None),
                 OnUnknown::Hold => Self::Held,
             },
         }
+    }
+
+    fn again(claim: &Claim, rules: &Rules, now: Timestamp, chance: f64, asked: Option<Duration>) -> Self {
+        match rules.retry.wait_after(claim.attempt, chance, asked) {
+            Some(wait) => Self::Again { due_at: now.after(wait), counted: true }.unless_taken_over(claim, rules, now),
+            None => Self::hand_over(claim, rules).unwrap_or(Self::Dead),
+        }
+    }
+
+    /// Hands the message over instead, if it has failed often or waited long enough.
+    fn unless_taken_over(self, claim: &Claim, rules: &Rules, now: Timestamp) -> Self {
+        let counted = matches!(self, Self::Again { counted: true, .. });
+        let often = counted && claim.attempt >= rules.fallback.failures;
+        let long = now.since(claim.first_due_at) >= rules.fallback.after;
+        Self::hand_over(claim, rules).filter(|_| often || long).unwrap_or(self)
+    }
+
+    fn hand_over(claim: &Claim, rules: &Rules) -> Option<Self> {
+        claim.fallback(rules).map(|channel| Self::HandedOver { channel: channel.clone() })
     }
 }
 
@@ -306,49 +374,118 @@ pub struct Settlement {
     pub attempt: Attempt,
     /// Where the message goes from here.
     pub transition: Transition,
+    /// The customer's address, when the attempt has shown that nobody is there.
+    pub suppress: Option<EmailAddress>,
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::domain::{Fallback, RetrySchedule};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
-    fn after(outcome: &Outcome, attempt: u32, on_unknown: OnUnknown) -> Transition {
-        let schedule = RetrySchedule::new(vec![Duration::from_secs(10), Duration::from_secs(20)]).unwrap();
-        Transition::after(outcome, attempt, &schedule, on_unknown, NOW, 0.0)
+    fn rules() -> Rules {
+        Rules {
+            retry: RetrySchedule::new(vec![Duration::from_secs(10), Duration::from_secs(20)]).unwrap(),
+            on_unknown: OnUnknown::Retry,
+            concurrency: 1,
+            rate: None,
+            expire: Duration::from_hours(24),
+            fallback: Fallback { channel: None, failures: 2, after: Duration::from_mins(2) },
+        }
+    }
+
+    fn with_fallback() -> Rules {
+        let fallback = Fallback { channel: Some("email.ops".parse().unwrap()), ..rules().fallback };
+        Rules { fallback, ..rules() }
+    }
+
+    fn claim(attempt: u32) -> Claim {
+        Claim {
+            id: MessageId::new(NOW),
+            epoch: 1,
+            attempt,
+            purpose: Purpose::Request,
+            created_at: NOW,
+            due_at: NOW,
+            first_due_at: NOW,
+            context: Context::default(),
+            fallback: None,
+            handed_over: false,
+            suppressed: None,
+        }
+    }
+
+    fn after(outcome: &Outcome, attempt: u32) -> Transition {
+        Transition::after(outcome, &claim(attempt), &rules(), NOW, 0.0)
     }
 
     fn again(seconds: u64, counted: bool) -> Transition {
         Transition::Again { due_at: NOW.after(Duration::from_secs(seconds)), counted }
     }
 
+    fn handed_over() -> Transition {
+        Transition::HandedOver { channel: "email.ops".parse().unwrap() }
+    }
+
     #[test]
     fn a_failed_attempt_waits_its_turn_and_the_last_one_is_a_dead_letter() {
         let busy = Outcome::retry(Scope::Message, "503");
-        assert_eq!(after(&busy, 1, OnUnknown::Retry), again(10, true));
-        assert_eq!(after(&busy, 2, OnUnknown::Retry), again(20, true));
-        assert_eq!(after(&busy, 3, OnUnknown::Retry), Transition::Dead);
+        assert_eq!(after(&busy, 1), again(10, true));
+        assert_eq!(after(&busy, 2), again(20, true));
+        assert_eq!(after(&busy, 3), Transition::Dead);
     }
 
     #[test]
     fn a_fault_of_the_channel_burns_no_attempt() {
-        assert_eq!(after(&Outcome::retry(Scope::Channel, "refused"), 3, OnUnknown::Retry), again(10, false));
-        assert_eq!(after(&Outcome::dead(Scope::Channel, "token revoked", ""), 3, OnUnknown::Retry), again(10, false));
+        assert_eq!(after(&Outcome::retry(Scope::Channel, "refused"), 3), again(10, false));
+        assert_eq!(after(&Outcome::dead(Scope::Channel, "token revoked", ""), 3), again(10, false));
     }
 
     #[test]
     fn a_refusal_ends_the_message_at_once() {
-        assert_eq!(after(&Outcome::dead(Scope::Recipient, "550", ""), 1, OnUnknown::Retry), Transition::Dead);
+        assert_eq!(after(&Outcome::dead(Scope::Recipient, "550", ""), 1), Transition::Dead);
     }
 
     #[test]
     fn no_answer_is_sent_again_or_held_as_the_channel_says() {
         let silent = Outcome::Unknown { why: "no answer".into() };
-        assert_eq!(after(&silent, 1, OnUnknown::Retry), again(10, true));
-        assert_eq!(after(&silent, 1, OnUnknown::Hold), Transition::Held);
+        assert_eq!(after(&silent, 1), again(10, true));
+        let hold = Rules { on_unknown: OnUnknown::Hold, ..with_fallback() };
+        assert_eq!(Transition::after(&silent, &claim(1), &hold, NOW, 0.0), Transition::Held);
+    }
+
+    #[test]
+    fn the_fallback_takes_over_after_so_many_failures_or_so_long() {
+        let after = |outcome: &Outcome, attempt, waited| {
+            Transition::after(outcome, &claim(attempt), &with_fallback(), NOW.after(Duration::from_secs(waited)), 0.0)
+        };
+        let (busy, down) = (Outcome::retry(Scope::Message, "503"), Outcome::retry(Scope::Channel, "refused"));
+        assert!(matches!(after(&busy, 1, 0), Transition::Again { .. }));
+        assert_eq!(after(&busy, 2, 0), handed_over());
+        assert!(matches!(after(&down, 2, 119), Transition::Again { .. }));
+        assert_eq!(after(&down, 1, 120), handed_over());
+    }
+
+    #[test]
+    fn the_fallback_takes_what_the_channel_refuses_for_good_but_not_what_no_channel_could_deliver() {
+        let after = |outcome: &Outcome, claim: &Claim| Transition::after(outcome, claim, &with_fallback(), NOW, 0.0);
+        assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &claim(1)), handed_over());
+        assert_eq!(after(&Outcome::dead(Scope::Recipient, "550", ""), &claim(1)), Transition::Dead);
+        let twice = Claim { handed_over: true, ..claim(1) };
+        assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &twice), Transition::Dead);
+        let routed = Claim { fallback: Some("http.pager".parse().unwrap()), ..claim(1) };
+        let pager = Transition::HandedOver { channel: "http.pager".parse().unwrap() };
+        assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &routed), pager);
+    }
+
+    #[test]
+    fn a_message_is_worth_sending_only_so_long_and_an_alert_shorter() {
+        let hours = |hours| NOW.after(Duration::from_hours(hours));
+        assert_eq!(claim(1).expired(&rules(), hours(24)), None);
+        assert!(claim(1).expired(&rules(), hours(25)).unwrap().contains("worth sending for 1day"));
+        assert!(Claim { purpose: Purpose::Alert, ..claim(1) }.expired(&rules(), hours(7)).is_some());
     }
 
     #[test]

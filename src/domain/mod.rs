@@ -15,6 +15,7 @@ mod rendered;
 mod request;
 mod retry;
 mod routing;
+mod rules;
 mod text;
 mod time;
 mod topic;
@@ -23,7 +24,9 @@ mod user;
 pub use channel_address::{ChannelAddress, ChannelAddressError};
 pub use email_address::{EmailAddress, EmailAddressError, Mailbox, MailboxError};
 pub use id::{BootId, IdError, InboxId, MessageId, RequestId, UserId};
-pub use message::{Attempt, Claim, Context, Message, NewMessage, Purpose, Settlement, State, Transition, UnknownWord};
+pub use message::{
+    Attempt, Claim, Context, Message, NewMessage, Purpose, Settlement, State, Suppression, Transition, UnknownWord,
+};
 pub use origin::Origin;
 pub use outcome::{OnUnknown, Outcome, Scope};
 pub use phone::{Country, Phone};
@@ -31,6 +34,7 @@ pub use rendered::{Markup, Rendered};
 pub use request::{Fingerprint, NewRequest, REPEAT_WINDOW, Request};
 pub use retry::{LONGEST_RETRY_AFTER, RetrySchedule, RetryScheduleError};
 pub use routing::{Route, Routed, RoutingTable};
+pub use rules::{ALERT_EXPIRES, Fallback, POISON_AFTER, Rate, RateError, Rules, SUSPECT_AFTER, wait_after_crash};
 pub use text::{Truncated, mask_addresses, one_line, truncate};
 pub use time::Timestamp;
 pub use topic::{Topic, TopicKey};

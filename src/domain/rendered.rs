@@ -53,7 +53,7 @@ impl Rendered {
     pub fn customer(&self) -> Option<&EmailAddress> {
         match self.purpose {
             Purpose::Welcome | Purpose::Test => self.context.email.as_ref(),
-            Purpose::Request => None,
+            Purpose::Request | Purpose::Alert => None,
         }
     }
 
@@ -61,7 +61,7 @@ impl Rendered {
     pub fn reply_to(&self) -> Option<Mailbox> {
         match self.purpose {
             Purpose::Request => self.context.reply_to(),
-            Purpose::Welcome | Purpose::Test => None,
+            Purpose::Welcome | Purpose::Test | Purpose::Alert => None,
         }
     }
 

@@ -11,6 +11,8 @@ pub struct Route {
     pub aliases: Vec<Topic>,
     /// Where the question goes: to every one of them.
     pub channels: Vec<ChannelAddress>,
+    /// Who takes over from any of them; `None`: as the channel's own rules say.
+    pub fallback: Option<ChannelAddress>,
 }
 
 impl Route {
@@ -70,6 +72,7 @@ mod tests {
             topic: topic.map(Topic::new),
             aliases: aliases.iter().map(|alias| Topic::new(alias)).collect(),
             channels: vec![channel.parse().unwrap()],
+            fallback: None,
         }
     }
 

@@ -55,6 +55,18 @@ impl Timestamp {
         self.to_jiff().strftime("%Y-%m-%d %H:%M UTC").to_string()
     }
 
+    /// The moment as part of a file's name, to the second; names sort as the moments do: `2026-11-24T093000Z`.
+    pub fn to_file_stamp(self) -> String {
+        self.to_jiff().strftime("%Y-%m-%dT%H%M%SZ").to_string()
+    }
+
+    /// Reads what [`to_file_stamp`](Self::to_file_stamp) writes, and nothing else.
+    pub fn parse_file_stamp(text: &str) -> Option<Self> {
+        let (hour, minute) = (text.get(..13)?, text.get(13..15)?);
+        let moment = Self::parse(&format!("{hour}:{minute}:{}", text.get(15..)?))?;
+        (moment.to_file_stamp() == text).then_some(moment)
+    }
+
     /// Reads RFC 3339, as [`Display`](fmt::Display) writes it.
     pub fn parse(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|moment| Self(moment.as_millisecond()))
@@ -84,6 +96,11 @@ mod tests {
         assert_eq!(moment.to_string(), "2026-11-24T08:30:00.123Z");
         assert_eq!(Timestamp::parse(&moment.to_string()), Some(moment));
         assert_eq!(moment.to_rfc_2822(), "Tue, 24 Nov 2026 08:30:00 +0000");
+        assert_eq!(moment.to_file_stamp(), "2026-11-24T083000Z");
+        assert_eq!(Timestamp::parse_file_stamp("2026-11-24T083000Z"), Some(Timestamp::from_millis(1_795_509_000_000)));
+        for other in ["2026-11-24T08:30:00Z", "2026-11-24T083000", "2026-11-24T083000+0100", "", "2026-13-24T083000Z"] {
+            assert_eq!(Timestamp::parse_file_stamp(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -12,6 +12,9 @@ use super::SharedWeb;
 /// A due message that has waited this long means that nothing is being delivered.
 const TOO_LATE: Duration = Duration::from_mins(5);
 
+/// A write-ahead log of more bytes than this cannot be written back: 64 MiB, what the store itself lets it grow to.
+const LONG_LOG: u64 = 64 * 1024 * 1024;
+
 /// Whether the process lives.
 #[handler]
 pub(super) fn healthz() -> &'static str {
@@ -27,6 +30,19 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
     if web.draining.is_cancelled() {
         reasons.push("shutting down".to_owned());
     }
+    // What is wrong with a channel is told, too: its messages wait, and webhooks are stored all the same.
+    warnings.extend(web.conditions.all().filter_map(|(channel, condition)| condition.summary(channel)));
+    // To read is not enough: customers are served when what they say is kept.
+    if let Err(error) = web.store.prove_writable(now).await {
+        reasons.push(error.to_string());
+    }
+    let log = web.store.condition().log;
+    if log > LONG_LOG {
+        warnings.push(format!(
+            "the write-ahead log holds {} MiB: another program keeps an old state of the database open",
+            log / (1024 * 1024)
+        ));
+    }
     match web.store.next_due().await {
         Err(error) => reasons.push(error.to_string()),
         // Late messages are told, but do not turn webhooks away: they are stored all the same.
@@ -35,6 +51,8 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
             (late > TOO_LATE).then(|| format!("{channel}: a message is {} s late", late.as_secs()))
         })),
     }
+    warnings.extend(web.store.warnings());
+    warnings.extend(web.backup.last().error.map(|error| format!("there is no new backup: {error}")));
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings }))).into_response()
 }

@@ -190,8 +190,10 @@ async fn keep<Body>(
         body: body.to_vec(),
         why: why.to_owned(),
     };
-    tracing::warn!(inbox.id = %entry.id, why, "A webhook could not be used; it is kept in the inbox");
-    web.store.keep_unreadable(entry).await
+    let id = entry.id;
+    web.store.keep_unreadable(entry).await?;
+    tracing::warn!(inbox.id = %id, why, "A webhook could not be used; it is kept in the inbox");
+    Ok(())
 }
 
 async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
@@ -211,6 +213,7 @@ async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         channel: welcome.channel.clone(),
         purpose: Purpose::Welcome,
         due_at: now.after(welcome.delay),
+        fallback: None,
     });
     let registration = Registration { user: new_user(&fields, contact, id), welcome, trace: fields.trace.clone() };
     let Registered { user, created, welcome_due } =
@@ -250,6 +253,7 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         channel: channel.clone(),
         purpose: Purpose::Request,
         due_at: now,
+        fallback: routed.route.fallback.clone(),
     });
     let user = (!contact.is_empty()).then(|| new_user(&fields, contact, UserId::new(now)));
     match web.store.submit_request(Submission { user, request, messages: messages.collect() }, now).await {
@@ -313,6 +317,10 @@ fn invalid(web: &Web, field: &str, fields: &Fields) -> WebhookAnswer {
 }
 
 fn unavailable(web: &Web, error: &StoreError) -> WebhookAnswer {
-    tracing::error!(%error, "A webhook could not be stored");
+    match error {
+        // The store has told it once; a line for each of a crowd would fill the disk for good.
+        StoreError::Full(_) => {}
+        error => tracing::error!(%error, "A webhook could not be stored"),
+    }
     WebhookAnswer::Unavailable(Json(Answer::error(web, Status::Error, "")), RETRY_AFTER.as_secs())
 }

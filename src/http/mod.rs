@@ -14,8 +14,10 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response,
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 
+use crate::backups::BackupStatus;
 use crate::channel::Channel;
 use crate::clock::Clock;
+use crate::conditions::Conditions;
 use crate::domain::{ChannelAddress, Country, RoutingTable};
 use crate::render::Renderer;
 use crate::store::Store;
@@ -43,6 +45,8 @@ pub struct Web {
     pub store: Arc<dyn Store>,
     /// Tells the relay that something is due.
     pub wake: Wake,
+    /// How each channel is doing.
+    pub conditions: Conditions,
     /// The time.
     pub clock: Clock,
     /// The words.
@@ -59,6 +63,8 @@ pub struct Web {
     pub admin_token_hash: [u8; 32],
     /// What the shop's page shows.
     pub page: PageSettings,
+    /// How the last backup went.
+    pub backup: BackupStatus,
     /// Cancelled when the server is about to stop.
     pub draining: CancellationToken,
 }
@@ -83,10 +89,10 @@ pub struct Welcome {
 
 type SharedWeb = Arc<Web>;
 
-type Api = (intake::Webhooks, admin::Messages, admin::Users, admin::Inbox);
+type Api = (intake::Webhooks, admin::Messages, admin::Users, admin::Inbox, admin::Channels, admin::Suppressions);
 
 fn api() -> OpenApiService<Api, ()> {
-    let api = (intake::Webhooks, admin::Messages, admin::Users, admin::Inbox);
+    let api = (intake::Webhooks, admin::Messages, admin::Users, admin::Inbox, admin::Channels, admin::Suppressions);
     OpenApiService::new(api, "umishop", env!("CARGO_PKG_VERSION")).description(
         "Registers the customers a chatbot brings, welcomes them, and carries their questions to the right channel.",
     )

@@ -5,10 +5,14 @@
 
 use std::time::Duration;
 
+use crate::conditions::Trouble;
 use crate::domain::{LONGEST_RETRY_AFTER, Outcome, Scope, Timestamp};
 
 /// The first pause, doubled by every further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The first pause after a refusal that does not mend by itself: a wrong password that is tried often locks accounts.
+const FIRST_LASTING_PAUSE: Duration = Duration::from_mins(1);
 
 /// The longest pause of our own choice: how long a mended channel may stay unnoticed. The receiver may ask for more.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
@@ -16,8 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// Whether messages may be sent over a channel just now.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
-    failures: u32,
-    open_until: Option<Timestamp>,
+    trouble: Option<Trouble>,
     probing: bool,
 }
 
@@ -33,49 +36,108 @@ pub(super) enum Leave {
 }
 
 impl Breaker {
+    /// Open until `not_before`, when the receiver asked for that in an earlier life.
+    pub(super) fn new(not_before: Option<Timestamp>, now: Timestamp) -> Self {
+        // A time far ahead was noted before the clock was set back.
+        let range = now..=now.after(LONGEST_RETRY_AFTER);
+        let trouble = not_before.filter(|moment| range.contains(moment)).map(|moment| Trouble {
+            since: now,
+            probe_at: moment,
+            failures: 1,
+            why: "the receiver asked for patience before the last start".to_owned(),
+            hint: String::new(),
+            lasting: false,
+        });
+        Self { trouble, probing: false }
+    }
+
+    /// What is wrong with the channel, if anything is.
+    pub(super) const fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
     /// How many of `free` slots may be used.
     pub(super) fn leave(&self, free: usize, now: Timestamp) -> Leave {
-        match self.open_until {
+        match &self.trouble {
             None => Leave::Start(free),
-            Some(until) if until > now => Leave::WaitUntil(until),
+            Some(trouble) if trouble.probe_at > now => Leave::WaitUntil(trouble.probe_at),
             Some(_) if self.probing => Leave::WaitForProbe,
             Some(_) => Leave::Start(free.min(1)),
         }
     }
 
+    /// Lets the next message probe at once.
+    pub(super) fn try_now(&mut self, now: Timestamp) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.probe_at = trouble.probe_at.min(now);
+        }
+    }
+
     /// Hears that messages were started.
     pub(super) fn started(&mut self) {
-        self.probing = self.open_until.is_some();
+        self.probing = self.trouble.is_some();
     }
 
-    /// Learns from an attempt; `None`: the channel was not asked after all. Returns the pause that it opened, if it did.
-    pub(super) fn learn(&mut self, outcome: Option<&Outcome>, now: Timestamp) -> Option<Duration> {
-        // What was already on its way when the breaker opened says nothing new.
-        if self.open_until.is_some_and(|until| until > now) && !matches!(outcome, Some(Outcome::Delivered { .. })) {
-            return None;
-        }
+    /// Learns from an attempt; `None`: the channel was not asked after all.
+    pub(super) fn learn(&mut self, outcome: Option<&Outcome>, now: Timestamp) -> News {
+        // Also for what is ignored below: a message that was claimed while the breaker opened counts as started after
+        // that, and would else be taken for a probe that never comes back.
         self.probing = false;
+        let waits = self.trouble.as_ref().is_some_and(|trouble| trouble.probe_at > now);
+        // What was already on its way when the breaker opened says nothing new.
+        if waits && !matches!(outcome, Some(Outcome::Delivered { .. })) {
+            return News::None;
+        }
         match outcome {
             // Nothing was heard from the receiver.
-            None | Some(Outcome::Unknown { .. }) => None,
-            Some(Outcome::Retry { scope: Scope::Channel, after, .. }) => {
-                Some(self.open(after.unwrap_or_default(), now))
+            None | Some(Outcome::Unknown { .. }) => News::None,
+            Some(Outcome::Retry { scope: Scope::Channel, after, why }) => {
+                self.open(after.unwrap_or_default(), why, "", false, now)
             }
-            Some(Outcome::Dead { scope: Scope::Channel, .. }) => Some(self.open(Duration::ZERO, now)),
-            Some(_) => {
-                *self = Self::default();
-                None
-            }
+            Some(Outcome::Dead { scope: Scope::Channel, why, hint }) => self.open(Duration::ZERO, why, hint, true, now),
+            Some(_) => match self.trouble.take() {
+                Some(trouble) => News::Closed { after: now.since(trouble.since) },
+                None => News::None,
+            },
         }
     }
 
-    fn open(&mut self, asked: Duration, now: Timestamp) -> Duration {
-        let ours = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
-        let pause = ours.max(asked.min(LONGEST_RETRY_AFTER));
-        self.failures = self.failures.saturating_add(1);
-        self.open_until = Some(now.after(pause));
-        pause
+    fn open(&mut self, asked: Duration, why: &str, hint: &str, lasting: bool, now: Timestamp) -> News {
+        let earlier = self.trouble.take();
+        let failures = earlier.as_ref().map_or(0, |trouble| trouble.failures);
+        let first = if lasting { FIRST_LASTING_PAUSE } else { FIRST_PAUSE };
+        let ours = first.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE);
+        let asked = asked.min(LONGEST_RETRY_AFTER);
+        let pause = ours.max(asked);
+        self.trouble = Some(Trouble {
+            since: earlier.map_or(now, |trouble| trouble.since),
+            probe_at: now.after(pause),
+            failures: failures.saturating_add(1),
+            why: why.to_owned(),
+            hint: hint.to_owned(),
+            lasting,
+        });
+        News::Opened { pause, asked: (asked > ours).then_some(asked) }
     }
+}
+
+/// What an attempt taught about the channel.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// Nothing new.
+    None,
+    /// It is in trouble; nothing is sent over it for so long.
+    Opened {
+        /// How long.
+        pause: Duration,
+        /// As long as that, because the receiver asked for it.
+        asked: Option<Duration>,
+    },
+    /// It works again.
+    Closed {
+        /// How long it did not.
+        after: Duration,
+    },
 }
 
 #[cfg(test)]
@@ -88,22 +150,40 @@ mod tests {
         Outcome::retry(Scope::Channel, "connection refused")
     }
 
+    fn opened(pause: Duration) -> News {
+        News::Opened { pause, asked: None }
+    }
+
+    fn pause_after(breaker: &mut Breaker, outcome: &Outcome) -> Duration {
+        breaker.try_now(NOW);
+        match breaker.learn(Some(outcome), NOW) {
+            News::Opened { pause, .. } => pause,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn a_channel_that_is_down_is_probed_by_one_message_after_a_growing_pause() {
         let mut breaker = Breaker::default();
         assert_eq!(breaker.leave(8, NOW), Leave::Start(8));
-        assert_eq!(breaker.learn(Some(&down()), NOW), Some(FIRST_PAUSE));
+        assert_eq!(breaker.learn(Some(&down()), NOW), opened(FIRST_PAUSE));
         assert_eq!(breaker.leave(8, NOW), Leave::WaitUntil(NOW.after(FIRST_PAUSE)));
         let later = NOW.after(FIRST_PAUSE);
         assert_eq!(breaker.leave(8, later), Leave::Start(1));
         breaker.started();
         assert_eq!(breaker.leave(8, later), Leave::WaitForProbe);
-        assert_eq!(breaker.learn(Some(&down()), later), Some(FIRST_PAUSE * 2));
-        for _ in 0..20 {
-            breaker.open_until = Some(NOW);
-            breaker.learn(Some(&down()), NOW);
-        }
-        assert_eq!(breaker.leave(8, NOW), Leave::WaitUntil(NOW.after(LONGEST_PAUSE)));
+        assert_eq!(breaker.learn(Some(&down()), later), opened(FIRST_PAUSE * 2));
+        let longest = (0..20).map(|_| pause_after(&mut breaker, &down())).last();
+        assert_eq!(longest, Some(LONGEST_PAUSE));
+    }
+
+    #[test]
+    fn a_refused_login_is_tried_less_often() {
+        let mut breaker = Breaker::default();
+        let refused = Outcome::dead(Scope::Channel, "535", "check the password");
+        assert_eq!(pause_after(&mut breaker, &refused), FIRST_LASTING_PAUSE);
+        let trouble = breaker.trouble().unwrap();
+        assert_eq!((trouble.why.as_str(), trouble.hint.as_str(), trouble.lasting), ("535", "check the password", true));
     }
 
     #[test]
@@ -118,22 +198,38 @@ mod tests {
         breaker.learn(None, later);
         assert_eq!(breaker.leave(8, later), Leave::Start(1));
         breaker.started();
-        breaker.learn(Some(&Outcome::dead(Scope::Message, "too long", "")), later);
+        let answer = breaker.learn(Some(&Outcome::dead(Scope::Message, "too long", "")), later);
+        assert_eq!(answer, News::Closed { after: FIRST_PAUSE });
         assert_eq!(breaker.leave(8, later), Leave::Start(8));
     }
 
     #[test]
     fn what_was_on_its_way_together_counts_once() {
         let mut breaker = Breaker::default();
-        assert!(breaker.learn(Some(&down()), NOW).is_some());
-        assert!(breaker.learn(Some(&down()), NOW).is_none());
-        assert_eq!(breaker.failures, 1);
+        assert_eq!(breaker.learn(Some(&down()), NOW), opened(FIRST_PAUSE));
+        assert_eq!(breaker.learn(Some(&down()), NOW), News::None);
+        assert_eq!(breaker.trouble().unwrap().failures, 1);
     }
 
     #[test]
-    fn the_receivers_own_wish_is_kept_to_the_second() {
+    fn what_was_claimed_while_it_opened_is_no_probe_that_never_comes_back() {
         let mut breaker = Breaker::default();
-        let busy = Outcome::Retry { after: Some(Duration::from_mins(30)), scope: Scope::Channel, why: "429".into() };
-        assert_eq!(breaker.learn(Some(&busy), NOW), Some(Duration::from_mins(30)));
+        assert_eq!(breaker.leave(8, NOW), Leave::Start(8));
+        breaker.learn(Some(&down()), NOW);
+        breaker.started();
+        breaker.learn(Some(&down()), NOW);
+        assert_eq!(breaker.leave(8, NOW.after(FIRST_PAUSE)), Leave::Start(1));
+    }
+
+    #[test]
+    fn the_receivers_own_wish_is_kept_to_the_second_also_across_a_restart() {
+        let half_an_hour = Duration::from_mins(30);
+        let busy = Outcome::Retry { after: Some(half_an_hour), scope: Scope::Channel, why: "429".into() };
+        let news = Breaker::default().learn(Some(&busy), NOW);
+        assert_eq!(news, News::Opened { pause: half_an_hour, asked: Some(half_an_hour) });
+        let restarted = Breaker::new(Some(NOW.after(half_an_hour)), NOW);
+        assert_eq!(restarted.leave(8, NOW), Leave::WaitUntil(NOW.after(half_an_hour)));
+        let stale = Breaker::new(Some(NOW.after(Duration::from_hours(1000))), NOW);
+        assert_eq!(stale.leave(8, NOW), Leave::Start(8));
     }
 }

@@ -1,43 +1,40 @@
-//! One channel's way through the relay: claim, render, deliver, settle.
+//! One channel's way through the relay: when to look at the outbox, and how much to take.
 
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::attempt::STORE_PAUSE;
 use super::breaker::{Breaker, Leave};
+use super::bucket::Bucket;
 use super::{Common, Served};
-use crate::domain::{
-    Attempt, Claim, MessageId, Outcome, Scope, Settlement, Timestamp, Transition, mask_addresses, truncate,
-};
+use crate::domain::Timestamp;
 use crate::store::{Claimed, StoreError};
 use crate::wake::Alarm;
 
 /// How long a lane sleeps at most. The command line changes messages behind our back, and clocks are set back.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
-/// How long to wait before asking a store again that did not answer.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
-
-/// How much of an error is kept, in characters.
-const LONGEST_ERROR: usize = 1_000;
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 pub(super) struct Lane {
-    common: Arc<Common>,
-    served: Served,
-    alarm: Arc<Alarm>,
+    pub(super) common: Arc<Common>,
+    pub(super) served: Served,
+    pub(super) alarm: Arc<Alarm>,
     slots: Arc<Semaphore>,
     breaker: Mutex<Breaker>,
+    bucket: Mutex<Bucket>,
 }
 
 impl Lane {
     pub(super) fn new(common: Arc<Common>, served: Served, alarm: Arc<Alarm>) -> Self {
-        let slots = Arc::new(Semaphore::new(served.concurrency));
-        Self { common, served, alarm, slots, breaker: Mutex::default() }
+        let slots = Arc::new(Semaphore::new(served.rules.concurrency));
+        let now = common.clock.now();
+        let not_before = common.conditions.of(&served.address).and_then(|condition| condition.not_before);
+        let breaker = Mutex::new(Breaker::new(not_before, now));
+        let bucket = Mutex::new(Bucket::new(served.rules.rate, now));
+        Self { common, served, alarm, slots, breaker, bucket }
     }
 
     /// Delivers everything that is due now, and returns how many attempts that took.
@@ -50,6 +47,7 @@ impl Lane {
             on_their_way.wait().await;
             attempts += look.started;
             if look.started == 0 {
+                self.sweep(self.common.clock.now()).await?;
                 return Ok(attempts);
             }
         }
@@ -58,6 +56,7 @@ impl Lane {
     /// Serves the channel until `shutdown`, then waits for what is on its way.
     pub(super) async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         let on_their_way = TaskTracker::new();
+        let mut swept_at = Timestamp::from_millis(0);
         while !shutdown.is_cancelled() {
             // What is said from here on counts, even if the claim below does not see it yet.
             self.alarm.forget();
@@ -73,13 +72,17 @@ impl Lane {
                     Next::At(self.common.clock.now().after(STORE_PAUSE))
                 }
             };
+            if let Next::Now = next {
+                continue;
+            }
+            self.sweep_now_and_then(&mut swept_at).await;
             let sleep_until = match next {
-                Next::Now => continue,
-                Next::At(moment) => Some(moment),
                 Next::WhenDue(due) => {
                     due.inspect(|due| self.alarm.note(*due));
                     self.alarm.rings_at()
                 }
+                Next::At(moment) => Some(moment),
+                Next::Now => None,
             };
             tokio::select! {
                 () = self.common.clock.sleep_until(sleep_until, LOOK_AGAIN) => {}
@@ -98,7 +101,7 @@ impl Lane {
         on_their_way: &TaskTracker,
     ) -> Result<Look, StoreError> {
         let common = &self.common;
-        let limit = match self.breaker().leave(slots.len(), common.clock.now()) {
+        let limit = match self.leave(slots.len(), common.clock.now()) {
             Leave::Start(limit) => limit,
             Leave::WaitUntil(moment) => return Ok(Look { started: 0, next: Next::At(moment) }),
             Leave::WaitForProbe => return Ok(Look { started: 0, next: Next::WhenDue(None) }),
@@ -107,9 +110,7 @@ impl Lane {
         let Claimed { claims, next_due } =
             common.store.claim_due(&self.served.address, common.boot, limit, common.clock.now()).await?;
         let started = claims.len();
-        if started > 0 {
-            self.breaker().started();
-        }
+        self.started(started);
         for (claim, slot) in claims.into_iter().zip(slots) {
             let lane = Arc::clone(self);
             on_their_way.spawn(lane.carry(claim, slot));
@@ -118,7 +119,7 @@ impl Lane {
     }
 
     /// Every slot that is free, at least one.
-    async fn free_slots(&self) -> Vec<OwnedSemaphorePermit> {
+    pub(super) async fn free_slots(&self) -> Vec<OwnedSemaphorePermit> {
         let mut slots = Vec::new();
         // The semaphore is never closed, so the first acquisition cannot fail.
         slots.extend(Arc::clone(&self.slots).acquire_owned().await);
@@ -128,112 +129,43 @@ impl Lane {
         slots
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+    /// How many messages may be started now, if there are `free` slots: as the operator, the breaker and the rate allow.
+    pub(super) fn leave(&self, free: usize, now: Timestamp) -> Leave {
+        let (paused, try_now) = self
+            .common
+            .conditions
+            .change(&self.served.address, |condition| {
+                (condition.paused_at.is_some(), std::mem::take(&mut condition.try_now))
+            })
+            .unwrap_or_default();
+        if paused {
+            return Leave::WaitUntil(now.after(LOOK_AGAIN));
+        }
+        let mut breaker = self.breaker();
+        if try_now {
+            breaker.try_now(now);
+        }
+        match (breaker.leave(free, now), self.bucket().available(now)) {
+            (Leave::Start(limit), Ok(available)) => Leave::Start(limit.min(available)),
+            (Leave::Start(_), Err(moment)) => Leave::WaitUntil(moment),
+            (wait, _) => wait,
+        }
+    }
+
+    /// Notes that messages are on their way.
+    pub(super) fn started(&self, messages: usize) {
+        if messages > 0 {
+            self.breaker().started();
+            self.bucket().spend(messages);
+        }
+    }
+
+    pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One attempt, from the claim to its settlement. The slot is free again when the settlement is in the store's hands.
-    async fn carry(self: Arc<Self>, claim: Claim, slot: OwnedSemaphorePermit) {
-        let common = Arc::clone(&self.common);
-        let started_at = common.clock.now();
-        let begun = Instant::now();
-        let (id, epoch, number) = (claim.id, claim.epoch, claim.attempt);
-        // In a task of its own, so that code that panics fails this attempt and nothing else.
-        let (outcome, asked) = match tokio::spawn(Arc::clone(&self).deliver(claim)).await {
-            Ok(Ok(outcome)) => (outcome, true),
-            Ok(Err(outcome)) => (outcome, false),
-            Err(error) => (Outcome::retry(Scope::Message, format!("the channel's code failed: {error}")), false),
-        };
-        let now = common.clock.now();
-        self.learn(asked.then_some(&outcome), now);
-        let transition =
-            Transition::after(&outcome, number, &self.served.retry, self.served.on_unknown, now, chance(id, epoch));
-        self.tell(id, number, &outcome, &transition);
-        let attempt = Attempt {
-            epoch,
-            started_at,
-            duration_ms: i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX),
-            outcome: outcome.word().to_owned(),
-            scope: outcome.scope().map_or_else(String::new, |scope| scope.to_string()),
-            error: truncate(&outcome.explanation(), LONGEST_ERROR).text.to_owned(),
-        };
-        self.settle(Settlement { id, attempt, transition }, slot).await;
-    }
-
-    /// What came of it; the error is an outcome, too, but the channel was not asked.
-    async fn deliver(self: Arc<Self>, claim: Claim) -> Result<Outcome, Outcome> {
-        let channel = &self.served.channel;
-        match self.common.renderer.render(&claim, channel.markup()) {
-            Ok(rendered) => Ok(channel.deliver(&rendered).await),
-            Err(error) => {
-                Err(Outcome::dead(Scope::Message, error.to_string(), "mend the template, then retry the message"))
-            }
-        }
-    }
-
-    fn learn(&self, outcome: Option<&Outcome>, now: Timestamp) {
-        let (opened, probe_is_back) = {
-            let mut breaker = self.breaker();
-            let probing = breaker.leave(1, now) == Leave::WaitForProbe;
-            (breaker.learn(outcome, now), probing)
-        };
-        if let (Some(pause), Some(outcome)) = (opened, outcome) {
-            let (channel, why) = (&self.served.address, mask_addresses(&outcome.explanation()));
-            tracing::warn!(%channel, why, "Channel {channel} is in trouble; nothing is sent over it for {pause:?}");
-        }
-        if probe_is_back {
-            self.alarm.set(now);
-        }
-    }
-
-    fn tell(&self, id: MessageId, number: u32, outcome: &Outcome, transition: &Transition) {
-        let (channel, why) = (&self.served.address, mask_addresses(&outcome.explanation()));
-        match transition {
-            Transition::Delivered { .. } => {
-                tracing::debug!(message.id = %id, %channel, number, "Delivered message {id}");
-            }
-            Transition::Again { due_at, .. } => {
-                tracing::info!(message.id = %id, %channel, number, why, "Message {id} is tried again at {due_at}");
-            }
-            Transition::Dead => {
-                tracing::warn!(message.id = %id, %channel, number, why, "Message {id} is a dead letter");
-            }
-            Transition::Held => tracing::warn!(message.id = %id, %channel, number, why, "Message {id} is held"),
-        }
-    }
-
-    /// Records the outcome. A store that does not answer is asked again until it does: a delivery that is forgotten
-    /// would be repeated.
-    ///
-    /// The store takes things in order, so a claim that is made from now on comes after this settlement, most often in
-    /// the same commit: the next message need not wait for it, and yet no more are ever unsettled than there are slots.
-    async fn settle(&self, settlement: Settlement, slot: OwnedSemaphorePermit) {
-        let id = settlement.id;
-        let common = &self.common;
-        let mut slot = Some(slot);
-        loop {
-            let mut settling = common.store.settle(settlement.clone(), common.clock.now());
-            let at_once = poll_fn(|context| Poll::Ready(settling.as_mut().poll(context))).await;
-            slot.take();
-            let settled = match at_once {
-                Poll::Ready(settled) => settled,
-                Poll::Pending => settling.await,
-            };
-            match settled {
-                Ok(true) => break,
-                Ok(false) => {
-                    tracing::warn!(message.id = %id, "Message {id} was claimed again meanwhile; this outcome is not recorded");
-                    break;
-                }
-                Err(error) => {
-                    tracing::error!(message.id = %id, %error, "Could not record the outcome of message {id}; trying again");
-                }
-            }
-            common.clock.sleep_until(Some(common.clock.now().after(STORE_PAUSE)), STORE_PAUSE).await;
-        }
-        if let Transition::Again { due_at, .. } = settlement.transition {
-            self.alarm.set(due_at);
-        }
+    fn bucket(&self) -> MutexGuard<'_, Bucket> {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -249,17 +181,8 @@ struct Look {
 enum Next {
     /// At once: as many were due as could be started.
     Now,
-    /// Not before this moment: the channel is in trouble.
+    /// Not before this moment: the channel is in trouble, is paused, or keeps to its rate.
     At(Timestamp),
     /// When the next message is due, if any is pending.
     WhenDue(Option<Timestamp>),
-}
-
-/// A number in `0.0..1.0` for the jitter of this attempt: drawn from the random bits of the id, so that the same
-/// attempt always gets the same, and different messages different ones.
-fn chance(id: MessageId, epoch: i64) -> f64 {
-    let random = id.as_bytes()[8..]
-        .iter()
-        .fold(epoch.unsigned_abs(), |mixed, byte| (mixed ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3));
-    f64::from((random >> 32) as u32) / (f64::from(u32::MAX) + 1.0)
 }

@@ -8,24 +8,30 @@
 //! A claim takes a lease: its epoch. If the process dies, the next start makes what it was sending pending again, so
 //! every message is delivered *at least* once; the message's id lets a receiver notice the second time.
 //!
-//! The relay does not decide when to try again (see [`RetrySchedule`]), how to reach anyone (see [`Channel`]), or what
+//! The relay does not decide when to try again or who takes over (see [`Rules`]), how to reach anyone (see [`Channel`]), or what
 //! to say (see [`Renderer`]).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::Channel;
 use crate::clock::Clock;
-use crate::domain::{BootId, ChannelAddress, OnUnknown, RetrySchedule};
+use crate::conditions::Conditions;
+use crate::domain::{BootId, ChannelAddress, Rules};
 use crate::render::Renderer;
-use crate::store::{Store, StoreError};
+use crate::store::{Rescued, Store, StoreError};
 use crate::wake::Wake;
 use lane::Lane;
 
+mod attempt;
 mod breaker;
+mod bucket;
 mod lane;
+mod overdue;
+mod quarantine;
 
 /// One channel and the rules it is served by.
 #[derive(Clone)]
@@ -34,12 +40,8 @@ pub struct Served {
     pub address: ChannelAddress,
     /// The channel.
     pub channel: Arc<dyn Channel>,
-    /// When to try again.
-    pub retry: RetrySchedule,
-    /// How many messages may be on their way at once.
-    pub concurrency: usize,
-    /// What to do when no answer came.
-    pub on_unknown: OnUnknown,
+    /// How its messages are treated.
+    pub rules: Rules,
 }
 
 /// What every lane shares.
@@ -47,6 +49,8 @@ struct Common {
     store: Arc<dyn Store>,
     renderer: Arc<Renderer>,
     clock: Clock,
+    wake: Wake,
+    conditions: Conditions,
     boot: BootId,
 }
 
@@ -54,19 +58,21 @@ struct Common {
 pub struct Relay {
     common: Arc<Common>,
     lanes: Vec<Arc<Lane>>,
+    has_suspects: AtomicBool,
 }
 
 impl Relay {
-    /// A relay over `channels`, listening to `wake`.
+    /// A relay over `channels`, listening to `wake`, writing their `conditions` down.
     pub fn new(
         store: Arc<dyn Store>,
         renderer: Arc<Renderer>,
         clock: Clock,
         wake: &Wake,
+        conditions: Conditions,
         channels: Vec<Served>,
     ) -> Self {
         let boot = BootId::new(clock.now());
-        let common = Arc::new(Common { store, renderer, clock, boot });
+        let common = Arc::new(Common { store, renderer, clock, wake: wake.clone(), conditions, boot });
         let lanes = channels
             .into_iter()
             .map(|served| {
@@ -74,12 +80,14 @@ impl Relay {
                 Arc::new(Lane::new(Arc::clone(&common), served, alarm))
             })
             .collect();
-        Self { common, lanes }
+        Self { common, lanes, has_suspects: AtomicBool::new(false) }
     }
 
     /// Makes pending again what an earlier start was sending when it died. Call it before anything is claimed.
-    pub async fn rescue(&self) -> Result<u64, StoreError> {
-        self.common.store.rescue(self.common.boot).await
+    pub async fn rescue(&self) -> Result<Rescued, StoreError> {
+        let rescued = self.common.store.rescue(self.common.boot, self.common.clock.now()).await?;
+        self.has_suspects.store(rescued.suspects > 0, Ordering::Relaxed);
+        Ok(rescued)
     }
 
     /// One step: delivers everything that is due now, and returns how many attempts that took.
@@ -87,6 +95,9 @@ impl Relay {
         let mut attempts = 0;
         for lane in &self.lanes {
             attempts += lane.deliver_due().await?;
+        }
+        if self.has_suspects.load(Ordering::Relaxed) {
+            quarantine::deliver_due(&self.lanes).await?;
         }
         Ok(attempts)
     }
@@ -96,6 +107,9 @@ impl Relay {
         let mut lanes = JoinSet::new();
         for lane in &self.lanes {
             lanes.spawn(Arc::clone(lane).run(shutdown.clone()));
+        }
+        if self.has_suspects.load(Ordering::Relaxed) {
+            lanes.spawn(quarantine::run(self.lanes.clone(), shutdown.clone()));
         }
         while let Some(ended) = lanes.join_next().await {
             if let Err(error) = ended {

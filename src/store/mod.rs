@@ -4,17 +4,24 @@
 //! with `Ok` survives the loss of power. Time is always an argument; a store never reads a clock, and it never decides
 //! what to send or when to try again.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    Attempt, BootId, ChannelAddress, Claim, InboxId, Message, MessageId, NewMessage, NewRequest, NewUser, Origin,
-    Purpose, Request, RequestId, Settlement, State, Timestamp, User, UserId,
+    Attempt, BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, NewMessage, NewRequest, NewUser,
+    Origin, Purpose, Request, RequestId, Settlement, State, Suppression, Timestamp, User, UserId,
 };
 
+mod backup;
+mod outbox;
 pub mod sqlite;
+
+pub use backup::{BackedUp, BackupError, Counts};
+pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Overdue, Rescued, Swept, Troubles};
 
 /// Why the store did not do what was asked. Nothing was written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -25,9 +32,15 @@ pub enum StoreError {
     /// The idempotency key was used before, for another question.
     #[error("this request_id was already used for another question")]
     KeyReused,
-    /// It could not read or write: disk full, file gone, damaged.
+    /// There is no room: nothing new is taken, while what makes room or ends what was begun goes on.
+    #[error("the disk is full: {0}")]
+    Full(Arc<str>),
+    /// It could not read or write: locked, file gone.
     #[error("the store is unavailable: {0}")]
     Unavailable(Arc<str>),
+    /// The disk failed or the data is damaged: what the store says from now on cannot be trusted.
+    #[error("the store can no longer be trusted: {0}")]
+    Broken(Arc<str>),
 }
 
 impl StoreError {
@@ -131,15 +144,6 @@ pub struct MessageHistory {
     pub capture: Option<Vec<u8>>,
 }
 
-/// What a claim found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claimed {
-    /// The messages, the longest due first.
-    pub claims: Vec<Claim>,
-    /// When the channel's next pending message is due; `None`: nothing is pending.
-    pub next_due: Option<Timestamp>,
-}
-
 /// Which messages to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MessageFilter {
@@ -184,6 +188,15 @@ pub struct Pruned {
     pub more: bool,
 }
 
+/// How the store's files are doing, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// How long the write-ahead log is on the disk.
+    pub log: u64,
+    /// How much room its disk has; `None`: the system does not say.
+    pub free: Option<u64>,
+}
+
 /// Whether an operator's wish changed anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
@@ -193,6 +206,28 @@ pub enum Changed {
     NotFrom(State),
     /// There is no such message.
     NotFound,
+}
+
+/// Which messages an operator wants to change all at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Those in this state,
+    pub state: State,
+    /// of these, only those over this channel,
+    pub channel: Option<ChannelAddress>,
+    /// only those for this purpose,
+    pub purpose: Option<Purpose>,
+    /// and only those that were made before this moment.
+    pub created_before: Option<Timestamp>,
+}
+
+/// How many messages were changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// How many.
+    pub changed: u64,
+    /// Where to go on; `None`: all were seen.
+    pub next: Option<MessageId>,
 }
 
 /// Everything umishop remembers.
@@ -207,10 +242,12 @@ pub trait Store: Send + Sync {
     /// Keeps a webhook that nobody could read.
     async fn keep_unreadable(&self, entry: InboxEntry) -> Result<(), StoreError>;
 
-    /// Makes pending again what another boot was sending when it died. No attempt is burnt. Returns how many.
-    async fn rescue(&self, boot: BootId) -> Result<u64, StoreError>;
+    /// Makes pending again what another boot was sending when it died. No attempt is burnt, but the crash is counted:
+    /// against the suspect that was on its way, if one was, else against all of them. A message that it has happened
+    /// to too often is given up.
+    async fn rescue(&self, boot: BootId, now: Timestamp) -> Result<Rescued, StoreError>;
 
-    /// Takes up to `limit` due messages of `channel` for `boot` to deliver, each under a new lease epoch.
+    /// Takes up to `limit` due messages of `channel` for `boot` to deliver, each under a new lease epoch. No suspects.
     async fn claim_due(
         &self,
         channel: &ChannelAddress,
@@ -219,17 +256,55 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<Claimed, StoreError>;
 
+    /// As [`claim_due`](Self::claim_due), but takes a single one, of those suspected of ending the process.
+    async fn claim_suspect(
+        &self,
+        channel: &ChannelAddress,
+        boot: BootId,
+        now: Timestamp,
+    ) -> Result<Claimed, StoreError>;
+
     /// Ends a claim and keeps its attempt. `false`: a later claim has taken the message over; nothing was changed.
     ///
     /// Takes its turn when it is first polled: a claim that is asked for after that sees it done.
     async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError>;
 
+    /// Hands over or gives up some of what waits for a channel that sends nothing just now.
+    async fn sweep(&self, overdue: Overdue, now: Timestamp) -> Result<Swept, StoreError>;
+
     /// Makes a dead, held or cancelled message pending again: due now, with a fresh retry schedule and the same id.
-    /// A pending one becomes due now.
+    /// A pending one becomes due now. Retrying a dead letter lifts the suppression of its customer's address.
     async fn retry_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError>;
 
     /// Calls off a pending or held message.
     async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError>;
+
+    /// How many messages are selected.
+    async fn selected(&self, selection: Selection) -> Result<u64, StoreError>;
+
+    /// Does what [`retry_message`](Self::retry_message) does to some of the selected messages after the one with the id
+    /// `after`: no more than keeps nobody waiting.
+    async fn retry_messages(
+        &self,
+        selection: Selection,
+        after: Option<MessageId>,
+        now: Timestamp,
+    ) -> Result<Changes, StoreError>;
+
+    /// Does what [`cancel_message`](Self::cancel_message) does, likewise.
+    async fn cancel_messages(
+        &self,
+        selection: Selection,
+        after: Option<MessageId>,
+        now: Timestamp,
+    ) -> Result<Changes, StoreError>;
+
+    /// Writes a copy of everything as of `now` to the new `file`, and reads it back. Nobody waits for it. `stop` ends it
+    /// early.
+    async fn back_up(&self, file: PathBuf, now: Timestamp, stop: CancellationToken) -> Result<BackedUp, BackupError>;
+
+    /// What an operator should mend, though everybody is served.
+    fn warnings(&self) -> Vec<String>;
 
     /// Deletes some of what came to rest longer ago than its retention: no more than keeps nobody waiting.
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError>;
@@ -252,8 +327,43 @@ pub trait Store: Send + Sync {
     /// When the next pending message of each channel is due, for every channel that has one, configured or not.
     async fn next_due(&self) -> Result<Vec<(ChannelAddress, Timestamp)>, StoreError>;
 
+    /// What waits and what is in trouble, for every channel that has any of it, configured or not.
+    async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError>;
+
+    /// What went wrong since then.
+    async fn troubles(&self, since: Timestamp) -> Result<Troubles, StoreError>;
+
+    /// What must be known of the channels across a restart.
+    async fn channel_notes(&self) -> Result<Vec<ChannelNote>, StoreError>;
+
+    /// Notes that an operator paused the channel, or, with `None`, resumed it.
+    async fn note_pause(&self, channel: &ChannelAddress, paused_at: Option<Timestamp>) -> Result<(), StoreError>;
+
+    /// Notes that the channel's receiver asked for patience until then.
+    async fn note_patience(&self, channel: &ChannelAddress, not_before: Timestamp) -> Result<(), StoreError>;
+
+    /// Customers' addresses that nothing is sent to any more, in alphabetical order, after that of `page`.
+    async fn suppressions(&self, page: Page<EmailAddress>) -> Result<Vec<Suppression>, StoreError>;
+
+    /// Sends to the address again from now on. `false`: it was not suppressed.
+    async fn lift_suppression(&self, address: &EmailAddress) -> Result<bool, StoreError>;
+
+    /// Puts an alert into the outbox, unless the operator was told of its subject lately. Says whether it did.
+    async fn raise_alert(&self, alert: Alert, now: Timestamp) -> Result<bool, StoreError>;
+
     /// The hash of the admin token: the one kept, or `fresh` if there was none; the flag says which.
     async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError>;
+
+    /// Proves that something new would be accepted and kept, by a write of its own at `now` unless one was proved a moment
+    /// ago.
+    async fn prove_writable(&self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// How its files are doing. Asks the system, not the store.
+    fn condition(&self) -> Condition;
+
+    /// Waits until the store can no longer be trusted, most often for ever. The process must end then: nothing that it
+    /// could still answer would be a promise.
+    async fn broken(&self) -> StoreError;
 
     /// Writes out what is waiting and closes the files. Later calls fail.
     async fn close(&self) -> Result<(), StoreError>;

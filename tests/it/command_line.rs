@@ -8,19 +8,19 @@ use crate::client;
 use crate::process::{Process, command};
 
 /// Runs a command; its exit code, standard output and standard error.
-fn run(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn run(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = command(directory, arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-fn json_of(directory: &Path, arguments: &[&str]) -> Value {
+pub(crate) fn json_of(directory: &Path, arguments: &[&str]) -> Value {
     let (code, out, error) = run(directory, arguments);
     assert_eq!(code, Some(0), "{error}");
     serde_json::from_str(&out).unwrap()
 }
 
-fn configured(config: &str) -> tempfile::TempDir {
+pub(crate) fn configured(config: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("config.toml"), config).unwrap();
     directory

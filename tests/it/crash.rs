@@ -130,7 +130,7 @@ async fn a_second_server_on_the_same_database_is_refused_and_says_why() {
     configure(directory.path(), "");
     let _first = Process::start(directory.path());
     let second = command(directory.path(), &["serve"]).output().unwrap();
-    assert_eq!(second.status.code(), Some(1));
+    assert_eq!(second.status.code(), Some(3));
     let error = String::from_utf8(second.stderr).unwrap();
     assert!(error.contains("another umishop") && error.contains("umishop.db"), "{error}");
 }

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod backup;
 mod channel_contract;
 mod client;
 mod command_line;
 mod crash;
 mod delivery;
+mod faults;
 mod mail;
 mod operator;
 mod process;
@@ -15,4 +17,5 @@ mod smtp_server;
 mod store_contract;
 mod support;
 mod tidy;
+mod trouble;
 mod webhooks;

@@ -22,14 +22,26 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it in `directory`, whose `config.toml` should listen on port 0.
     pub(crate) fn start(directory: &Path) -> Self {
-        let mut child = command(directory, &["serve"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Self::begin(command(directory, &["serve"])).unwrap_or_else(|status| panic!("it ended at once: {status}"))
+    }
+
+    /// Starts what `command` says, which is `umishop serve` in the end; an error if that ends before it serves.
+    pub(crate) fn begin(mut command: Command) -> Result<Self, ExitStatus> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut banner = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         while !banner.contains("umishop landbot") {
-            assert!(lines.read_line(&mut banner).unwrap() > 0, "it ended at once: {banner}");
+            if lines.read_line(&mut banner).unwrap() == 0 {
+                return Err(child.wait().unwrap());
+            }
         }
         let address = banner.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
-        Self { child, address, _output: lines, banner }
+        Ok(Self { child, address, _output: lines, banner })
+    }
+
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// As the kernel does it when memory runs out.

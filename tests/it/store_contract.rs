@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use umishop::domain::{
     Attempt, BootId, ChannelAddress, Contact, EmailAddress, Fingerprint, InboxId, MessageId, NewMessage, NewRequest,
     NewUser, Origin, Phone, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
 };
 use umishop::store::{
-    Changed, InboxEntry, MessageFilter, Page, Registration, Retention, Store, StoreError, Submission,
+    BackupError, Changed, InboxEntry, MessageFilter, Page, Registration, Retention, Selection, Store, StoreError,
+    Submission,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -39,7 +41,13 @@ fn with_phone(mut user: NewUser, phone: &str) -> NewUser {
 }
 
 fn welcome() -> NewMessage {
-    NewMessage { id: MessageId::new(NOW), channel: channel(), purpose: Purpose::Welcome, due_at: NOW.after(MINUTE) }
+    NewMessage {
+        id: MessageId::new(NOW),
+        channel: channel(),
+        purpose: Purpose::Welcome,
+        due_at: NOW.after(MINUTE),
+        fallback: None,
+    }
 }
 
 fn registration(user: NewUser) -> Registration {
@@ -57,7 +65,13 @@ fn question(user: &NewUser, question: &str) -> Submission {
         idempotency_key: None,
         origin: user.origin.clone(),
     };
-    let message = NewMessage { id: MessageId::new(NOW), channel: channel(), purpose: Purpose::Request, due_at: NOW };
+    let message = NewMessage {
+        id: MessageId::new(NOW),
+        channel: channel(),
+        purpose: Purpose::Request,
+        due_at: NOW,
+        fallback: None,
+    };
     Submission { user: Some(user.clone()), request, messages: vec![message] }
 }
 
@@ -81,13 +95,14 @@ async fn state_of(store: &dyn Store, id: MessageId) -> State {
 fn settlement(id: MessageId, epoch: i64, transition: Transition) -> Settlement {
     let attempt = Attempt {
         epoch,
+        channel: channel(),
         started_at: NOW,
         duration_ms: 12,
         outcome: "retry".into(),
         scope: "message".into(),
         error: "503 busy".into(),
     };
-    Settlement { id, attempt, transition }
+    Settlement { id, attempt, transition, suppress: None }
 }
 
 fn delivered() -> Transition {
@@ -307,7 +322,7 @@ async fn a_claim_sees_what_was_settled_before_it_was_asked_for(store: &dyn Store
 async fn settling_after_a_later_claim_changes_nothing(store: &dyn Store) {
     let stale = claimed(store).await;
     let later_boot = BootId::new(NOW.after(MINUTE));
-    assert_eq!(store.rescue(later_boot).await.unwrap(), 1);
+    assert_eq!(store.rescue(later_boot, NOW).await.unwrap().pending, 1);
     let fresh = store.claim_due(&channel(), later_boot, 10, NOW.after(MINUTE)).await.unwrap().claims;
     assert_eq!(fresh[0].id, stale.id);
     assert!(!store.settle(settlement(stale.id, stale.epoch, Transition::Dead), NOW).await.unwrap());
@@ -320,8 +335,8 @@ async fn a_rescue_spares_what_this_boot_is_sending_and_burns_no_attempt(store: &
     let mine = boot();
     register(store, customer("Ana", "ana@example.com")).await;
     let claim = store.claim_due(&channel(), mine, 1, NOW.after(MINUTE)).await.unwrap().claims.remove(0);
-    assert_eq!(store.rescue(mine).await.unwrap(), 0);
-    assert_eq!(store.rescue(boot()).await.unwrap(), 1);
+    assert_eq!(store.rescue(mine, NOW).await.unwrap().pending, 0);
+    assert_eq!(store.rescue(boot(), NOW).await.unwrap().pending, 1);
     let again = store.claim_due(&channel(), mine, 1, NOW.after(MINUTE)).await.unwrap().claims;
     assert_eq!((again[0].id, again[0].attempt), (claim.id, 1));
 }
@@ -458,6 +473,56 @@ async fn a_prune_takes_a_bite_at_a_time_and_says_whether_there_is_more(store: &d
     assert_eq!(pruned, 700);
 }
 
+async fn a_selection_is_changed_bite_by_bite_and_each_message_once(store: &dyn Store) {
+    for number in 0..700 {
+        register(store, customer("Ana", &format!("ana{number}@example.com"))).await;
+    }
+    let later = NOW.after(MINUTE);
+    store.submit_request(question(&customer("Eva", "eva@example.com"), "How much?"), later).await.unwrap();
+    let pending = Selection {
+        state: State::Pending,
+        channel: Some(channel()),
+        purpose: Some(Purpose::Welcome),
+        created_before: Some(later),
+    };
+    assert_eq!(store.selected(pending.clone()).await.unwrap(), 700);
+    // A message that is pending stays pending when it is retried: it is still seen once only.
+    let (mut changed, mut after) = (0, None);
+    loop {
+        let bite = store.retry_messages(pending.clone(), after, later).await.unwrap();
+        changed += bite.changed;
+        after = bite.next;
+        if after.is_none() {
+            break;
+        }
+        assert!(changed < 700, "one bite took everything");
+    }
+    assert_eq!(changed, 700);
+    let bite = store.cancel_messages(pending.clone(), None, later).await.unwrap();
+    assert!(bite.changed < 700 && bite.next.is_some());
+    store.cancel_messages(pending.clone(), bite.next, later).await.unwrap();
+    assert_eq!(store.selected(pending.clone()).await.unwrap(), 0);
+    // Eva's question was none of the selection.
+    assert_eq!(store.selected(Selection { purpose: None, created_before: None, ..pending }).await.unwrap(), 1);
+}
+
+async fn a_backup_is_a_copy_of_its_moment_and_takes_no_files_place(store: &dyn Store) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("backup");
+    register(store, customer("Ana", "ana@example.com")).await;
+    let made = store.back_up(file.clone(), NOW, CancellationToken::new()).await.unwrap();
+    assert_eq!((made.taken_at, made.counts.users, made.counts.messages), (NOW, 1, 1));
+    let bytes = std::fs::read(&file).unwrap();
+    let refused = store.back_up(file.clone(), NOW, CancellationToken::new()).await;
+    assert!(matches!(refused, Err(BackupError::Exists(_))), "{refused:?}");
+    assert!(std::fs::read(&file).unwrap() == bytes);
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    let refused = store.back_up(directory.path().join("another"), NOW, stopped).await;
+    assert!(matches!(refused, Err(BackupError::Stopped)), "{refused:?}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "something was left behind");
+}
+
 async fn the_admin_token_is_made_once(store: &dyn Store) {
     assert_eq!(store.admin_token_hash([1; 32]).await.unwrap(), ([1; 32], true));
     assert_eq!(store.admin_token_hash([2; 32]).await.unwrap(), ([1; 32], false));
@@ -534,6 +599,8 @@ store_contract! {
     users_are_found_by_address_name_and_phone_and_no_wildcard_means_anything,
     every_channel_with_pending_messages_tells_when_the_next_is_due,
     a_prune_takes_a_bite_at_a_time_and_says_whether_there_is_more,
+    a_selection_is_changed_bite_by_bite_and_each_message_once,
+    a_backup_is_a_copy_of_its_moment_and_takes_no_files_place,
     the_admin_token_is_made_once,
     a_crowd_of_writes_is_answered_each_with_its_own_result,
     a_closed_store_refuses,

@@ -1,6 +1,7 @@
 //! The app as the tests run it: the real one, on a real socket and a real database, with time moved by hand.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,6 +123,16 @@ impl TestApp {
         self.post("/umishop_api/topic", &body).await
     }
 
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Where everything is kept: to be another boot, which the app knows nothing of.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     /// Lets time pass.
     pub(crate) fn pass(&self, time: Duration) {
         self.clock.advance(time);
@@ -138,12 +149,29 @@ impl TestApp {
         self.relay.deliver_due().await.unwrap()
     }
 
+    /// Where its configuration and its database are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Backs up to a file of this name beside the database.
+    pub(crate) async fn back_up(&self, name: &str) {
+        let file = self.directory().join(name);
+        self.store.back_up(file, self.clock.now(), CancellationToken::new()).await.unwrap();
+    }
+
     /// Stops in good order and starts again on the same database.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_after(|_| ()).await
+    }
+
+    /// The same, after something happened to the directory.
+    pub(crate) async fn restart_after(self, between: impl FnOnce(&Path)) -> Self {
         let Self { store, clock, shutdown, server, directory, runs, .. } = self;
         shutdown.cancel();
         server.await.unwrap().unwrap();
         store.close().await.unwrap();
+        between(directory.path());
         Self::in_directory(directory, clock, runs).await
     }
 

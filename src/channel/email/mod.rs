@@ -44,6 +44,9 @@ to       = ["sales@umishop.example"]              # not needed where mail only g
     shared: &[&["server", "ca_file", "username", "password"], &["from"]],
     retry: &["1m", "5m", "15m", "1h", "3h", "8h", "24h", "24h"],
     concurrency: 8,
+    rate: "",
+    burst: 8,
+    expire: "5days",
     open,
 };
 
@@ -146,8 +149,19 @@ impl Channel for Email {
         };
         match self.smtp.send(&self.from.address, &to, &self.mail(message, &to)).await {
             Ok(accepted) => Outcome::delivered(reference(accepted)),
+            // The channel's own address is its destination: a mistake in it is no customer's, and must be mended.
+            Err(failure) if message.customer().is_none() => of_destination(failure.outcome()),
             Err(failure) => failure.outcome(),
         }
+    }
+}
+
+fn of_destination(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Dead { scope: Scope::Recipient, why, .. } => {
+            Outcome::dead(Scope::Destination, why, "nobody reads mail at the channel's own address: mend its `to`")
+        }
+        other => other,
     }
 }
 

@@ -96,7 +96,7 @@ fn a_path_in_a_channels_table_starts_at_the_file() {
 
 #[test]
 fn an_empty_list_of_waits_is_the_kinds_own() {
-    let retry = |config: &str| Shop::of(config).loaded().config.channels[&address("slack.pricing")].retry.clone();
+    let retry = |config: &str| Shop::of(config).loaded().config.channels[&address("slack.pricing")].rules.retry.clone();
     assert_eq!(retry("[channels.slack.pricing]\nretry = []\n"), retry(""));
 }
 

@@ -1,6 +1,7 @@
 //! Which layer sets a key, and what a variable may set.
 
 use super::*;
+use crate::domain::{OnUnknown, RetrySchedule};
 
 #[test]
 fn without_any_file_the_sandbox_starts_and_says_what_it_lacks() {
@@ -131,9 +132,12 @@ fn a_variables_text_is_a_secret_as_it_is_and_other_forms_are_parsed() {
         ("UMISHOP_SANDBOX", "True"),
     ]);
     let channels = shop.loaded().config.channels;
-    assert_eq!(channels[&address("email.sales")].concurrency, 3);
-    assert_eq!(channels[&address("email.sales")].on_unknown, OnUnknown::Hold);
-    assert_eq!(channels[&address("slack.pricing")].retry, RetrySchedule::new(vec![Duration::from_secs(7)]).unwrap());
+    assert_eq!(channels[&address("email.sales")].rules.concurrency, 3);
+    assert_eq!(channels[&address("email.sales")].rules.on_unknown, OnUnknown::Hold);
+    assert_eq!(
+        channels[&address("slack.pricing")].rules.retry,
+        RetrySchedule::new(vec![Duration::from_secs(7)]).unwrap()
+    );
 }
 
 #[test]

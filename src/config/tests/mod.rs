@@ -10,6 +10,7 @@ use super::*;
 mod channels;
 mod layers;
 mod mistakes;
+mod rules;
 
 /// What a live shop needs besides its changes.
 const LIVE: &str = "sandbox = false\n[server]\npublic_url = \"https://shop.test\"\n[channels.email.welcome]\nfrom = \"Shop <hello@shop.test>\"\n";

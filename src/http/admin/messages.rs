@@ -25,7 +25,9 @@ pub(super) struct MessageItem {
     request_id: Option<String>,
     /// Where it goes, as `kind.name`.
     channel: String,
-    /// `welcome`, `request` or `test`.
+    /// The channel that did not deliver it, when it was handed over to this one.
+    handed_over_from: Option<String>,
+    /// `welcome`, `request`, `test` or `alert`.
     purpose: String,
     /// `pending`, `sending`, `delivered`, `dead`, `held` or `cancelled`.
     state: String,
@@ -55,6 +57,7 @@ impl From<&Message> for MessageItem {
             user_id: message.user_id.map(|id| id.to_string()),
             request_id: message.request_id.map(|id| id.to_string()),
             channel: message.channel.to_string(),
+            handed_over_from: message.handed_over_from.as_ref().map(ToString::to_string),
             purpose: message.purpose.to_string(),
             state: message.state.to_string(),
             created_at: message.created_at.to_string(),
@@ -87,6 +90,8 @@ struct MessageList {
 struct AttemptItem {
     /// Counts every claim of the message.
     epoch: i64,
+    /// The channel it went over.
+    channel: String,
     /// When it began.
     started_at: String,
     /// How long it took.
@@ -103,6 +108,7 @@ impl From<&Attempt> for AttemptItem {
     fn from(attempt: &Attempt) -> Self {
         Self {
             epoch: attempt.epoch,
+            channel: attempt.channel.to_string(),
             started_at: attempt.started_at.to_string(),
             duration_ms: attempt.duration_ms,
             outcome: attempt.outcome.clone(),

@@ -9,13 +9,17 @@ use poem_openapi::Tags;
 use super::errors::ApiError;
 use crate::store::Page;
 
+mod channels;
 mod inbox;
 mod messages;
+mod suppressions;
 mod users;
 
+pub(super) use channels::Channels;
 pub(super) use inbox::Inbox;
 pub(super) use messages::Messages;
 pub use messages::{attempt_json, message_json};
+pub(super) use suppressions::Suppressions;
 pub(super) use users::Users;
 pub use users::user_json;
 

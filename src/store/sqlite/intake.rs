@@ -1,12 +1,13 @@
-//! The two webhooks' transactions: a registration and a request.
+//! The webhooks' transactions: a registration, a request, and what nobody could read.
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::rows;
 use crate::domain::{
-    Contact, Context, EmailAddress, NewMessage, NewRequest, NewUser, REPEAT_WINDOW, Request, RequestId, Timestamp, User,
+    ChannelAddress, Contact, Context, EmailAddress, NewMessage, NewRequest, NewUser, REPEAT_WINDOW, Request, RequestId,
+    Timestamp, User,
 };
-use crate::store::{Registered, Registration, StoreError, Submission, Submitted};
+use crate::store::{InboxEntry, Registered, Registration, StoreError, Submission, Submitted};
 
 pub(super) fn register_user(
     connection: &Connection,
@@ -77,8 +78,24 @@ pub(super) fn submit_request(
     Ok(Submitted { request_id: request.id, user, duplicate: false })
 }
 
+pub(super) fn keep_unreadable(connection: &Connection, entry: &InboxEntry) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO inbox (id, received_at, request_line, headers, body, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute((
+            &entry.id.as_bytes()[..],
+            entry.received_at.as_millis(),
+            &entry.request_line,
+            &entry.headers,
+            &entry.body,
+            &entry.why,
+        ))?;
+    Ok(())
+}
+
 /// Puts a message into the outbox.
-fn enqueue(
+pub(super) fn enqueue(
     connection: &Connection,
     message: &NewMessage,
     user: Option<&User>,
@@ -88,14 +105,17 @@ fn enqueue(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO messages (id, user_id, request_id, channel, purpose, state, created_at, due_at, context)
-             VALUES (:id, :user_id, :request_id, :channel, :purpose, 'pending', :created_at, :due_at, :context)",
+            "INSERT INTO messages (id, user_id, request_id, channel, fallback, purpose, state, created_at, due_at, first_due_at,
+                                   context)
+             VALUES (:id, :user_id, :request_id, :channel, :fallback, :purpose, 'pending', :created_at, :due_at, :due_at,
+                     :context)",
         )?
         .execute(named_params! {
             ":id": &message.id.as_bytes()[..],
             ":user_id": user.map(|user| &user.id.as_bytes()[..]),
             ":request_id": request_id.as_ref().map(|id| &id.as_bytes()[..]),
             ":channel": message.channel.as_str(),
+            ":fallback": message.fallback.as_ref().map(ChannelAddress::as_str),
             ":purpose": message.purpose.as_str(),
             ":created_at": now.as_millis(),
             ":due_at": message.due_at.as_millis(),

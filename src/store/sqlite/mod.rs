@@ -9,25 +9,48 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::{
-    Changed, Claimed, InboxEntry, MessageFilter, MessageHistory, Page, Pruned, Registered, Registration, Retention,
-    Store, StoreError, Submission, Submitted, UserTimeline,
-};
-use crate::domain::{BootId, ChannelAddress, InboxId, Message, MessageId, Settlement, Timestamp, User, UserId};
-use writer::{Writer, closed};
+use tokio_util::sync::CancellationToken;
 
+use super::{
+    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Condition, InboxEntry,
+    MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, Rescued, Retention, Selection,
+    Store, StoreError, Submission, Submitted, Swept, Troubles, UserTimeline,
+};
+use crate::domain::{
+    BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, Settlement, Suppression, Timestamp, Transition,
+    User, UserId,
+};
+use disk::Disk;
+use journal::{Delivered, Journal};
+use log::Log;
+use trust::{Trust, Verdict};
+use writer::Writer;
+
+mod backup;
+mod bulk;
+mod copy;
+mod disk;
 mod intake;
+mod journal;
+mod log;
 mod migrations;
 mod outbox;
 mod reads;
+mod restore;
 mod rows;
+mod trouble;
+mod trust;
 mod writer;
+
+pub use backup::back_up;
+pub use copy::Watch;
+pub use restore::{RestoreError, Restored, restore};
 
 /// The oldest SQLite that does not lose committed rows when a commit races two checkpoints in WAL mode; the fault was
 /// in 3.7.0 to 3.51.2 (<https://sqlite.org/wal.html>, "the WAL-reset bug").
@@ -39,8 +62,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a `MessageHook` delivery is remembered; Landbot gives up repeating it after some minutes.
 const TRACE_MEMORY: Duration = Duration::from_hours(24);
 
+/// For how long a write that was done proves that writing works, so that whoever asks often makes few writes.
+const PROOF_HOLDS: Duration = Duration::from_secs(5);
+
+/// How long a write may take that shall prove that writing works.
+const PROOF_WITHIN: Duration = Duration::from_secs(5);
+
 /// How many rows one transaction prunes, so that webhooks do not wait for it.
 const PRUNE_BATCH: usize = 500;
+
+/// How many rows one transaction hands over or gives up, likewise.
+const SWEEP_BATCH: usize = 500;
 
 /// Why the database was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +99,16 @@ pub enum OpenError {
     /// There is no such file.
     #[error("there is no database at {0}; `umishop serve` makes one")]
     Missing(PathBuf),
+    /// SQLite cannot keep its promises there.
+    #[error(
+        "{path} lies on {name}: on a network file system locks do not hold and commits can be lost; set [store] url to a file on a disk of this machine"
+    )]
+    Network {
+        /// Which file.
+        path: PathBuf,
+        /// What the file system is called.
+        name: &'static str,
+    },
     /// It was written by a later version.
     #[error("the database has schema {found}, this program knows {known}: run a newer umishop on it")]
     Newer {
@@ -85,6 +127,14 @@ pub enum OpenError {
         /// Ours.
         known: usize,
     },
+    /// It is a backup, not a database.
+    #[error(
+        "this is a backup, taken {taken_at}, and would send again what was sent since then: move it away, and bring it back with `umishop restore FILE`"
+    )]
+    Backup {
+        /// When it was taken.
+        taken_at: String,
+    },
     /// It is not ours.
     #[error("this is a database of another program")]
     Foreign,
@@ -98,6 +148,13 @@ pub struct SqliteStore {
     writer: Mutex<Option<std::sync::Arc<Writer>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: reads::Readers,
+    disk: Disk,
+    /// When it was last proved that writing works.
+    proved: Mutex<Option<Instant>>,
+    log_path: PathBuf,
+    trust: Trust,
+    path: PathBuf,
+    journal_trouble: journal::Trouble,
     /// Held until the store is closed.
     lock: Mutex<Option<File>>,
 }
@@ -106,10 +163,16 @@ impl SqliteStore {
     /// Opens the database for the process that runs the relay: makes and migrates it, and keeps others like it away.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         check_version(rusqlite::version_number(), rusqlite::version())?;
+        disk::check_kind(path)?;
         let lock = lock(path)?;
+        if let Some(replaced) = restore::finish(path)? {
+            tracing::info!("Finished a restore; the database it replaced is kept as {}", replaced.display());
+        }
         create_private(path).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         let mut connection = connect(path)?;
+        backup::refuse(&connection)?;
         migrations::migrate(&mut connection)?;
+        Log::recover(&connection)?;
         Self::start(path, connection, Some(lock))
     }
 
@@ -119,25 +182,60 @@ impl SqliteStore {
         if !path.exists() {
             return Err(OpenError::Missing(path.to_owned()));
         }
+        disk::check_kind(path)?;
         let connection = connect(path)?;
         migrations::check(&connection)?;
+        backup::refuse(&connection)?;
         Self::start(path, connection, None)
     }
 
+    /// Refuses what is new while the disk has less room than this, in bytes.
+    #[must_use]
+    pub fn keeping_free(mut self, bytes: u64) -> Self {
+        self.disk.keep_free(bytes);
+        self
+    }
+
     fn start(path: &Path, connection: Connection, lock: Option<File>) -> Result<Self, OpenError> {
-        let (writer, thread) =
-            Writer::start(connection).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
+        let (log, trust, journal) = (Log::default(), Trust::default(), Journal::new(path));
+        let journal_trouble = journal.trouble();
+        let readers = reads::Readers::new(path, reads::LIMIT, log.is_long());
+        let (writer, thread) = Writer::start(connection, log, journal, trust.clone())
+            .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self {
             writer: Mutex::new(Some(std::sync::Arc::new(writer))),
             thread: Mutex::new(Some(thread)),
-            readers: reads::Readers::new(path),
+            readers,
+            disk: Disk::of(path),
+            proved: Mutex::default(),
+            log_path: suffixed(path, "-wal"),
+            trust,
+            path: path.to_owned(),
+            journal_trouble,
             lock: Mutex::new(lock),
         })
+    }
+
+    /// Writes something new, unless there is too little room for it.
+    async fn take<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.disk.check()?;
+        let taken = self.writer()?.write(work).await;
+        if matches!(taken, Err(StoreError::Full(_) | StoreError::Unavailable(_))) {
+            self.proved.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        taken
     }
 
     fn writer(&self) -> Result<std::sync::Arc<Writer>, StoreError> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
     }
+}
+
+fn closed() -> StoreError {
+    StoreError::unavailable(&"the store is closed")
 }
 
 fn check_version(number: i32, text: &'static str) -> Result<(), OpenError> {
@@ -146,9 +244,7 @@ fn check_version(number: i32, text: &'static str) -> Result<(), OpenError> {
 
 /// Takes the lock file beside the database. It names the process that holds it.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
+    let lock_path = suffixed(path, ".lock");
     let io = |error| OpenError::Io { path: lock_path.clone(), error };
     let file = create_private(&lock_path).map_err(io)?;
     match file.try_lock() {
@@ -168,6 +264,18 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 /// other files the same permissions.
 fn create_private(path: &Path) -> std::io::Result<File> {
     File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// The path of a file that goes with the database.
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// The directory that a file is in.
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn connect(path: &Path) -> Result<Connection, OpenError> {
@@ -191,42 +299,30 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::unavailable(&error)
+        match trust::verdict(&error) {
+            Verdict::Broken => Self::Broken(error.to_string().into()),
+            Verdict::Full => Self::Full(error.to_string().into()),
+            Verdict::Other => Self::unavailable(&error),
+        }
     }
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn register_user(&self, registration: Registration, now: Timestamp) -> Result<Registered, StoreError> {
-        self.writer()?.write(move |connection| intake::register_user(connection, &registration, now)).await
+        self.take(move |connection| intake::register_user(connection, &registration, now)).await
     }
 
     async fn submit_request(&self, submission: Submission, now: Timestamp) -> Result<Submitted, StoreError> {
-        self.writer()?.write(move |connection| intake::submit_request(connection, &submission, now)).await
+        self.take(move |connection| intake::submit_request(connection, &submission, now)).await
     }
 
     async fn keep_unreadable(&self, entry: InboxEntry) -> Result<(), StoreError> {
-        self.writer()?
-            .write(move |connection| {
-                connection
-                    .prepare_cached(
-                        "INSERT INTO inbox (id, received_at, request_line, headers, body, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    )?
-                    .execute((
-                        &entry.id.as_bytes()[..],
-                        entry.received_at.as_millis(),
-                        &entry.request_line,
-                        &entry.headers,
-                        &entry.body,
-                        &entry.why,
-                    ))?;
-                Ok(())
-            })
-            .await
+        self.take(move |connection| intake::keep_unreadable(connection, &entry)).await
     }
 
-    async fn rescue(&self, boot: BootId) -> Result<u64, StoreError> {
-        self.writer()?.write_patiently(move |connection| outbox::rescue(connection, boot)).await
+    async fn rescue(&self, boot: BootId, now: Timestamp) -> Result<Rescued, StoreError> {
+        self.writer()?.write_patiently(move |connection| outbox::rescue(connection, boot, now)).await
     }
 
     async fn claim_due(
@@ -236,14 +332,32 @@ impl Store for SqliteStore {
         limit: usize,
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
-        let channel = channel.clone();
+        let (channel, which) = (channel.clone(), outbox::Which::Ordinary);
         self.writer()?
-            .write_patiently(move |connection| outbox::claim_due(connection, &channel, boot, limit, now))
+            .write_patiently(move |connection| outbox::claim_due(connection, &channel, which, boot, limit, now))
+            .await
+    }
+
+    async fn claim_suspect(
+        &self,
+        channel: &ChannelAddress,
+        boot: BootId,
+        now: Timestamp,
+    ) -> Result<Claimed, StoreError> {
+        let (channel, which) = (channel.clone(), outbox::Which::Suspect);
+        self.writer()?
+            .write_patiently(move |connection| outbox::claim_due(connection, &channel, which, boot, 1, now))
             .await
     }
 
     async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError> {
-        self.writer()?.write_patiently(move |connection| outbox::settle(connection, &settlement, now)).await
+        let id = matches!(settlement.transition, Transition::Delivered { .. }).then_some(settlement.id);
+        let note = move |settled: &bool| id.filter(|_| *settled).map(|id| Delivered { id, at: now });
+        self.writer()?.write_noted(move |connection| outbox::settle(connection, &settlement, now), note).await
+    }
+
+    async fn sweep(&self, overdue: Overdue, now: Timestamp) -> Result<Swept, StoreError> {
+        self.writer()?.write_patiently(move |connection| outbox::sweep(connection, &overdue, now, SWEEP_BATCH)).await
     }
 
     async fn retry_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
@@ -252,6 +366,40 @@ impl Store for SqliteStore {
 
     async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
         self.writer()?.write(move |connection| outbox::cancel_message(connection, id, now)).await
+    }
+
+    async fn selected(&self, selection: Selection) -> Result<u64, StoreError> {
+        self.readers.read(move |connection| bulk::count(connection, &selection)).await
+    }
+
+    async fn retry_messages(
+        &self,
+        selection: Selection,
+        after: Option<MessageId>,
+        now: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        let retry = move |connection: &_| bulk::change(connection, &selection, after, now, outbox::retry_message);
+        self.writer()?.write_patiently(retry).await
+    }
+
+    async fn cancel_messages(
+        &self,
+        selection: Selection,
+        after: Option<MessageId>,
+        now: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        let cancel = move |connection: &_| bulk::change(connection, &selection, after, now, outbox::cancel_message);
+        self.writer()?.write_patiently(cancel).await
+    }
+
+    async fn back_up(&self, file: PathBuf, now: Timestamp, stop: CancellationToken) -> Result<BackedUp, BackupError> {
+        let path = self.path.clone();
+        let work = move || back_up(&path, &file, now, &mut Watch { percent: &mut |_| {}, stop: &stop });
+        tokio::task::spawn_blocking(work).await.unwrap_or(Err(BackupError::Stopped))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.journal_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().into_iter().collect()
     }
 
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {
@@ -282,6 +430,41 @@ impl Store for SqliteStore {
         self.readers.read(outbox::next_due).await
     }
 
+    async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.readers.read(trouble::backlogs).await
+    }
+
+    async fn troubles(&self, since: Timestamp) -> Result<Troubles, StoreError> {
+        self.readers.read(move |connection| trouble::troubles(connection, since)).await
+    }
+
+    async fn channel_notes(&self) -> Result<Vec<ChannelNote>, StoreError> {
+        self.readers.read(trouble::channel_notes).await
+    }
+
+    async fn note_pause(&self, channel: &ChannelAddress, paused_at: Option<Timestamp>) -> Result<(), StoreError> {
+        let channel = channel.clone();
+        self.writer()?.write_patiently(move |connection| trouble::note_pause(connection, &channel, paused_at)).await
+    }
+
+    async fn note_patience(&self, channel: &ChannelAddress, not_before: Timestamp) -> Result<(), StoreError> {
+        let channel = channel.clone();
+        self.writer()?.write_patiently(move |connection| trouble::note_patience(connection, &channel, not_before)).await
+    }
+
+    async fn suppressions(&self, page: Page<EmailAddress>) -> Result<Vec<Suppression>, StoreError> {
+        self.readers.read(move |connection| trouble::suppressions(connection, &page)).await
+    }
+
+    async fn lift_suppression(&self, address: &EmailAddress) -> Result<bool, StoreError> {
+        let address = address.clone();
+        self.writer()?.write(move |connection| trouble::lift_suppression(connection, &address)).await
+    }
+
+    async fn raise_alert(&self, alert: Alert, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer()?.write_patiently(move |connection| trouble::raise_alert(connection, &alert, now)).await
+    }
+
     async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError> {
         self.writer()?
             .write_patiently(move |connection| {
@@ -298,6 +481,34 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn prove_writable(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.disk.check()?;
+        if self.proved.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < PROOF_HOLDS) {
+            return Ok(());
+        }
+        let writer = self.writer()?;
+        let write = writer.write(move |connection| {
+            let sql = "INSERT INTO settings (name, value) VALUES ('proved_writable_at', ?1)
+                       ON CONFLICT DO UPDATE SET value = excluded.value";
+            connection.prepare_cached(sql)?.execute([&now.as_millis().to_be_bytes()[..]])?;
+            Ok(())
+        });
+        let too_long = |_| StoreError::unavailable(&format_args!("a write was not done within {PROOF_WITHIN:?}"));
+        tokio::time::timeout(PROOF_WITHIN, write).await.map_err(too_long)??;
+        *self.proved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        Ok(())
+    }
+
+    fn condition(&self) -> Condition {
+        // Without a log there is none yet, or none any more.
+        let log = std::fs::metadata(&self.log_path).map_or(0, |log| log.len());
+        Condition { log, free: self.disk.free() }
+    }
+
+    async fn broken(&self) -> StoreError {
+        self.trust.until_lost().await
+    }
+
     async fn close(&self) -> Result<(), StoreError> {
         // The thread ends when the last sender is gone and everything that waited is written.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -308,6 +519,9 @@ impl Store for SqliteStore {
             if !matches!(joined, Ok(true)) {
                 return Err(StoreError::unavailable(&"the writing thread ended badly"));
             }
+        }
+        if let Some(why) = self.trust.lost() {
+            return Err(StoreError::Broken(why));
         }
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(())

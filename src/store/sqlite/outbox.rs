@@ -5,49 +5,101 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::rows;
-use crate::domain::{BootId, ChannelAddress, Claim, MessageId, Settlement, State, Timestamp, Transition};
-use crate::store::{Changed, Claimed, Pruned, Retention, StoreError};
+use crate::domain::{
+    BootId, ChannelAddress, Claim, MessageId, POISON_AFTER, Purpose, SUSPECT_AFTER, Settlement, State, Timestamp,
+    Transition, wait_after_crash,
+};
+use crate::store::{Changed, Claimed, Overdue, Pruned, Rescued, Retention, StoreError, Swept};
+
+/// The claim, with what decides which messages it may take.
+macro_rules! claim_sql {
+    ($which:literal) => {
+        concat!(
+            "UPDATE messages SET state = 'sending', lease_epoch = lease_epoch + 1, boot = :boot
+              WHERE rowid IN (SELECT rowid FROM messages
+                               WHERE state = 'pending' AND ",
+            $which,
+            " AND channel = :channel AND due_at <= :now
+                               ORDER BY due_at LIMIT :limit)
+             RETURNING id, lease_epoch, attempts, purpose, created_at, due_at, first_due_at, context, fallback,
+                       handed_over_from IS NOT NULL"
+        )
+    };
+}
+
+/// A change of at most `:limit` of the 10,000 messages of `:channel` that have been due longest.
+macro_rules! sweep_sql {
+    ($change:literal, $which:literal, $returning:literal) => {
+        concat!(
+            $change,
+            " WHERE rowid IN (SELECT id FROM (SELECT rowid AS id, purpose, fallback, handed_over_from, first_due_at
+                                                FROM messages
+                                               WHERE state = 'pending' AND crashes < 3 AND channel = :channel
+                                                     AND due_at <= :now
+                                               ORDER BY due_at LIMIT 10000)
+                               WHERE ",
+            $which,
+            " LIMIT :limit) ",
+            $returning
+        )
+    };
+}
+
+/// Which pending messages a claim takes. The numbers are those of the indexes, and of [`SUSPECT_AFTER`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    Ordinary,
+    Suspect,
+}
+
+const CLAIM_ORDINARY: &str = claim_sql!("crashes < 3");
+const CLAIM_SUSPECT: &str = claim_sql!("crashes >= 3");
 
 pub(super) fn claim_due(
     connection: &Connection,
     channel: &ChannelAddress,
+    which: Which,
     boot: BootId,
     limit: usize,
     now: Timestamp,
 ) -> Result<Claimed, StoreError> {
     let mut claims = Vec::with_capacity(limit);
+    let mut damaged = Vec::new();
     {
-        let mut statement = connection.prepare_cached(
-            "UPDATE messages SET state = 'sending', lease_epoch = lease_epoch + 1, boot = :boot
-              WHERE rowid IN (SELECT rowid FROM messages
-                               WHERE state = 'pending' AND channel = :channel AND due_at <= :now
-                               ORDER BY due_at LIMIT :limit)
-             RETURNING id, lease_epoch, attempts, purpose, created_at, due_at, context",
-        )?;
+        let claim_sql = if which == Which::Ordinary { CLAIM_ORDINARY } else { CLAIM_SUSPECT };
+        let mut statement = connection.prepare_cached(claim_sql)?;
         let mut found = statement.query(named_params! {
             ":boot": &boot.as_bytes()[..],
             ":channel": channel.as_str(),
             ":now": now.as_millis(),
             ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
         })?;
-        let mut damaged = Vec::new();
         while let Some(row) = found.next()? {
             match claim(row) {
                 Ok(claim) => claims.push(claim),
                 Err(error) => damaged.push((row.get(0)?, error.to_string())),
             }
         }
-        drop(found);
-        drop(statement);
-        for (id, why) in damaged {
-            give_up_damaged(connection, id, &why, now)?;
+    }
+    for (id, why) in damaged {
+        give_up_damaged(connection, id, &why, now)?;
+    }
+    for claim in claims.iter_mut().filter(|claim| claim.purpose == Purpose::Welcome) {
+        if let Some(address) = &claim.context.email {
+            claim.suppressed = connection
+                .prepare_cached("SELECT why FROM suppressions WHERE address = ?1")?
+                .query_row([address.as_str()], |row| row.get(0))
+                .optional()?;
         }
     }
     // RETURNING promises no order.
     claims.sort_by_key(|claim| (claim.due_at, claim.id));
-    let next_due: Option<i64> = connection
-        .prepare_cached("SELECT min(due_at) FROM messages WHERE state = 'pending' AND channel = ?1")?
-        .query_row([channel.as_str()], |row| row.get(0))?;
+    let next_sql = if which == Which::Ordinary {
+        "SELECT min(due_at) FROM messages WHERE state = 'pending' AND crashes < 3 AND channel = ?1"
+    } else {
+        "SELECT min(due_at) FROM messages WHERE state = 'pending' AND crashes >= 3 AND channel = ?1"
+    };
+    let next_due: Option<i64> = connection.prepare_cached(next_sql)?.query_row([channel.as_str()], |row| row.get(0))?;
     Ok(Claimed { claims, next_due: next_due.map(Timestamp::from_millis) })
 }
 
@@ -59,7 +111,11 @@ fn claim(row: &Row<'_>) -> rusqlite::Result<Claim> {
         purpose: rows::word(row, 3)?,
         created_at: rows::time(row, 4)?,
         due_at: rows::time(row, 5)?,
-        context: rows::json(row, 6)?,
+        first_due_at: rows::time(row, 6)?,
+        context: rows::json(row, 7)?,
+        fallback: rows::optional_word(row, 8)?,
+        handed_over: row.get(9)?,
+        suppressed: None,
     })
 }
 
@@ -75,37 +131,17 @@ fn give_up_damaged(connection: &Connection, id: [u8; 16], why: &str, now: Timest
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, now: Timestamp) -> Result<bool, StoreError> {
     let attempt = &settlement.attempt;
-    let (state, due_at, counted, reference) = match &settlement.transition {
-        Transition::Delivered { reference, .. } => (State::Delivered, None, true, Some(reference)),
-        Transition::Again { due_at, counted } => (State::Pending, Some(due_at.as_millis()), *counted, None),
-        Transition::Dead => (State::Dead, None, true, None),
-        Transition::Held => (State::Held, None, true, None),
+    let settled = match &settlement.transition {
+        Transition::HandedOver { channel } => hand_over(connection, settlement, channel, now)?,
+        _ => leave(connection, settlement, now)?,
     };
-    let finished_at = matches!(state, State::Delivered | State::Dead).then_some(now.as_millis());
-    let settled = connection
-        .prepare_cached(
-            "UPDATE messages
-                SET state = :state, boot = NULL, attempts = attempts + :counted, due_at = coalesce(:due_at, due_at),
-                    finished_at = :finished_at, reference = coalesce(:reference, reference), last_error = :error
-              WHERE id = :id AND state = 'sending' AND lease_epoch = :epoch",
-        )?
-        .execute(named_params! {
-            ":state": state.as_str(),
-            ":counted": i64::from(counted),
-            ":due_at": due_at,
-            ":finished_at": finished_at,
-            ":reference": reference,
-            ":error": attempt.error,
-            ":id": &settlement.id.as_bytes()[..],
-            ":epoch": attempt.epoch,
-        })?;
     if settled == 0 {
         return Ok(false);
     }
     connection
         .prepare_cached(
-            "INSERT INTO attempts (message_id, epoch, started_at, duration_ms, outcome, scope, error)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO attempts (message_id, epoch, started_at, duration_ms, outcome, scope, error, channel)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute((
             &settlement.id.as_bytes()[..],
@@ -115,7 +151,13 @@ pub(super) fn settle(connection: &Connection, settlement: &Settlement, now: Time
             &attempt.outcome,
             &attempt.scope,
             &attempt.error,
+            attempt.channel.as_str(),
         ))?;
+    if let Some(address) = &settlement.suppress {
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO suppressions (address, why, since) VALUES (?1, ?2, ?3)")?
+            .execute((address.as_str(), &attempt.error, now.as_millis()))?;
+    }
     if let Transition::Delivered { capture: Some(bytes), .. } = &settlement.transition {
         connection
             .prepare_cached("INSERT OR REPLACE INTO captures (message_id, bytes) VALUES (?1, ?2)")?
@@ -124,18 +166,161 @@ pub(super) fn settle(connection: &Connection, settlement: &Settlement, now: Time
     Ok(true)
 }
 
-pub(super) fn rescue(connection: &Connection, boot: BootId) -> Result<u64, StoreError> {
-    let rescued = connection
-        .prepare_cached("UPDATE messages SET state = 'pending', boot = NULL WHERE state = 'sending' AND boot <> ?1")?
-        .execute([&boot.as_bytes()[..]])?;
-    Ok(rescued as u64)
+/// Ends a claim on the channel it was made on. Returns how many rows that changed: one or none.
+fn leave(connection: &Connection, settlement: &Settlement, now: Timestamp) -> Result<usize, StoreError> {
+    let (state, due_at, counted, reference) = match &settlement.transition {
+        Transition::Delivered { reference, .. } => (State::Delivered, None, true, Some(reference)),
+        Transition::Again { due_at, counted } => (State::Pending, Some(due_at.as_millis()), *counted, None),
+        Transition::HandedOver { .. } | Transition::Dead => (State::Dead, None, true, None),
+        Transition::Held => (State::Held, None, true, None),
+    };
+    let finished_at = matches!(state, State::Delivered | State::Dead).then_some(now.as_millis());
+    let changed = connection
+        .prepare_cached(
+            "UPDATE messages
+                SET state = :state, boot = NULL, attempts = attempts + :counted, due_at = coalesce(:due_at, due_at),
+                    crashes = 0, finished_at = :finished_at, reference = coalesce(:reference, reference),
+                    last_error = :error
+              WHERE id = :id AND state = 'sending' AND lease_epoch = :epoch",
+        )?
+        .execute(named_params! {
+            ":state": state.as_str(),
+            ":counted": i64::from(counted),
+            ":due_at": due_at,
+            ":finished_at": finished_at,
+            ":reference": reference,
+            ":error": settlement.attempt.error,
+            ":id": &settlement.id.as_bytes()[..],
+            ":epoch": settlement.attempt.epoch,
+        })?;
+    Ok(changed)
+}
+
+/// Ends a claim by letting another channel take over.
+fn hand_over(
+    connection: &Connection,
+    settlement: &Settlement,
+    channel: &ChannelAddress,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE messages
+                SET state = 'pending', boot = NULL, handed_over_from = channel, channel = :channel, due_at = :now,
+                    first_due_at = :now, attempts = 0, crashes = 0, last_error = :error
+              WHERE id = :id AND state = 'sending' AND lease_epoch = :epoch",
+        )?
+        .execute(named_params! {
+            ":channel": channel.as_str(),
+            ":now": now.as_millis(),
+            ":error": settlement.attempt.error,
+            ":id": &settlement.id.as_bytes()[..],
+            ":epoch": settlement.attempt.epoch,
+        })?;
+    Ok(changed)
+}
+
+/// As in the trait. Few messages can have been on their way, so each is looked at by itself.
+pub(super) fn rescue(connection: &Connection, boot: BootId, now: Timestamp) -> Result<Rescued, StoreError> {
+    let unfinished: Vec<(Vec<u8>, u32)> = rows::collect(
+        connection,
+        "SELECT id, crashes FROM messages WHERE state = 'sending' AND boot <> ?1",
+        [&boot.as_bytes()[..]],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    // Suspects are sent one at a time, so the one that was on its way explains the crash, and all others are innocent.
+    let explained = unfinished.iter().any(|(_, crashes)| *crashes >= SUSPECT_AFTER);
+    let mut rescued = Rescued::default();
+    for (id, before) in unfinished {
+        let blamed = !explained || before >= SUSPECT_AFTER;
+        let crashes = before.saturating_add(u32::from(blamed));
+        if crashes >= POISON_AFTER {
+            rescued.dead += 1;
+            connection
+                .prepare_cached(
+                    "UPDATE messages SET state = 'dead', boot = NULL, crashes = ?2, finished_at = ?3, last_error = ?4
+                      WHERE id = ?1",
+                )?
+                .execute((id, crashes, now.as_millis(), format!("umishop died {crashes} times while sending it")))?;
+        } else {
+            rescued.pending += 1;
+            let wait = if blamed { wait_after_crash(crashes) } else { Duration::ZERO };
+            connection
+                .prepare_cached(
+                    "UPDATE messages SET state = 'pending', boot = NULL, crashes = ?2, due_at = max(due_at, ?3)
+                      WHERE id = ?1",
+                )?
+                .execute((id, crashes, if wait.is_zero() { 0 } else { now.after(wait).as_millis() }))?;
+        }
+    }
+    rescued.suspects = connection
+        .prepare_cached("SELECT count(*) FROM messages WHERE state = 'pending' AND crashes >= 3")?
+        .query_row([], |row| row.get(0))?;
+    Ok(rescued)
+}
+
+/// Hands over, else gives up, at most `limit` of each, of those that have been due longest: a backlog of millions must
+/// not make the writer's other callers wait.
+pub(super) fn sweep(
+    connection: &Connection,
+    overdue: &Overdue,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Swept, StoreError> {
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(sweep_sql!(
+        "UPDATE messages
+            SET handed_over_from = channel, channel = coalesce(fallback, :fallback), due_at = :now, first_due_at = :now,
+                attempts = 0, last_error = :why",
+        "handed_over_from IS NULL AND coalesce(fallback, :fallback) IS NOT NULL AND first_due_at <= :before",
+        "RETURNING channel"
+    ))?;
+    let handed_over = statement
+        .query_map(
+            named_params! {
+                ":fallback": overdue.fallback.as_ref().map(ChannelAddress::as_str),
+                ":now": now.as_millis(),
+                ":why": overdue.why,
+                ":channel": overdue.channel.as_str(),
+                ":before": overdue.hand_over_before.as_millis(),
+                ":limit": most,
+            },
+            |row| rows::word(row, 0),
+        )?
+        .collect::<rusqlite::Result<Vec<ChannelAddress>>>()?;
+    let expired = connection
+        .prepare_cached(sweep_sql!(
+            "UPDATE messages SET state = 'dead', finished_at = :now, last_error = 'expired: ' || :why",
+            "first_due_at <= iif(purpose = 'alert', :alerts_before, :before)",
+            ""
+        ))?
+        .execute(named_params! {
+            ":now": now.as_millis(),
+            ":why": overdue.why,
+            ":channel": overdue.channel.as_str(),
+            ":before": overdue.expire_before.as_millis(),
+            ":alerts_before": overdue.expire_alerts_before.as_millis(),
+            ":limit": most,
+        })?;
+    let more = handed_over.len() == limit || expired == limit;
+    Ok(Swept { handed_over, expired: expired as u64, more })
 }
 
 pub(super) fn retry_message(connection: &Connection, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
     change(connection, id, &[State::Pending, State::Dead, State::Held, State::Cancelled], |id| {
+        // Whoever retries a dead letter knows better than the mail server that said nobody is there.
         connection
             .prepare_cached(
-                "UPDATE messages SET state = 'pending', due_at = ?2, finished_at = NULL, attempts = 0 WHERE id = ?1",
+                "DELETE FROM suppressions
+                  WHERE address = (SELECT json_extract(context, '$.email') FROM messages
+                                    WHERE id = ?1 AND purpose = 'welcome' AND state = 'dead')",
+            )?
+            .execute([id])?;
+        connection
+            .prepare_cached(
+                "UPDATE messages SET state = 'pending', due_at = ?2, first_due_at = ?2, finished_at = NULL, attempts = 0,
+                                     crashes = 0
+                  WHERE id = ?1",
             )?
             .execute((id, now.as_millis()))
     })
@@ -207,7 +392,8 @@ pub(super) fn next_due(connection: &Connection) -> Result<Vec<(ChannelAddress, T
     let mut channels = Vec::new();
     let mut last = String::new();
     let mut statement = connection.prepare_cached(
-        "SELECT channel, due_at FROM messages WHERE state = 'pending' AND channel > ?1 ORDER BY channel, due_at LIMIT 1",
+        "SELECT channel, due_at FROM messages WHERE state = 'pending' AND crashes < 3 AND channel > ?1
+          ORDER BY channel, due_at LIMIT 1",
     )?;
     while let Some((channel, due)) =
         statement.query_row([&last], |row| Ok((row.get::<_, String>(0)?, rows::time(row, 1)?))).optional()?

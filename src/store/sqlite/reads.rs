@@ -4,8 +4,11 @@
 //! that is slow holds up no webhook.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, ToSql};
 use tokio::sync::Semaphore;
 
@@ -16,33 +19,56 @@ use crate::store::{InboxEntry, MessageFilter, MessageHistory, Page, UserTimeline
 /// How many reads run at once; the others wait.
 const AT_ONCE: usize = 4;
 
+/// How long a read may take; the longest list is a matter of milliseconds.
+pub(super) const LIMIT: Duration = Duration::from_secs(5);
+
+/// How long it may take while it keeps the log from being emptied.
+const LIMIT_WHILE_LOG_IS_LONG: Duration = Duration::from_secs(1);
+
+/// After this many of SQLite's instructions the time is looked at: some microseconds.
+const LOOK_AT_TIME: i32 = 1_000;
+
 /// The connections that read.
 pub(super) struct Readers {
     path: PathBuf,
     turns: Semaphore,
     idle: Arc<Mutex<Vec<Connection>>>,
+    limit: Duration,
+    log_is_long: Arc<AtomicBool>,
 }
 
 impl Readers {
-    /// Reads the database at `path`.
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), turns: Semaphore::new(AT_ONCE), idle: Arc::default() }
+    /// Reads the database at `path`, each time no longer than `limit`.
+    pub(super) fn new(path: &Path, limit: Duration, log_is_long: Arc<AtomicBool>) -> Self {
+        Self { path: path.to_owned(), turns: Semaphore::new(AT_ONCE), idle: Arc::default(), limit, log_is_long }
     }
 
-    /// Runs `work` off the async threads.
+    /// Runs `work` off the async threads. It is cut off when it takes too long: an old state that is being read keeps the
+    /// log from being emptied.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let _turn = self.turns.acquire().await.map_err(|_| super::closed())?;
         let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
+        let (limit, log_is_long) = (self.limit, Arc::clone(&self.log_is_long));
         let read = move || {
             let free = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let connection = match free {
+            let mut connection = match free {
                 Some(connection) => connection,
                 None => open(&path).map_err(|error| StoreError::unavailable(&error))?,
             };
-            let result = work(&connection);
+            let begun = Instant::now();
+            let is_too_long = move || {
+                let limit =
+                    if log_is_long.load(Ordering::Relaxed) { LIMIT_WHILE_LOG_IS_LONG.min(limit) } else { limit };
+                begun.elapsed() >= limit
+            };
+            connection.progress_handler(LOOK_AT_TIME, Some(is_too_long.clone()))?;
+            let result = work(&connection).map_err(|error| match is_too_long() {
+                true => StoreError::unavailable(&"it took too long to read that; ask for less"),
+                false => error,
+            });
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             result
         };
@@ -56,9 +82,12 @@ impl Readers {
     }
 }
 
-fn open(path: &Path) -> Result<Connection, OpenError> {
+/// A connection that cannot write.
+pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let connection = super::connect(path)?;
     connection.pragma_update(None, "query_only", true)?;
+    // The last connection to close would write the log back; that is the writer's, which knows whether the disk is well.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
 
@@ -136,7 +165,7 @@ pub(super) fn message(connection: &Connection, id: MessageId) -> Result<Option<M
         .query_row([key], rows::message)
         .optional()?;
     let Some(message) = message else { return Ok(None) };
-    let attempts = "SELECT epoch, started_at, duration_ms, outcome, scope, error FROM attempts WHERE message_id = ?1 ORDER BY epoch";
+    let attempts = "SELECT epoch, started_at, duration_ms, outcome, scope, error, channel FROM attempts WHERE message_id = ?1 ORDER BY epoch";
     let capture = connection
         .prepare_cached("SELECT bytes FROM captures WHERE message_id = ?1")?
         .query_row([key], |row| row.get(0))
@@ -188,4 +217,22 @@ impl Query {
 /// The text with LIKE's own signs taken literally.
 fn like(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_takes_too_long_is_cut_off_and_the_next_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("umishop.db");
+        drop(crate::store::sqlite::connect(&path).unwrap());
+        let readers = Readers::new(&path, Duration::from_millis(20), Arc::default());
+        let endless = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+        let read = |sql| readers.read(move |connection| Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?));
+        let cut = read(endless).await.unwrap_err();
+        assert!(cut.to_string().contains("too long"), "{cut}");
+        assert_eq!(read("SELECT 1").await.unwrap(), 1);
+    }
 }

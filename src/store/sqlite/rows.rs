@@ -16,7 +16,7 @@ pub(super) const USER: &str =
 
 /// The columns that [`message`] reads, in order.
 pub(super) const MESSAGE: &str = "id, user_id, request_id, channel, purpose, state, created_at, due_at, finished_at, \
-                                  attempts, reference, last_error, context";
+                                  attempts, reference, last_error, context, handed_over_from";
 
 /// The columns that [`request`] reads, in order.
 pub(super) const REQUEST: &str = "id, user_id, topic, topic_unknown, question, origin, created_at";
@@ -46,6 +46,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         user_id: row.get::<_, Option<_>>(1)?.map(UserId::from_bytes),
         request_id: row.get::<_, Option<_>>(2)?.map(RequestId::from_bytes),
         channel: word(row, 3)?,
+        handed_over_from: optional_word(row, 13)?,
         purpose: word(row, 4)?,
         state: word(row, 5)?,
         created_at: time(row, 6)?,
@@ -76,10 +77,11 @@ pub(super) fn touch(row: &Row<'_>) -> rusqlite::Result<Touch> {
     Ok(Touch { at: time(row, 0)?, origin: json(row, 1)? })
 }
 
-/// Columns: epoch, `started_at`, `duration_ms`, outcome, scope, error.
+/// Columns: epoch, `started_at`, `duration_ms`, outcome, scope, error, channel.
 pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     Ok(Attempt {
         epoch: row.get(0)?,
+        channel: word(row, 6)?,
         started_at: time(row, 1)?,
         duration_ms: row.get(2)?,
         outcome: row.get(3)?,
@@ -99,6 +101,11 @@ pub(super) fn inbox_entry(row: &Row<'_>) -> rusqlite::Result<InboxEntry> {
     })
 }
 
+/// A mail address.
+pub(super) fn email_address(row: &Row<'_>, index: usize) -> rusqlite::Result<EmailAddress> {
+    parse(index, EmailAddress::parse(row.get_ref(index)?.as_str()?))
+}
+
 /// A moment.
 pub(super) fn time(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {
     row.get(index).map(Timestamp::from_millis)
@@ -110,6 +117,14 @@ where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
     parse(index, row.get_ref(index)?.as_str()?.parse())
+}
+
+/// A value that has a text form, or none.
+pub(super) fn optional_word<T: std::str::FromStr>(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<T>>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    row.get_ref(index)?.as_str_or_null()?.map(|text| parse(index, text.parse())).transpose()
 }
 
 /// A value kept as JSON.

@@ -7,13 +7,19 @@
 //! A write that is refused before it changed anything simply is. One that fails half-way takes the batch with it; the
 //! batch is then run again with a savepoint around each, so that only the culprit is undone. Savepoints always would
 //! cost more than the writes themselves: SQLite keeps a copy of every page that they touch.
+//!
+//! When the disk fails, or this thread panics, nothing is written any more: see [`Trust`].
 
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
+use super::journal::{Delivered, Journal};
+use super::log::Log;
+use super::trust::Trust;
+use super::{StoreError, closed};
 
 /// How many writes may wait. At 20,000 writes a second this is a fifth of a second of work.
 const QUEUE: usize = 4096;
@@ -21,28 +27,45 @@ const QUEUE: usize = 4096;
 /// How many writes share a commit at most, so that the first does not wait for too many others.
 const BATCH: usize = 256;
 
-/// The log is written back into the database file when it holds this many pages (16 MiB).
-const CHECKPOINT_PAGES: i64 = 4096;
-
-/// After this many writes the log's length is looked at.
-const LOOK_AT_LOG: usize = 512;
-
 /// A write that waits for its turn, and after that for the commit. It may be run twice.
 trait Waiting: Send {
-    /// Whether it was done.
-    fn run(&mut self, connection: &Connection) -> bool;
+    fn run(&mut self, connection: &Connection) -> Ran;
+    /// What the journal is to know of it, once it is committed.
+    fn note(&self) -> Option<Delivered>;
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
-struct Write<T, F> {
+/// What came of a write, before the commit.
+enum Ran {
+    Done,
+    Refused,
+    /// The store is [`StoreError::Broken`].
+    Broken(StoreError),
+}
+
+struct Write<T, F, N> {
     work: F,
+    note: N,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T: Send, F: Fn(&Connection) -> Result<T, StoreError> + Send> Waiting for Write<T, F> {
-    fn run(&mut self, connection: &Connection) -> bool {
-        self.result.insert((self.work)(connection)).is_ok()
+impl<T, F, N> Waiting for Write<T, F, N>
+where
+    T: Send,
+    F: Fn(&Connection) -> Result<T, StoreError> + Send,
+    N: Fn(&T) -> Option<Delivered> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Ran {
+        match self.result.insert((self.work)(connection)) {
+            Ok(_) => Ran::Done,
+            Err(error @ StoreError::Broken(_)) => Ran::Broken(error.clone()),
+            Err(_) => Ran::Refused,
+        }
+    }
+
+    fn note(&self) -> Option<Delivered> {
+        self.result.as_ref()?.as_ref().ok().and_then(&self.note)
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
@@ -60,16 +83,24 @@ impl<T: Send, F: Fn(&Connection) -> Result<T, StoreError> + Send> Waiting for Wr
 /// Hands writes to the writing thread.
 pub(super) struct Writer {
     queue: mpsc::Sender<Box<dyn Waiting>>,
+    trust: Trust,
 }
 
 impl Writer {
     /// Starts the thread on `connection`. It ends, and closes the connection, when the writer is dropped and everything
-    /// that waited is written.
-    pub(super) fn start(connection: Connection) -> std::io::Result<(Self, JoinHandle<()>)> {
+    /// that waited is written. `journal` learns of every delivery that is committed.
+    pub(super) fn start(
+        connection: Connection,
+        log: Log,
+        journal: Journal,
+        trust: Trust,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let thread =
-            std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || run(connection, waiting))?;
-        Ok((Self { queue }, thread))
+        let told = trust.clone();
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || Thread { connection, waiting, log, journal, trust: told }.run())?;
+        Ok((Self { queue, trust }, thread))
     }
 
     /// Runs `work` in the next transaction, once or twice. Answers after the commit. Refuses at once when too much is
@@ -79,12 +110,12 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (write, answer) = wrap(work);
+        let (write, answer) = wrap(work, |_| None);
         self.queue.try_send(write).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-            mpsc::error::TrySendError::Closed(_) => closed(),
+            mpsc::error::TrySendError::Closed(_) => self.gone(),
         })?;
-        answer.await.map_err(|_| closed())?
+        answer.await.map_err(|_| self.gone())?
     }
 
     /// As [`write`](Self::write), but waits for a place in the queue: for what must not be refused, such as the news
@@ -94,45 +125,118 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (write, answer) = wrap(work);
-        self.queue.send(write).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        self.write_noted(work, |_| None).await
+    }
+
+    /// As [`write_patiently`](Self::write_patiently); what `note` makes of the result is in the journal before the
+    /// answer comes.
+    pub(super) async fn write_noted<T, F, N>(&self, work: F, note: N) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+        N: Fn(&T) -> Option<Delivered> + Send + 'static,
+    {
+        let (write, answer) = wrap(work, note);
+        self.queue.send(write).await.map_err(|_| self.gone())?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Why the thread takes nothing any more.
+    fn gone(&self) -> StoreError {
+        self.trust.lost().map_or_else(closed, StoreError::Broken)
     }
 }
 
 type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
 
-fn wrap<T, F>(work: F) -> (Box<dyn Waiting>, Answer<T>)
+fn wrap<T, F, N>(work: F, note: N) -> (Box<dyn Waiting>, Answer<T>)
 where
     T: Send + 'static,
     F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    N: Fn(&T) -> Option<Delivered> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Write { work, result: None, reply }), answer)
+    (Box::new(Write { work, note, result: None, reply }), answer)
 }
 
-pub(super) fn closed() -> StoreError {
-    StoreError::unavailable(&"the store is closed")
+/// The thread and all it owns.
+struct Thread {
+    connection: Connection,
+    waiting: mpsc::Receiver<Box<dyn Waiting>>,
+    log: Log,
+    journal: Journal,
+    trust: Trust,
 }
 
-fn run(connection: Connection, mut waiting: mpsc::Receiver<Box<dyn Waiting>>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut since_look = 0;
-    while waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
-        since_look += batch.len();
-        let committed = commit(&connection, &mut batch);
-        for write in batch.drain(..) {
-            write.answer(committed.clone());
-        }
-        if since_look >= LOOK_AT_LOG {
-            since_look = 0;
-            write_back_when_long(&connection);
+impl Thread {
+    fn run(mut self) {
+        // Whoever waits for an answer then hears that there is none, and the process ends instead of refusing for ever.
+        let _told = self.trust.lost_by_panic("the writing thread panicked; the lines above say where");
+        match self.write_all() {
+            Ok(()) => self.close(),
+            Err(error) => self.abandon(&error),
         }
     }
-    // Leaves a single file behind, so that it can be copied.
-    let closed = checkpoint(&connection, "TRUNCATE").and_then(|_| connection.close().map_err(|(_, error)| error));
-    if let Err(error) = closed {
-        tracing::warn!(%error, "Could not write the log back into the database at the end; the next start will");
+
+    /// Writes until nobody is left who could ask for it.
+    fn write_all(&mut self) -> Result<(), StoreError> {
+        let mut batch = Vec::with_capacity(BATCH);
+        while self.receive(&mut batch) {
+            let writes = batch.len();
+            let committed = if writes > 0 { commit(&self.connection, &mut batch) } else { Ok(()) };
+            if committed.is_ok() {
+                self.journal.note(batch.iter().filter_map(|write| write.note()));
+            }
+            for write in batch.drain(..) {
+                write.answer(committed.clone());
+            }
+            if matches!(committed, Err(StoreError::Broken(_))) {
+                return committed;
+            }
+            if self.log.tend(&self.connection, writes)? {
+                self.journal.sync();
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for whatever is to be written; nothing when the log wants to be looked at before that. `false`: nobody is
+    /// left who could ask.
+    fn receive(&mut self, batch: &mut Vec<Box<dyn Waiting>>) -> bool {
+        let waiting = &mut self.waiting;
+        let Some(limit) = self.log.look_again() else { return waiting.blocking_recv_many(batch, BATCH) > 0 };
+        match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+            Ok(timer) => timer
+                .block_on(async { tokio::time::timeout(limit, waiting.recv_many(batch, BATCH)).await })
+                .map_or(true, |received| received > 0),
+            Err(error) => {
+                tracing::warn!(%error, "Cannot wait for a time; the log is looked at after the next write");
+                waiting.blocking_recv_many(batch, BATCH) > 0
+            }
+        }
+    }
+
+    /// Leaves a single file behind, so that it can be copied.
+    fn close(self) {
+        let Self { connection, log, mut journal, trust, .. } = self;
+        journal.sync();
+        let closed = log.write_back(&connection).and_then(|()| Ok(connection.close().map_err(|(_, error)| error)?));
+        match closed {
+            Ok(()) => {}
+            Err(error @ StoreError::Broken(_)) => trust.lose(&error),
+            Err(error) => {
+                tracing::warn!(%error, "Could not write the log back into the database at the end; the next start will");
+            }
+        }
+    }
+
+    /// Lets go of everything and touches nothing: the log on the disk is what the next start recovers from.
+    fn abandon(self, error: &StoreError) {
+        self.trust.lose(error);
+        // Closing the last connection would write the log back, on a disk that has just failed to.
+        if let Err(error) = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            tracing::error!(%error, "Could not keep SQLite from writing its log back");
+        }
     }
 }
 
@@ -146,7 +250,7 @@ fn commit(connection: &Connection, batch: &mut [Box<dyn Waiting>]) -> Result<(),
         Ok(Done::HalfWay) => Err(StoreError::unavailable(&"a write could not be undone")),
         Err(error) => {
             tracing::error!(%error, writes = batch.len(), "Could not commit; nothing of this batch was written");
-            Err(StoreError::from(error))
+            Err(error)
         }
     }
 }
@@ -160,9 +264,9 @@ enum Done {
     HalfWay,
 }
 
-type RunBatch = fn(&Connection, &mut [Box<dyn Waiting>]) -> Result<Done, rusqlite::Error>;
+type RunBatch = fn(&Connection, &mut [Box<dyn Waiting>]) -> Result<Done, StoreError>;
 
-fn transact(connection: &Connection, batch: &mut [Box<dyn Waiting>], run: RunBatch) -> Result<Done, rusqlite::Error> {
+fn transact(connection: &Connection, batch: &mut [Box<dyn Waiting>], run: RunBatch) -> Result<Done, StoreError> {
     execute(connection, "BEGIN IMMEDIATE")?;
     let result = run(connection, batch).and_then(|done| {
         if done == Done::All {
@@ -170,32 +274,40 @@ fn transact(connection: &Connection, batch: &mut [Box<dyn Waiting>], run: RunBat
         }
         Ok(done)
     });
-    // Also after an error that ended the transaction by itself, as a full disk does: then there is nothing to undo.
-    if !connection.is_autocommit() {
-        execute(connection, "ROLLBACK")?;
+    // After an error that ended the transaction by itself, as a full disk does, there is nothing to undo.
+    if connection.is_autocommit() {
+        return result;
     }
-    result
+    let undone = execute(connection, "ROLLBACK");
+    // Of two errors the first says why.
+    result.and_then(|done| Ok(undone.map(|_| done)?))
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it has the form of the other way to run a batch")]
-fn run_each(connection: &Connection, batch: &mut [Box<dyn Waiting>]) -> Result<Done, rusqlite::Error> {
+fn run_each(connection: &Connection, batch: &mut [Box<dyn Waiting>]) -> Result<Done, StoreError> {
     for write in batch {
         let before = connection.total_changes();
-        if !write.run(connection) && (connection.is_autocommit() || connection.total_changes() != before) {
-            return Ok(Done::HalfWay);
+        match write.run(connection) {
+            Ran::Done => {}
+            Ran::Broken(error) => return Err(error),
+            Ran::Refused if connection.is_autocommit() || connection.total_changes() != before => {
+                return Ok(Done::HalfWay);
+            }
+            Ran::Refused => {}
         }
     }
     Ok(Done::All)
 }
 
-fn run_each_alone(connection: &Connection, batch: &mut [Box<dyn Waiting>]) -> Result<Done, rusqlite::Error> {
+fn run_each_alone(connection: &Connection, batch: &mut [Box<dyn Waiting>]) -> Result<Done, StoreError> {
     for write in batch {
         execute(connection, "SAVEPOINT each")?;
-        if !write.run(connection) {
-            if connection.is_autocommit() {
-                return Ok(Done::HalfWay);
+        match write.run(connection) {
+            Ran::Done => {}
+            Ran::Broken(error) => return Err(error),
+            Ran::Refused if connection.is_autocommit() => return Ok(Done::HalfWay),
+            Ran::Refused => {
+                execute(connection, "ROLLBACK TO each")?;
             }
-            execute(connection, "ROLLBACK TO each")?;
         }
         execute(connection, "RELEASE each")?;
     }
@@ -204,21 +316,6 @@ fn run_each_alone(connection: &Connection, batch: &mut [Box<dyn Waiting>]) -> Re
 
 fn execute(connection: &Connection, sql: &str) -> Result<usize, rusqlite::Error> {
     connection.prepare_cached(sql)?.execute([])
-}
-
-fn write_back_when_long(connection: &Connection) {
-    let result = checkpoint(connection, "NOOP").and_then(|pages| match pages {
-        pages if pages > CHECKPOINT_PAGES => checkpoint(connection, "PASSIVE"),
-        pages => Ok(pages),
-    });
-    if let Err(error) = result {
-        tracing::warn!(%error, "Could not write the log back into the database; trying again later");
-    }
-}
-
-/// Runs a checkpoint and says how many pages the log holds.
-fn checkpoint(connection: &Connection, mode: &str) -> Result<i64, rusqlite::Error> {
-    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(1))
 }
 
 #[cfg(test)]
@@ -232,10 +329,11 @@ mod tests {
     }
 
     fn insert(number: i64, fails: bool) -> (Box<dyn Waiting>, Answer<i64>) {
-        wrap(move |connection| {
+        let work = move |connection: &Connection| {
             connection.execute("INSERT INTO numbers VALUES (?1)", [number])?;
             if fails { Err(StoreError::KeyReused) } else { Ok(number) }
-        })
+        };
+        wrap(work, |_| None)
     }
 
     fn kept(connection: &Connection) -> Vec<i64> {
@@ -265,7 +363,8 @@ mod tests {
         connection.execute_batch("PRAGMA foreign_keys = ON; CREATE TABLE late (x REFERENCES numbers (number) DEFERRABLE INITIALLY DEFERRED)").unwrap();
         connection.execute_batch("CREATE UNIQUE INDEX one ON numbers (number)").unwrap();
         let (good, answer) = insert(1, false);
-        let (dangling, other) = wrap(|connection| Ok(connection.execute("INSERT INTO late VALUES (99)", [])?));
+        let dangle = |connection: &Connection| Ok(connection.execute("INSERT INTO late VALUES (99)", [])?);
+        let (dangling, other) = wrap(dangle, |_| None);
         let mut batch = vec![good, dangling];
         let committed = commit(&connection, &mut batch);
         batch.drain(..).for_each(|write| write.answer(committed.clone()));
@@ -278,10 +377,11 @@ mod tests {
         let connection = numbers();
         connection.execute_batch("CREATE TABLE blobs (bytes BLOB NOT NULL); PRAGMA max_page_count = 20").unwrap();
         let write = || {
-            let (write, answer) = wrap(|connection| {
+            let work = |connection: &Connection| {
                 connection.execute("INSERT INTO blobs VALUES (zeroblob(3000))", [])?;
                 Ok(connection.execute("INSERT INTO blobs VALUES (zeroblob(30000))", [])?)
-            });
+            };
+            let (write, answer) = wrap(work, |_| None);
             let mut batch = vec![write];
             let committed = commit(&connection, &mut batch);
             batch.drain(..).for_each(|write| write.answer(committed.clone()));
@@ -296,14 +396,47 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_thread_that_panics_ends_trust_instead_of_refusing_for_ever() {
+        let trust = Trust::default();
+        let (writer, thread) =
+            Writer::start(numbers(), Log::default(), Journal::new("nothing is delivered".as_ref()), trust.clone())
+                .unwrap();
+        let panics = writer.write(|_| -> Result<(), StoreError> { panic!("a bug") }).await;
+        assert!(panics.is_err());
+        assert!(matches!(trust.until_lost().await, StoreError::Broken(why) if why.contains("panicked")));
+        assert!(matches!(writer.write(|_| Ok(())).await, Err(StoreError::Broken(_))));
+        tokio::task::spawn_blocking(|| thread.join().unwrap_err()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn after_damage_was_found_nothing_is_written_any_more() {
+        let trust = Trust::default();
+        let (writer, thread) =
+            Writer::start(numbers(), Log::default(), Journal::new("nothing is delivered".as_ref()), trust.clone())
+                .unwrap();
+        let damage = || {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            StoreError::from(rusqlite::Error::SqliteFailure(code, None))
+        };
+        let found = writer.write(move |_| -> Result<(), StoreError> { Err(damage()) }).await;
+        assert!(matches!(found, Err(StoreError::Broken(_))), "{found:?}");
+        assert!(matches!(trust.until_lost().await, StoreError::Broken(why) if why.contains("malformed")));
+        assert!(matches!(writer.write(|_| Ok(())).await, Err(StoreError::Broken(_))));
+        tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_loses_nothing_that_it_took() {
-        let (writer, thread) = Writer::start(numbers()).unwrap();
+        let (writer, thread) =
+            Writer::start(numbers(), Log::default(), Journal::new("nothing is delivered".as_ref()), Trust::default())
+                .unwrap();
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let wait = std::sync::Mutex::new(wait);
-        let (blocking, held) = wrap(move |_| {
+        let block = move |_: &Connection| {
             assert!(wait.lock().unwrap().recv().is_err(), "the sender is dropped, not used");
             Ok(())
-        });
+        };
+        let (blocking, held) = wrap(block, |()| None);
         writer.queue.send(blocking).await.unwrap();
         // The thread takes the blocking write out of the queue at its own time; then the queue has its whole room.
         while writer.queue.capacity() < QUEUE {

@@ -1,0 +1,59 @@
+//! `umishop restore`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Global, watched};
+use crate::config::StoreUrl;
+use crate::domain::Timestamp;
+use crate::store::sqlite::{Restored, restore};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The backup
+    file: PathBuf,
+    /// Put it in the place of the database that is there, which is kept beside it
+    #[arg(long)]
+    replace: bool,
+}
+
+pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let StoreUrl::Sqlite(database) = global.load()?.config.store;
+    let (file, replace, path) = (arguments.file.clone(), arguments.replace, database.clone());
+    let restored = watched(global, move |watch| restore(&file, &path, replace, watch))??;
+    if global.json {
+        let Restored { taken_at, counts, delivered, held, replaced, warnings } = restored;
+        let answer = json!({
+            "database": database.display().to_string(), "taken_at": taken_at,
+            "users": counts.users, "requests": counts.requests, "messages": counts.messages,
+            "delivered": delivered, "held": held,
+            "replaced": replaced.map(|path| path.display().to_string()), "warnings": warnings,
+        });
+        writeln!(out, "{answer}")?;
+    } else {
+        let Restored { counts, delivered, held, .. } = restored;
+        let taken_at = restored.taken_at.map_or("an unknown time".to_owned(), Timestamp::to_readable);
+        writeln!(out, "{} is the backup of {taken_at} now:", database.display())?;
+        writeln!(out, "  {} customers, {} requests, {} messages.", counts.users, counts.requests, counts.messages)?;
+        writeln!(out, "  {delivered} messages were delivered since then, and are marked so.")?;
+        writeln!(out, "  {held} messages may have been sent already. They are held, and none is sent by itself.")?;
+        if let Some(replaced) = &restored.replaced {
+            writeln!(out, "The database that was there is kept as {}.", replaced.display())?;
+        }
+        for warning in &restored.warnings {
+            writeln!(out, "warning: {warning}; so more is held than need be")?;
+        }
+        writeln!(out, "\nNext: `umishop serve`.")?;
+        if held > 0 {
+            writeln!(
+                out,
+                "Look at what is held: `umishop messages --state held`. Then `umishop messages retry --state held`\nsends it, `umishop messages cancel --state held` calls it off; --channel, --purpose and --before choose."
+            )?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

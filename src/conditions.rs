@@ -1,0 +1,83 @@
+//! What condition each channel is in: whether it works, what is wrong with it, whether an operator paused it.
+//!
+//! The relay writes down what it finds; whoever shows channels to people reads it here. An operator's wish to pause or
+//! resume goes the other way. Only what must outlast a restart is kept in the store as well.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::domain::{ChannelAddress, Timestamp, mask_addresses};
+
+/// The channels and their conditions; clones show the same.
+#[derive(Clone, Debug)]
+pub struct Conditions(Arc<BTreeMap<ChannelAddress, Mutex<Condition>>>);
+
+/// How a channel is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// When an operator paused it; `None`: it is not paused.
+    pub paused_at: Option<Timestamp>,
+    /// Until when its receiver asked for patience, as far as that was known before the last start.
+    pub not_before: Option<Timestamp>,
+    /// What is wrong with it; `None`: it works, as far as anybody knows.
+    pub trouble: Option<Trouble>,
+    /// Set by an operator who wants it tried at once, taken away by whoever does.
+    pub try_now: bool,
+}
+
+impl Condition {
+    /// What is to be said of the channel in one line; `None`: it works.
+    pub fn summary(&self, channel: &ChannelAddress) -> Option<String> {
+        match (self.paused_at, &self.trouble) {
+            (Some(paused_at), _) => Some(format!("{channel} is paused by an operator since {paused_at}")),
+            (None, Some(Trouble { since, why, hint, .. })) => {
+                let hint = if hint.is_empty() { String::new() } else { format!(" ({hint})") };
+                Some(format!("{channel} is in trouble since {since}: {}{hint}", mask_addresses(why)))
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+/// What is wrong with a channel. Nothing is sent over it meanwhile but a probe now and then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Since when.
+    pub since: Timestamp,
+    /// When a message will probe it.
+    pub probe_at: Timestamp,
+    /// How many times in a row it has failed.
+    pub failures: u32,
+    /// What happened, for a person.
+    pub why: String,
+    /// What that person can do about it; empty when nothing is known.
+    pub hint: String,
+    /// Whether it will not mend by itself: a wrong password, a revoked token.
+    pub lasting: bool,
+}
+
+impl Conditions {
+    /// For these channels, in these conditions.
+    pub fn new(channels: impl IntoIterator<Item = (ChannelAddress, Condition)>) -> Self {
+        let channels = channels.into_iter().map(|(channel, condition)| (channel, Mutex::new(condition)));
+        Self(Arc::new(channels.collect()))
+    }
+
+    /// How this channel is doing; `None`: there is no such channel.
+    pub fn of(&self, channel: &ChannelAddress) -> Option<Condition> {
+        self.0.get(channel).map(|condition| condition.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Every channel and how it is doing, in alphabetical order.
+    pub fn all(&self) -> impl Iterator<Item = (&ChannelAddress, Condition)> {
+        self.0
+            .iter()
+            .map(|(channel, condition)| (channel, condition.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+    }
+
+    /// Changes what is known of a channel, and returns what `change` does.
+    pub(crate) fn change<T>(&self, channel: &ChannelAddress, change: impl FnOnce(&mut Condition) -> T) -> Option<T> {
+        let condition = self.0.get(channel)?;
+        Some(change(&mut condition.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}

@@ -1,0 +1,183 @@
+//! One attempt, from the claim to its settlement.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::breaker::{Leave, News};
+use super::lane::Lane;
+use crate::domain::{
+    Attempt, Claim, MessageId, Outcome, Purpose, Scope, Settlement, Timestamp, Transition, mask_addresses, truncate,
+};
+
+/// How long to wait before asking a store again that did not answer.
+pub(super) const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How much of an error is kept, in characters.
+const LONGEST_ERROR: usize = 1_000;
+
+/// What came of an attempt.
+struct Tried {
+    outcome: Outcome,
+    /// Whether the channel was asked at all.
+    asked: bool,
+}
+
+impl Tried {
+    const fn unasked(outcome: Outcome) -> Self {
+        Self { outcome, asked: false }
+    }
+}
+
+impl Lane {
+    /// One attempt. The slot is free again when the settlement is in the store's hands.
+    pub(super) async fn carry(self: Arc<Self>, claim: Claim, slot: OwnedSemaphorePermit) {
+        let started_at = self.common.clock.now();
+        let begun = Instant::now();
+        let Tried { outcome, asked } = self.attempt(&claim, started_at).await;
+        let now = self.common.clock.now();
+        self.learn(asked.then_some(&outcome), now).await;
+        let rules = &self.served.rules;
+        let transition = Transition::after(&outcome, &claim, rules, now, chance(claim.id, claim.epoch));
+        self.tell(&claim, &outcome, &transition);
+        let nobody_there = asked && matches!(outcome, Outcome::Dead { scope: Scope::Recipient, .. });
+        let attempt = Attempt {
+            epoch: claim.epoch,
+            channel: self.served.address.clone(),
+            started_at,
+            duration_ms: i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX),
+            outcome: outcome.word().to_owned(),
+            scope: outcome.scope().map_or_else(String::new, |scope| scope.to_string()),
+            error: truncate(&outcome.explanation(), LONGEST_ERROR).text.to_owned(),
+        };
+        let suppress = claim.context.email.filter(|_| nobody_there && claim.purpose == Purpose::Welcome);
+        self.settle(Settlement { id: claim.id, attempt, transition, suppress }, slot).await;
+    }
+
+    /// Delivers the message, unless it is not worth it.
+    async fn attempt(self: &Arc<Self>, claim: &Claim, now: Timestamp) -> Tried {
+        if let Some(why) = &claim.suppressed {
+            let why = format!("not sent: a mail server said of this address: {why}");
+            let hint = "if the address is right, retry the message: that lifts the suppression";
+            return Tried::unasked(Outcome::dead(Scope::Recipient, why, hint));
+        }
+        if let Some(why) = claim.expired(&self.served.rules, now) {
+            return Tried::unasked(Outcome::dead(Scope::Message, why, "retry it if it still matters"));
+        }
+        // In a task of its own, so that code that panics fails this attempt and nothing else.
+        let tried = tokio::spawn(Arc::clone(self).deliver(claim.clone())).await;
+        tried.unwrap_or_else(|error| {
+            Tried::unasked(Outcome::retry(Scope::Message, format!("the channel's code failed: {error}")))
+        })
+    }
+
+    async fn deliver(self: Arc<Self>, claim: Claim) -> Tried {
+        let channel = &self.served.channel;
+        match self.common.renderer.render(&claim, channel.markup()) {
+            Ok(rendered) => Tried { outcome: channel.deliver(&rendered).await, asked: true },
+            Err(error) => {
+                let hint = "mend the template, then retry the message";
+                Tried::unasked(Outcome::dead(Scope::Message, error.to_string(), hint))
+            }
+        }
+    }
+
+    /// Lets the breaker learn, and passes its news on.
+    async fn learn(&self, outcome: Option<&Outcome>, now: Timestamp) {
+        let channel = &self.served.address;
+        let (news, trouble, probe_is_back) = {
+            let mut breaker = self.breaker();
+            let probing = breaker.leave(1, now) == Leave::WaitForProbe;
+            (breaker.learn(outcome, now), breaker.trouble().cloned(), probing)
+        };
+        if news != News::None {
+            self.common.conditions.change(channel, |condition| condition.trouble.clone_from(&trouble));
+        }
+        match (news, trouble) {
+            (News::Opened { pause, asked }, Some(trouble)) => {
+                let (why, hint) = (mask_addresses(&trouble.why), trouble.hint);
+                tracing::warn!(%channel, why, hint, "Channel {channel} is in trouble; nothing is sent over it for {pause:?}");
+                if asked.is_some()
+                    && let Err(error) = self.common.store.note_patience(channel, trouble.probe_at).await
+                {
+                    tracing::error!(%channel, %error, "Could not note until when {channel} wants no messages; a restart forgets it");
+                }
+            }
+            (News::Closed { after }, _) => {
+                tracing::info!(%channel, "Channel {channel} works again, after {after:?}");
+            }
+            _ => {}
+        }
+        if probe_is_back {
+            self.alarm.set(now);
+        }
+    }
+
+    fn tell(&self, claim: &Claim, outcome: &Outcome, transition: &Transition) {
+        let (id, number) = (claim.id, claim.attempt);
+        let (channel, why) = (&self.served.address, mask_addresses(&outcome.explanation()));
+        match transition {
+            Transition::Delivered { .. } => {
+                tracing::debug!(message.id = %id, %channel, number, "Delivered message {id}");
+            }
+            Transition::Again { due_at, .. } => {
+                tracing::info!(message.id = %id, %channel, number, why, "Message {id} is tried again at {due_at}");
+            }
+            Transition::HandedOver { channel: other } => {
+                tracing::warn!(message.id = %id, %channel, number, why, "Message {id} is handed over to {other}");
+            }
+            Transition::Dead => {
+                tracing::warn!(message.id = %id, %channel, number, why, "Message {id} is a dead letter");
+            }
+            Transition::Held => tracing::warn!(message.id = %id, %channel, number, why, "Message {id} is held"),
+        }
+    }
+
+    /// Records the outcome. A store that does not answer is asked again until it does: a delivery that is forgotten
+    /// would be repeated.
+    ///
+    /// The store takes things in order, so a claim that is made from now on comes after this settlement, most often in
+    /// the same commit: the next message need not wait for it, and yet no more are ever unsettled than there are slots.
+    async fn settle(&self, settlement: Settlement, slot: OwnedSemaphorePermit) {
+        let id = settlement.id;
+        let common = &self.common;
+        let mut slot = Some(slot);
+        loop {
+            let mut settling = common.store.settle(settlement.clone(), common.clock.now());
+            let at_once = poll_fn(|context| Poll::Ready(settling.as_mut().poll(context))).await;
+            slot.take();
+            let settled = match at_once {
+                Poll::Ready(settled) => settled,
+                Poll::Pending => settling.await,
+            };
+            match settled {
+                Ok(true) => break,
+                Ok(false) => {
+                    tracing::warn!(message.id = %id, "Message {id} was claimed again meanwhile; this outcome is not recorded");
+                    break;
+                }
+                Err(error) => {
+                    tracing::error!(message.id = %id, %error, "Could not record the outcome of message {id}; trying again");
+                }
+            }
+            common.clock.sleep_until(Some(common.clock.now().after(STORE_PAUSE)), STORE_PAUSE).await;
+        }
+        match &settlement.transition {
+            Transition::Again { due_at, .. } => self.alarm.set(*due_at),
+            Transition::HandedOver { channel } => common.wake.at(channel, common.clock.now()),
+            Transition::Delivered { .. } | Transition::Dead | Transition::Held => {}
+        }
+    }
+}
+
+/// A number in `0.0..1.0` for the jitter of this attempt: drawn from the random bits of the id, so that the same
+/// attempt always gets the same, and different messages different ones.
+fn chance(id: MessageId, epoch: i64) -> f64 {
+    let random = id.as_bytes()[8..]
+        .iter()
+        .fold(epoch.unsigned_abs(), |mixed, byte| (mixed ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3));
+    f64::from((random >> 32) as u32) / (f64::from(u32::MAX) + 1.0)
+}

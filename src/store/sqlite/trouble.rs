@@ -1,0 +1,146 @@
+//! What an operator wants to know: backlogs, what went wrong, suppressed addresses, notes about channels, alerts.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::{intake, outbox, rows};
+use crate::domain::{ChannelAddress, EmailAddress, Suppression, Timestamp};
+use crate::store::{Alert, Backlog, ChannelNote, Page, StoreError, Troubles};
+
+/// One row for each channel that has anything unfinished or in trouble.
+pub(super) fn backlogs(connection: &Connection) -> Result<Vec<Backlog>, StoreError> {
+    let mut backlogs: BTreeMap<ChannelAddress, Backlog> = BTreeMap::new();
+    for (channel, due) in outbox::next_due(connection)? {
+        let pending = connection
+            .prepare_cached(
+                "SELECT count(*) FROM (SELECT 1 FROM messages
+                                        WHERE state = 'pending' AND crashes < 3 AND channel = ?1 LIMIT ?2)",
+            )?
+            .query_row((channel.as_str(), most()), |row| row.get(0))?;
+        let backlog = of(&mut backlogs, channel);
+        (backlog.pending, backlog.oldest_due) = (pending, Some(due));
+    }
+    let sending = "SELECT channel, count(*) FROM messages WHERE state = 'sending' GROUP BY channel";
+    for (channel, count) in rows::collect(connection, sending, [], count)? {
+        of(&mut backlogs, channel).sending = count;
+    }
+    let suspects = "SELECT channel, count(*) FROM messages WHERE state = 'pending' AND crashes >= 3 GROUP BY channel";
+    for (channel, count) in rows::collect(connection, suspects, [], count)? {
+        of(&mut backlogs, channel).pending += count;
+    }
+    let in_trouble = "SELECT channel, count(*)
+                        FROM (SELECT channel FROM messages WHERE state = ?1 AND state IN ('dead', 'held')
+                               ORDER BY id DESC LIMIT ?2)
+                       GROUP BY channel";
+    for (channel, count) in rows::collect(connection, in_trouble, ("held", most()), count)? {
+        of(&mut backlogs, channel).held = count;
+    }
+    for (channel, count) in rows::collect(connection, in_trouble, ("dead", most()), count)? {
+        of(&mut backlogs, channel).dead = count;
+    }
+    Ok(backlogs.into_values().collect())
+}
+
+fn of(backlogs: &mut BTreeMap<ChannelAddress, Backlog>, channel: ChannelAddress) -> &mut Backlog {
+    backlogs.entry(channel.clone()).or_insert_with(|| Backlog::empty(channel))
+}
+
+fn most() -> u32 {
+    Backlog::COUNTED
+}
+
+fn count(row: &Row<'_>) -> rusqlite::Result<(ChannelAddress, u32)> {
+    Ok((rows::word(row, 0)?, row.get(1)?))
+}
+
+pub(super) fn troubles(connection: &Connection, since: Timestamp) -> Result<Troubles, StoreError> {
+    // With a bare column beside max(), SQLite gives the value of the row that has the maximum.
+    let dead = "SELECT channel, count(*), last_error, max(finished_at)
+                  FROM (SELECT channel, last_error, finished_at FROM messages
+                         WHERE state = 'dead' AND finished_at IS NOT NULL AND finished_at > ?1 AND purpose <> 'alert'
+                         LIMIT ?2)
+                 GROUP BY channel";
+    let dead = rows::collect(connection, dead, (since.as_millis(), most()), |row| {
+        Ok((rows::word(row, 0)?, row.get(1)?, row.get(2)?))
+    })?;
+    // Ids begin with the time, so the primary key finds the newest.
+    let unreadable = connection
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT received_at FROM inbox ORDER BY id DESC LIMIT ?2) WHERE received_at > ?1",
+        )?
+        .query_row((since.as_millis(), most()), |row| row.get(0))?;
+    Ok(Troubles { dead, unreadable })
+}
+
+pub(super) fn channel_notes(connection: &Connection) -> Result<Vec<ChannelNote>, StoreError> {
+    rows::collect(connection, "SELECT address, paused_at, not_before FROM channels", [], |row| {
+        Ok(ChannelNote {
+            channel: rows::word(row, 0)?,
+            paused_at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
+            not_before: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
+        })
+    })
+}
+
+pub(super) fn note_pause(
+    connection: &Connection,
+    channel: &ChannelAddress,
+    paused_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO channels (address, paused_at) VALUES (?1, ?2)
+             ON CONFLICT (address) DO UPDATE SET paused_at = excluded.paused_at",
+        )?
+        .execute((channel.as_str(), paused_at.map(Timestamp::as_millis)))?;
+    Ok(())
+}
+
+pub(super) fn note_patience(
+    connection: &Connection,
+    channel: &ChannelAddress,
+    not_before: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO channels (address, not_before) VALUES (?1, ?2)
+             ON CONFLICT (address) DO UPDATE SET not_before = excluded.not_before",
+        )?
+        .execute((channel.as_str(), not_before.as_millis()))?;
+    Ok(())
+}
+
+pub(super) fn suppressions(connection: &Connection, page: &Page<EmailAddress>) -> Result<Vec<Suppression>, StoreError> {
+    let after = page.before.as_ref().map_or("", |address| address.as_str());
+    let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+    let sql = "SELECT address, why, since FROM suppressions WHERE address > ?1 ORDER BY address LIMIT ?2";
+    rows::collect(connection, sql, (after, limit), |row| {
+        Ok(Suppression { address: rows::email_address(row, 0)?, why: row.get(1)?, since: rows::time(row, 2)? })
+    })
+}
+
+pub(super) fn lift_suppression(connection: &Connection, address: &EmailAddress) -> Result<bool, StoreError> {
+    let lifted =
+        connection.prepare_cached("DELETE FROM suppressions WHERE address = ?1")?.execute([address.as_str()])?;
+    Ok(lifted > 0)
+}
+
+/// As in the trait.
+pub(super) fn raise_alert(connection: &Connection, alert: &Alert, now: Timestamp) -> Result<bool, StoreError> {
+    let told_at: Option<i64> = connection
+        .prepare_cached("SELECT told_at FROM alerts WHERE subject = ?1")?
+        .query_row([&alert.subject], |row| row.get(0))
+        .optional()?;
+    // A time in the future was noted before the clock was set back, and must not keep the operator in the dark.
+    if told_at.is_some_and(|told| told <= now.as_millis() && told > now.before(alert.every).as_millis()) {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO alerts (subject, told_at) VALUES (?1, ?2)")?
+        .execute((&alert.subject, now.as_millis()))?;
+    for message in &alert.messages {
+        intake::enqueue(connection, message, None, None, &alert.context, now)?;
+    }
+    Ok(true)
+}
