@@ -63,8 +63,9 @@ def configuration(port, mail_port, http_port, *, welcome_delay="1s", mail=PATIEN
                   store="", intake='auth = "none"', log_level="info"):
     """The text of a config.toml. `mail` are keys of both mail channels, `mail_server` of the shared server."""
     return CONFIGURATION.format(
-        port=port, mail_port=mail_port, http_port=http_port, welcome_delay=welcome_delay, mail=mail + "\n" + mail_server,
-        mail_common=mail, http=http, store=store, intake=intake, log_level=log_level, token=ADMIN_TOKEN,
+        port=port, mail_port=mail_port, http_port=http_port, welcome_delay=welcome_delay,
+        mail=mail + "\n" + mail_server, mail_common=mail, http=http, store=store, intake=intake, log_level=log_level,
+        token=ADMIN_TOKEN,
     )
 
 

@@ -245,7 +245,10 @@ class HttpSink(Sink):
             while (line := lines.readline(65536)) not in (b"\r\n", b""):
                 name, _, value = line.decode("latin-1").partition(":")
                 headers[name.strip().lower()] = value.strip()
-            body = lines.read(int(headers.get("content-length", "0")))
+            length = int(headers.get("content-length", "0"))
+            body = lines.read(length)
+            if len(body) < length:
+                return  # whoever sent it died in the middle
             path = request_line.split(b" ")[1].decode("latin-1")
             reply = self.take(headers.get("idempotency-key", ""), (path,), body, begun, wall)
             if vanish(connection, reply):

@@ -19,6 +19,7 @@ ROWS = {
     "SQ-2": database.long_reader,
     "SQ-5": database.second_process,
     "OP-1": operators.drain,
+    "OP-2": operators.backups,
     "OP-4": operators.replay,
     "SE-10": canary.canaries,
 }

@@ -126,15 +126,16 @@ def zones(run, directory):
     for moment in moments:
         outcomes = {}
         for zone in ZONES:
-            place = directory / f"{moment:%m%d}-{zone.replace('/', '-')}" if moment else directory / zone.replace("/", "-")
+            place = directory / (zone.replace("/", "-") + (f"-{moment:%m%d}" if moment else ""))
             place.mkdir()
             outcomes[zone] = scenario(run, place, zone, moment, result)
         for zone in ZONES[1:]:
             for mine, others in zip(outcomes["UTC"], outcomes[zone]):
                 result.require(mine == others, f"{zone} differs from UTC at {moment}: {difference(mine, others)}")
-            result.require(len(outcomes["UTC"]) == len(outcomes[zone]), f"{zone}: another number of results at {moment}")
-    result.figures |= {"zones": len(ZONES), "moments": ", ".join(f"{moment:%Y-%m-%d %H:%M}" for moment in moments if moment)
-                       or "now (no libfaketime)"}
+            same = len(outcomes["UTC"]) == len(outcomes[zone])
+            result.require(same, f"{zone}: another number of results at {moment}")
+    named = ", ".join(f"{moment:%Y-%m-%d %H:%M}" for moment in moments if moment)
+    result.figures |= {"zones": len(ZONES), "moments": named or "now (no libfaketime)"}
     return result
 
 

@@ -27,7 +27,8 @@ LONGEST_LOG = 64 << 20
 @contextlib.contextmanager
 def held(directory, statement, seconds):
     """Another program that holds a transaction open for a while."""
-    holder = subprocess.Popen([sys.executable, "-c", LOCK, statement, str(seconds)], cwd=directory, stdout=subprocess.PIPE)
+    command = [sys.executable, "-c", LOCK, statement, str(seconds)]
+    holder = subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE)
     try:
         holder.stdout.readline()
         yield holder
@@ -87,7 +88,8 @@ def long_reader(run, directory):
     refused = sum(count for (outcome, _), count in stage.driver.outcomes.items() if outcome != "accepted")
     result.require(after <= LONGEST_LOG, f"10 s after the reader left the log still holds {after >> 20} MiB")
     result.figures |= {"reader": f"{seconds} s", "longest log": f"{longest / (1 << 20):.0f} MiB",
-                       "10 s later": f"{after / (1 << 20):.0f} MiB", "refusals": refused, "deliveries": verdict.delivered}
+                       "10 s later": f"{after / (1 << 20):.0f} MiB", "refusals": refused,
+                       "deliveries": verdict.delivered}
     return result
 
 

@@ -28,7 +28,7 @@ def failures(run, directory):
 
 
 def failing_syncs(run, directory, result):
-    """EIO from the n-th fdatasync of a thread: the process must end, since the next sync may succeed and mean nothing."""
+    """EIO from the n-th fdatasync of a thread: the process must end, for the next sync may succeed and mean nothing."""
     dice = random.Random(run.seed)
     points = sorted(dice.sample(range(8, 60), run.choose(4, 40)))
     codes = set()
@@ -77,9 +77,10 @@ def no_room_from_the_nth_write(run, directory, result):
                 deadline = time.monotonic() + 30
                 while stage.driver.outcomes.get(("refused", 503), 0) < 5 and time.monotonic() < deadline:
                     time.sleep(0.02)
-            result.require(stage.driver.outcomes.get(("refused", 503), 0) >= 5, f"ENOSPC from write {k}: nothing was refused")
             only_503(stage, result, f"ENOSPC from write {k}")
-            refused += stage.driver.outcomes.get(("refused", 503), 0)
+            refusals = stage.driver.outcomes.get(("refused", 503), 0)
+            result.require(refusals >= 5, f"ENOSPC from write {k}: {refusals} refusals")
+            refused += refusals
             if stage.server.process.poll() is None:
                 stage.server.kill()
             else:

@@ -10,6 +10,9 @@ from stage import Result, Stage
 
 #: What may be on its way at once: two mail channels of 8 and an http channel of 32, as shipped.
 CONCURRENCY = 8 + 8 + 32
+#: Share of deliveries that may come twice when there is a kill every half second. On a quiet machine it is well below
+#: 1 %; a slow disk widens the window between a receiver's yes and our commit.
+MOST_DUPLICATES = 0.03
 #: Of the welcome mail, in seconds, as the row configures it.
 WELCOME_DELAY = 1.0
 RATES = {"register": 50, "mail": 50, "http": 50}
@@ -31,25 +34,27 @@ def random_kills(run, directory):
         verdict = stage.finish(result, drain_limit=300.0)
         recovery = recoveries(stage.directory)
     result.require(verdict.lost == 0, f"{verdict.lost} accepted requests are lost")
-    result.require(verdict.duplicates <= max(1, 0.01 * verdict.delivered),
-                   f"{verdict.duplicates} duplicates in {verdict.delivered} deliveries: more than 1 %")
+    share = verdict.duplicates / max(1, verdict.delivered)
+    result.require(share <= MOST_DUPLICATES, f"{100 * share:.1f} % of the deliveries were duplicates")
     worst = most_per_kill(stage.directory)
     result.require(worst <= CONCURRENCY, f"{worst} duplicates after one kill: more than may be on their way")
-    result.require(percentile(recovery, 0.99) <= 2.0, f"the first rescued send came after {max(recovery, default=0):.2f} s")
+    slowest = percentile(recovery, 0.99)
+    result.require(slowest <= 2.0, f"the first rescued send came {slowest:.2f} s after a restart (p99)")
     result.figures |= {
         "kills": cycles,
         "deliveries": verdict.delivered,
+        "share of duplicates": f"{100 * share:.2f} %",
         "unanswered but stored whole": verdict.stored_unanswered,
         "most duplicates after one kill": worst,
         "widest window": f"{1000 * max(verdict.windows, default=0):.0f} ms",
         "restart to ready p99": f"{1000 * percentile(starts, 0.99):.0f} ms",
-        "restart to first rescued send p50/p99": f"{percentile(recovery, 0.5):.3f}/{percentile(recovery, 0.99):.3f} s",
+        "restart to first rescued send p50/p99": f"{percentile(recovery, 0.5):.3f}/{slowest:.3f} s",
     }
     return result
 
 
 def recoveries(directory):
-    """For each restart: seconds from the start of the process until a sink got something that was due before the kill."""
+    """For each restart: seconds from the start until a sink got something that was due before the kill."""
     due = {}
     kinds = {}
     for record in read(directory / "ledger.jsonl"):
@@ -139,7 +144,7 @@ def count_calls(run, directory, syscall):
 
 
 def play_scenario(stage):
-    """Two registrations, two questions; waits until all that was accepted is delivered, or the server is dead."""
+    """Two registrations, two questions; waits until what they led to is delivered, or the server is dead."""
     deadline = time.monotonic() + SCENARIO_LIMIT
     try:
         stage.server.await_ready()
@@ -154,7 +159,7 @@ def play_scenario(stage):
 
 
 def kill_at(run, directory, syscall, n, result):
-    """One life that ends at the n-th call, and one after it that must find everything. Returns whether it was killed."""
+    """A life that ends at the n-th call, and one after it that must find everything. Returns whether it was killed."""
     directory.mkdir()
     with Stage(run, "NL-2", directory) as stage:
         stage.configure(welcome_delay="1ms")

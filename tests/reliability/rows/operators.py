@@ -2,10 +2,14 @@
 
 import json
 import random
+import subprocess
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 from records import percentile, read
+from server import clean_environment
 from sinks import ACCEPT, Reply
 from stage import Result, Stage
 
@@ -35,6 +39,19 @@ def drain(run, directory):
     result.require(verdict.duplicates == 0, f"{verdict.duplicates} duplicates although every send had time to finish")
     result.figures |= {"stops": rounds, "deliveries": verdict.delivered,
                        "stop p50/max": f"{percentile(stops, 0.5):.2f}/{max(stops):.2f} s"}
+    return result
+
+
+def backups(run, directory):
+    """OP-2: live backups, each restored and audited; see backup.py, which is a program of its own."""
+    result = Result("OP-2")
+    cycles = run.choose(4, 100)
+    program = Path(__file__).parents[1] / "backup.py"
+    done = subprocess.run([sys.executable, program, run.binary, "--cycles", str(cycles)], capture_output=True, text=True,
+                          timeout=120 + 20 * cycles, env=clean_environment() | {"TMPDIR": str(directory)})
+    said = done.stdout.strip() or done.stderr.strip()
+    result.require(done.returncode == 0, said)
+    result.figures["said"] = said.splitlines()[-1] if said else "nothing"
     return result
 
 
