@@ -32,6 +32,17 @@ audit:
 bench *ARGS:
     cargo bench --bench figures -- {{ARGS}}
 
+# Try to make it lose an accepted request, in every way of tests/reliability/README.md: just reliability 7 1000
+reliability SEED="" CYCLES="":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo build --profile bench --locked
+    target=$(cargo metadata --locked --no-deps --format-version 1 |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+    seed={{SEED}} cycles={{CYCLES}}
+    python3 tests/reliability/campaign.py --full --binary "$target/release/umishop" \
+        ${seed:+--seed "$seed"} ${cycles:+--cycles "$cycles"}
+
 # Write docs/openapi.json anew, after an intended change of the API
 bless:
     UPDATE_SNAPSHOTS=1 cargo test --test it the_openapi_document

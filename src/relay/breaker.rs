@@ -87,11 +87,13 @@ impl Breaker {
 
     /// Learns from an attempt; `None`: the channel was not asked after all.
     pub(super) fn learn(&mut self, outcome: Option<&Outcome>, now: Timestamp) -> News {
+        // Also for what is ignored below: a message that was claimed while the breaker opened counts as started after
+        // that, and would else be taken for a probe that never comes back.
+        self.probing = false;
         // What was already on its way when the breaker opened says nothing new.
         if self.waits(now) && !matches!(outcome, Some(Outcome::Delivered { .. })) {
             return News::None;
         }
-        self.probing = false;
         match outcome {
             // Nothing was heard from the receiver.
             None | Some(Outcome::Unknown { .. }) => News::None,
@@ -223,6 +225,16 @@ mod tests {
         assert_eq!(breaker.learn(Some(&down()), NOW), opened(FIRST_PAUSE));
         assert_eq!(breaker.learn(Some(&down()), NOW), News::None);
         assert_eq!(breaker.trouble().unwrap().failures, 1);
+    }
+
+    #[test]
+    fn what_was_claimed_while_it_opened_is_no_probe_that_never_comes_back() {
+        let mut breaker = Breaker::default();
+        assert_eq!(breaker.leave(8, NOW), Leave::Start(8));
+        breaker.learn(Some(&down()), NOW);
+        breaker.started();
+        breaker.learn(Some(&down()), NOW);
+        assert_eq!(breaker.leave(8, NOW.after(FIRST_PAUSE)), Leave::Start(1));
     }
 
     #[test]
