@@ -81,7 +81,7 @@ impl Log {
     }
 
     /// Writes all of it back and empties it.
-    pub(super) fn write_back(&self, connection: &Connection) -> Result<(), StoreError> {
+    pub(super) fn write_back(connection: &Connection) -> Result<(), StoreError> {
         checkpoint(connection, "TRUNCATE")?;
         Ok(())
     }

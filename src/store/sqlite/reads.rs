@@ -65,9 +65,12 @@ impl Readers {
                 begun.elapsed() >= limit
             };
             connection.progress_handler(LOOK_AT_TIME, Some(is_too_long.clone()))?;
-            let result = work(&connection).map_err(|error| match is_too_long() {
-                true => StoreError::unavailable(&"it took too long to read that; ask for less"),
-                false => error,
+            let result = work(&connection).map_err(|error| {
+                if is_too_long() {
+                    StoreError::unavailable(&"it took too long to read that; ask for less")
+                } else {
+                    error
+                }
             });
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             result
