@@ -56,7 +56,7 @@ impl Readers {
             let free = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut connection = match free {
                 Some(connection) => connection,
-                None => open(&path).map_err(|error| StoreError::unavailable(&error))?,
+                None => open_beside_writer(&path).map_err(|error| StoreError::unavailable(&error))?,
             };
             let begun = Instant::now();
             let is_too_long = move || {
@@ -89,7 +89,13 @@ impl Readers {
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let connection = super::connect(path)?;
     connection.pragma_update(None, "query_only", true)?;
-    // The last connection to close would write the log back; that is the writer's, which knows whether the disk is well.
+    Ok(connection)
+}
+
+/// The same beside a writer. The last connection to close would write the log back; that must be the writer's, which
+/// knows whether the disk is well.
+fn open_beside_writer(path: &Path) -> Result<Connection, OpenError> {
+    let connection = open(path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
