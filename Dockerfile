@@ -16,7 +16,9 @@ USER umishop
 # config.toml, .env, templates and the database are looked for here.
 WORKDIR /data
 VOLUME /data
-ENV UMISHOP_SERVER__LISTEN=0.0.0.0:8000
+# What comes through the published port comes from Docker's own network: 172.16.0.0/12, unless you gave it another one.
+ENV UMISHOP_SERVER__LISTEN=0.0.0.0:8000 \
+    UMISHOP_SERVER__TRUSTED_PROXIES=127.0.0.1,::1,172.16.0.0/12
 EXPOSE 8000
 # The image has no curl, but bash speaks TCP.
 HEALTHCHECK --start-period=10s --timeout=3s CMD ["bash", "-c", \

@@ -47,6 +47,16 @@ reliability SEED="" CYCLES="":
 bless:
     UPDATE_SNAPSHOTS=1 cargo test --test it the_openapi_document
 
+# Let a fuzzer look for broken promises: intake, addresses, mail or slack (needs a nightly compiler and cargo-fuzz)
+fuzz TARGET SECONDS="60":
+    mkdir -p fuzz/corpus/{{TARGET}}
+    cargo +nightly fuzz run --sanitizer none {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} -- -dict=fuzz/words.dict -max_len=4096 -max_total_time={{SECONDS}}
+
+# Hold the program to its own description, /openapi.json (needs Python and a package index)
+openapi EXAMPLES="30" SEED="1":
+    cargo build --locked
+    tests/openapi/run "$(cargo metadata --locked --no-deps --format-version 1 | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/umishop" {{EXAMPLES}} {{SEED}}
+
 # Run CMD against a real SMTP server of its own (needs root): just smtp cargo test --test it -- smtp_server
 smtp +CMD:
     #!/usr/bin/env bash

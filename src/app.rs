@@ -14,22 +14,32 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::{self, Alerts};
 use crate::backups::{BackupStatus, Backups, Directory};
 use crate::channel::{Capture, Channel};
 use crate::clock::Clock;
 use crate::conditions::{Condition, Conditions};
-use crate::config::{Auth, Config, Display, StoreUrl};
+use crate::config::{self, Auth, Config, Display, StoreUrl};
 use crate::domain::{ChannelAddress, Topic};
 use crate::housekeeping::Housekeeping;
-use crate::http::{self, IntakeAuth, IntakeRules, Landbot, PageSettings, TcpAcceptor, Web, Welcome};
+use crate::http::{
+    self, CallRate, ConnectionLimits, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies, TcpAcceptor, Web,
+    Welcome,
+};
 use crate::relay::{Relay, Served};
 use crate::render::Renderer;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Rescued, Retention, Store};
+use crate::store::{Corrected, Rescued, Retention, Store};
 use crate::wake::Wake;
 
 /// How long requests that are being answered may take when the server stops.
 const FINISH_REQUESTS: Duration = Duration::from_secs(10);
+
+/// How far the newest entry may lie ahead of the clock at the start.
+const TOLERATED: Duration = Duration::from_secs(5);
+
+/// After so long without an entry, the clock at the start may as well be wrong.
+const QUIET: Duration = Duration::from_hours(30 * 24);
 
 /// How long answers may take when the store has broken.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -43,9 +53,12 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// What delivers.
     pub relay: Arc<Relay>,
+    /// What tells the operator about trouble.
+    pub alerts: Arc<Alerts>,
     /// The admin token, if it was made just now: the one time it can be shown.
     pub new_admin_token: Option<String>,
     web: Web,
+    connections: ConnectionLimits,
     clock: Clock,
     retention: Retention,
     prune_at: String,
@@ -72,6 +85,7 @@ impl App {
         let relay =
             Relay::new(Arc::clone(&store), Arc::clone(&renderer), clock.clone(), &wake, conditions.clone(), served);
         tell_rescued(relay.rescue().await?);
+        check_clock(&*store, &clock).await?;
         for (channel, _) in store.next_due().await?.iter().filter(|(channel, _)| !config.channels.contains_key(channel))
         {
             tracing::warn!(%channel, "Messages wait for {channel}, which is no longer configured: configure it, or cancel them");
@@ -82,11 +96,24 @@ impl App {
             inbox: config.retention.inbox,
         };
         let prune_at = config.retention.prune.clone();
+        let connections = connections(&config.server);
         let backup_status = BackupStatus::default();
         let backup = backup(&config, &store, &clock, &backup_status);
-        let reach = Reach { wake, conditions, channels };
-        let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash, backup_status);
-        Ok(Self { store, relay: Arc::new(relay), new_admin_token, web, clock, retention, prune_at, backup })
+        let reach = Reach { wake, conditions, channels, backup: backup_status };
+        let alerts = alerts(&config, &store, &clock, &reach);
+        let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash);
+        Ok(Self {
+            store,
+            relay: Arc::new(relay),
+            alerts: Arc::new(alerts),
+            new_admin_token,
+            web,
+            connections,
+            clock,
+            retention,
+            prune_at,
+            backup,
+        })
     }
 
     /// Serves and delivers until `shutdown`. Then it stops accepting, finishes the requests that are being answered and
@@ -97,6 +124,10 @@ impl App {
         let relay = tokio::spawn({
             let (relay, shutdown) = (Arc::clone(&self.relay), shutdown.clone());
             async move { relay.run(shutdown).await }
+        });
+        let alerts = tokio::spawn({
+            let (alerts, shutdown) = (Arc::clone(&self.alerts), shutdown.clone());
+            async move { alerts.run(shutdown).await }
         });
         let drained = tokio::spawn(drain(relay, self.clock.clone(), shutdown.clone()));
         let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
@@ -111,15 +142,17 @@ impl App {
         // Also when serving failed: what was accepted is still to be delivered by the next start, and in good order.
         shutdown.cancel();
         housekeeping.stop().await;
-        let drained = drained.await;
+        let (drained, alerts) = (drained.await, alerts.await);
         store.close().await?;
         drained.context("the relay ended badly")?;
+        alerts.context("telling the operator ended badly")?;
         served
     }
 
     async fn housekeeping(&mut self) -> anyhow::Result<Housekeeping> {
         let housekeeping = Housekeeping::start().await?;
         housekeeping.prune(&self.prune_at, Arc::clone(&self.store), self.clock.clone(), self.retention).await?;
+        housekeeping.mend_times(Arc::clone(&self.store), self.clock.clone());
         if let Some((at, backups)) = self.backup.take() {
             housekeeping.back_up(&at, backups).await?;
         }
@@ -128,7 +161,7 @@ impl App {
 
     /// Serves HTTP alone, until `shutdown`.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let acceptor = TcpAcceptor::new(listener, self.clock);
+        let acceptor = TcpAcceptor::new(listener, self.clock, self.connections);
         let draining = self.web.draining.clone();
         let stop = async move {
             shutdown.cancelled().await;
@@ -139,6 +172,27 @@ impl App {
             .await
             .context("cannot serve")
     }
+}
+
+/// Holds the time of day against what was written last: the machine may have started with a wrong one.
+async fn check_clock(store: &dyn Store, clock: &Clock) -> anyhow::Result<()> {
+    let now = clock.now();
+    let Corrected { newest, messages } = store.correct_times(now).await?;
+    match newest {
+        Some(newest) if newest > now.after(TOLERATED) => tracing::warn!(
+            messages,
+            "The newest entry is of {newest}, and this machine's clock says {now}: one of them is wrong. {messages} messages wait from now on"
+        ),
+        Some(newest) if now.since(newest) > QUIET => {
+            // It costs a day's delay of what could wait for months.
+            clock.doubt(now.since(newest));
+            tracing::info!(
+                "The newest entry is of {newest}; for a day nothing expires and nothing is pruned since then"
+            );
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Waits until the store is broken, lets nobody in any more, and gives those who wait for an answer a moment to hear it.
@@ -164,6 +218,17 @@ async fn drain(relay: JoinHandle<()>, clock: Clock, shutdown: CancellationToken)
     }
 }
 
+fn connections(server: &config::Server) -> ConnectionLimits {
+    ConnectionLimits {
+        header_timeout: server.header_timeout,
+        request_timeout: server.request_timeout,
+        idle_timeout: server.idle_timeout,
+        connections: server.connections,
+        connections_per_address: server.connections_per_address,
+        proxies: Proxies::new(server.trusted_proxies.clone()),
+    }
+}
+
 async fn admin_token(config: &Config, store: &dyn Store) -> anyhow::Result<([u8; 32], Option<String>)> {
     if let Some(token) = &config.admin.token {
         return Ok((http::hash(token.expose_secret()), None));
@@ -184,6 +249,14 @@ fn backup(config: &Config, store: &Arc<dyn Store>, clock: &Clock, status: &Backu
     let directory = backup_directory(config)?;
     let backups = Backups::new(Arc::clone(store), clock.clone(), directory, config.backup.keep, status.clone());
     Some((config.backup.at.clone(), backups))
+}
+
+/// Looks at the relay's conditions, and tells what is wrong with them over the channels that work.
+fn alerts(config: &Config, store: &Arc<dyn Store>, clock: &Clock, reach: &Reach) -> Alerts {
+    let Reach { wake, conditions, backup, .. } = reach.clone();
+    let config::Alerts { channels, every, late } = config.alerts.clone();
+    let settings = alerts::Settings { channels, every, late };
+    Alerts::new(Arc::clone(store), clock.clone(), wake, conditions, backup, settings)
 }
 
 /// The channels as the relay serves them. In the sandbox none of them sends.
@@ -230,11 +303,13 @@ fn tell_rescued(rescued: Rescued) {
     }
 }
 
-/// How the web reaches the channels.
+/// How the web reaches the channels, and what the alerts look at.
+#[derive(Clone)]
 struct Reach {
     wake: Wake,
     conditions: Conditions,
     channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
+    backup: BackupStatus,
 }
 
 fn web(
@@ -244,9 +319,8 @@ fn web(
     renderer: Arc<Renderer>,
     reach: Reach,
     admin_token_hash: [u8; 32],
-    backup: BackupStatus,
 ) -> Web {
-    let Reach { wake, conditions, channels } = reach;
+    let Reach { wake, conditions, channels, backup } = reach;
     let auth = match config.intake.auth {
         Auth::Secret(Some(secret)) if config.sandbox => IntakeAuth::Optional(secret),
         Auth::Secret(Some(secret)) => IntakeAuth::Required(secret),
@@ -272,6 +346,8 @@ fn web(
         landbot,
         topics: config.routes.topics().map(Topic::as_str).map(str::to_owned).collect(),
     };
+    let calls = config.intake.rate.map(|per_second| CallRate { per_second, burst: config.intake.burst });
+    let gate = Gate::new(Proxies::new(config.server.trusted_proxies), calls, clock.clone());
     let welcome = config.welcome.channel.map(|channel| Welcome { channel, delay: config.welcome.delay });
     Web {
         store,
@@ -281,6 +357,7 @@ fn web(
         renderer,
         channels,
         routes: config.routes,
+        gate,
         intake: IntakeRules { auth, default_country: config.intake.default_country },
         welcome,
         admin_token_hash,

@@ -83,8 +83,8 @@ pub struct BackupStatus(Arc<Mutex<LastBackup>>);
 pub struct LastBackup {
     /// When the newest backup was taken.
     pub success: Option<Timestamp>,
-    /// Why there is none since; `None`: the last one succeeded, or none was due yet.
-    pub error: Option<String>,
+    /// When the last one failed, and why; `None`: it succeeded, or none was due yet.
+    pub error: Option<(Timestamp, String)>,
 }
 
 impl BackupStatus {
@@ -130,7 +130,7 @@ impl Backups {
             Err(_) if stop.is_cancelled() => tracing::info!("Stopped before the backup was done"),
             Err(error) => {
                 tracing::error!(%error, "There is no backup: {error}; trying again at the next time");
-                self.status.set(|last| last.error = Some(error.to_string()));
+                self.status.set(|last| last.error = Some((now, error.to_string())));
             }
         }
     }

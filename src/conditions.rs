@@ -21,6 +21,8 @@ pub struct Condition {
     pub not_before: Option<Timestamp>,
     /// What is wrong with it; `None`: it works, as far as anybody knows.
     pub trouble: Option<Trouble>,
+    /// When its receiver last answered; `None`: not since the start.
+    pub answered_at: Option<Timestamp>,
     /// Set by an operator who wants it tried at once, taken away by whoever does.
     pub try_now: bool,
 }

@@ -1,4 +1,5 @@
-//! What is done by the calendar: pruning what is past its retention, and backups.
+//! What is done beside serving: pruning what is past its retention and backups, by the calendar, and mending times when
+//! the clock was set back.
 //!
 //! The scheduler only rings; it knows no guard against a ring that comes while the one before is still being answered,
 //! and it forgets what runs when it is shut down. Both are seen to here. Its repeating timers stop for good after one
@@ -56,6 +57,11 @@ impl Housekeeping {
         .await
     }
 
+    /// Mends the times in `store` whenever the clock is set back.
+    pub fn mend_times(&self, store: Arc<dyn Store>, clock: Clock) {
+        self.running.spawn(correct_times(store, clock, self.stopping.clone()));
+    }
+
     /// Does `work` at the times of `cron`, unless it is still being done.
     async fn ring<F: Future<Output = ()> + Send + 'static>(
         &self,
@@ -91,6 +97,35 @@ impl Housekeeping {
     }
 }
 
+impl Drop for Housekeeping {
+    /// Also when nobody waits for it: the process may be about to end, and must not wait for a long backup.
+    fn drop(&mut self) {
+        self.stopping.cancel();
+    }
+}
+
+/// Whenever the clock is set back, what was written while it was ahead must not wait for it to get there again.
+async fn correct_times(store: Arc<dyn Store>, clock: Clock, stopping: CancellationToken) {
+    let mut jumps = clock.jumps();
+    loop {
+        let jumped = tokio::select! {
+            jumped = jumps.changed() => jumped,
+            () = stopping.cancelled() => return,
+        };
+        let Ok(()) = jumped else { return };
+        if jumps.borrow_and_update().last > 0 {
+            continue;
+        }
+        match store.correct_times(clock.now()).await {
+            Ok(corrected) => {
+                let messages = corrected.messages;
+                tracing::info!(messages, "{messages} messages no longer wait for moments that the clock named before");
+            }
+            Err(error) => tracing::error!(%error, "Could not mend times; the next start tries again"),
+        }
+    }
+}
+
 struct Pruning {
     store: Arc<dyn Store>,
     clock: Clock,
@@ -102,7 +137,7 @@ impl Pruning {
     async fn run(&self) {
         let (mut messages, mut inbox) = (0, 0);
         while !self.stopping.is_cancelled() {
-            match self.store.prune(self.retention, self.clock.now()).await {
+            match self.store.prune(self.retention, self.clock.certain_now()).await {
                 Ok(pruned) => {
                     messages += pruned.messages;
                     inbox += pruned.inbox;

@@ -147,14 +147,19 @@ impl Slack {
             let button = json!({"type": "button", "text": {"type": "plain_text", "text": "Open chat"}, "url": url});
             blocks.push(json!({"type": "actions", "elements": [button]}));
         }
-        // What a notification shows; Slack reads it as its notation too.
-        let text = message.subject.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let text = notification(&message.subject);
         let mut body = json!({"text": text, "blocks": blocks, "unfurl_links": false, "unfurl_media": false});
         if let Some(channel) = &self.channel {
             body["channel"] = Value::from(channel.as_str());
         }
         body.to_string().into_bytes()
     }
+}
+
+/// What a notification shows. Slack reads it as its notation too, so no text of a customer may be a mention, a link or a
+/// code block in it.
+fn notification(subject: &str) -> String {
+    subject.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace("``", "`\u{200B}`")
 }
 
 /// The text in sections that Slack takes, cut at line ends where possible; what is too much even so is left out, and

@@ -120,13 +120,13 @@ async fn all(
     let now = Clock::system().now();
     let (mut changed, mut after) = (0, None);
     loop {
-        let changes = match change {
+        let bite = match change {
             Change::Retry => store.retry_messages(selection.clone(), after, now).await,
             Change::Cancel => store.cancel_messages(selection.clone(), after, now).await,
         };
-        let changes = changes.with_context(|| format!("only {changed} messages were {}", change.done()))?;
-        changed += changes.changed;
-        after = changes.next;
+        let bite = bite.with_context(|| format!("only {changed} messages were {}", change.done()))?;
+        changed += bite.changed;
+        after = bite.next;
         if after.is_none() {
             break;
         }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Global, table};
 use crate::config::{self, Config, Loaded, Problem};
-use crate::domain::{Route, Topic};
+use crate::domain::{ChannelAddress, Route, Topic};
 
 pub(super) fn run(global: &Global, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match config::load(&global.sources()) {
@@ -29,7 +29,7 @@ pub(super) fn run(global: &Global, out: &mut dyn Write) -> anyhow::Result<ExitCo
 }
 
 fn report(loaded: &Loaded, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Config { sandbox, routes, welcome, .. } = &loaded.config;
+    let Config { sandbox, routes, welcome, alerts, .. } = &loaded.config;
     match &loaded.origin {
         Some(file) => writeln!(out, "Configuration  {}, over the built-in one", file.display())?,
         None => writeln!(out, "Configuration  the built-in one (no config.toml here)")?,
@@ -44,6 +44,10 @@ fn report(loaded: &Loaded, out: &mut dyn Write) -> anyhow::Result<()> {
             humantime::format_duration(welcome.delay)
         )?,
         None => writeln!(out, "Welcome        none")?,
+    }
+    match alerts.channels.iter().map(ChannelAddress::as_str).collect::<Vec<_>>().join(", ").as_str() {
+        "" => writeln!(out, "Alerts         none: trouble is only logged, and shown in the console")?,
+        channels => writeln!(out, "Alerts         over {channels}")?,
     }
     writeln!(out)?;
     let rows: Vec<_> =

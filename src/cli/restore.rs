@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Global, watched};
 use crate::config::StoreUrl;
 use crate::domain::Timestamp;
-use crate::store::sqlite::{Restored, restore};
+use crate::store::sqlite::{RestoreError, Restored, restore};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -24,7 +24,12 @@ pub(super) struct Arguments {
 pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let StoreUrl::Sqlite(database) = global.load()?.config.store;
     let (file, replace, path) = (arguments.file.clone(), arguments.replace, database.clone());
-    let restored = watched(global, move |watch| restore(&file, &path, replace, watch))??;
+    let restored = watched(global, move |watch| restore(&file, &path, replace, watch))?;
+    let restored = restored.map_err(|error| match error {
+        // A server that holds the lock has an exit code of its own.
+        RestoreError::Open(error) => anyhow::Error::from(error),
+        error => error.into(),
+    })?;
     if global.json {
         let Restored { taken_at, counts, delivered, held, replaced, warnings } = restored;
         let answer = json!({

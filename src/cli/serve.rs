@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::str::FromStr as _;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -16,6 +16,10 @@ use super::Global;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, Log, LogFormat, local_url};
+use crate::http;
+
+/// How many files may be open besides the callers' connections: the database's, and those of deliveries.
+const OTHER_FILES: u64 = 512;
 
 pub(super) fn run(global: &Global, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let loaded = global.load()?;
@@ -32,8 +36,9 @@ async fn serve(loaded: Loaded, out: &mut dyn Write) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    allow_open_files(loaded.config.server.connections);
     let listen = loaded.config.server.listen;
-    let listener = TcpListener::bind(listen).await.with_context(|| {
+    let listener = http::listen(listen).with_context(|| {
         format!("cannot listen on {listen}; is it in use? Write another [server] listen, or set UMISHOP_SERVER__LISTEN")
     })?;
     let banner = Banner::new(&loaded.config, listener.local_addr()?);
@@ -44,6 +49,23 @@ async fn serve(loaded: Loaded, out: &mut dyn Write) -> anyhow::Result<()> {
     app.run(listener, shutdown).await?;
     tracing::info!("Stopped");
     Ok(())
+}
+
+/// Asks the system for as many file descriptors as the connections and everything else may need. Most systems start a
+/// program with 1,024 and allow it far more.
+fn allow_open_files(connections: usize) {
+    let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return;
+    }
+    let current = Some(limit.maximum.map_or(needed, |maximum| maximum.min(needed)));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current, maximum: limit.maximum });
+    if raised.is_err() || current < Some(needed) {
+        tracing::warn!(
+            "[server] connections = {connections} needs {needed} open files, and this process may have fewer: raise LimitNOFILE, or write a smaller number"
+        );
+    }
 }
 
 fn start_log(log: Log) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use super::layers::{Document, Layers};
 use super::problems::{Place, Problem, Problems, shown_key};
 use super::reader::Reader;
 use super::references::{MissingReference, Resolved};
-use super::{Config, Loaded, Sources, routes, rules, sections, shape, tree};
+use super::{Config, Loaded, Sources, alerts, routes, rules, sections, server, shape, tree};
 use crate::domain::{ChannelAddress, RoutingTable};
 
 /// The name of the shop's own file.
@@ -129,7 +129,7 @@ fn missing_outside_channels(reader: &mut Reader<'_>) -> Vec<MissingReference> {
 
 /// Everything, read to its end even when a part of it is wrong.
 fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
-    let server = sections::server(reader);
+    let server = server::server(reader);
     let intake = sections::intake(reader);
     let admin = sections::admin(reader);
     let store = sections::store(reader);
@@ -143,6 +143,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
     let tables = channels::tables(reader);
     let known: BTreeSet<ChannelAddress> = tables.iter().map(|table| table.address.clone()).collect();
     let routes = routes::routes(reader, &known);
+    let alerts = alerts::alerts(reader, &known);
     let asked: BTreeSet<ChannelAddress> =
         routes.iter().flat_map(RoutingTable::routes).flat_map(|route| route.channels.clone()).collect();
     let mut used = asked.clone();
@@ -151,9 +152,11 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
         routes::refuse_unknown(reader, &tree::path("welcome.channel"), address, &known);
         used.insert(address.clone());
     }
+    used.extend(alerts.channels.iter().cloned());
     used.extend(rules::fallbacks(&tables, &used));
     let channels = channels::channels(reader, tables, &used, loading);
     routes::refuse_without_address(reader, &channels);
+    alerts::refuse_without_address(reader, &alerts, &channels);
     let welcomes = welcome.as_ref().and_then(|welcome| welcome.channel.as_ref());
     rules::refuse_bad_fallbacks(reader, &channels, &known, welcomes, &asked);
     Some(Config {
@@ -166,6 +169,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
         welcome: welcome?,
         templates,
         landbot: landbot?,
+        alerts,
         retention: retention?,
         backup: backup?,
         log: log?,

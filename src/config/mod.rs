@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use crate::channel::Channel;
 use crate::domain::{ChannelAddress, Country, RoutingTable, Rules};
 
+mod alerts;
 mod channels;
 mod environment;
 mod layers;
@@ -30,6 +32,7 @@ mod references;
 mod routes;
 mod rules;
 mod sections;
+mod server;
 mod shape;
 mod tree;
 
@@ -87,6 +90,8 @@ pub struct Config {
     pub templates: Option<PathBuf>,
     /// `[landbot]`
     pub landbot: Landbot,
+    /// `[alerts]`
+    pub alerts: Alerts,
     /// `[retention]`
     pub retention: Retention,
     /// `[backup]`
@@ -122,6 +127,18 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The address that visitors use, without a slash at its end.
     pub public_url: Option<String>,
+    /// The proxies whose word is taken for whom they speak for.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long a request's head may take to arrive.
+    pub header_timeout: Duration,
+    /// How long a request may take to arrive and its answer to be taken; not shorter than `header_timeout`.
+    pub request_timeout: Duration,
+    /// How long a connection may rest between two requests.
+    pub idle_timeout: Duration,
+    /// How many connections there may be, at least one.
+    pub connections: usize,
+    /// How many connections there may be from one address, at least one.
+    pub connections_per_address: usize,
 }
 
 /// What the webhooks ask for.
@@ -131,6 +148,10 @@ pub struct Intake {
     pub auth: Auth,
     /// Where phone numbers without a country code are at home.
     pub default_country: Country,
+    /// How many calls a second one address may make; `None`: as many as it likes.
+    pub rate: Option<u32>,
+    /// How many calls one address may make at once, at least one.
+    pub burst: u32,
 }
 
 /// Who may call the webhooks.
@@ -187,6 +208,17 @@ pub enum Display {
     Container,
     /// The whole page.
     Fullpage,
+}
+
+/// Whom to tell that something is wrong, and when.
+#[derive(Clone, Debug)]
+pub struct Alerts {
+    /// The channels that reach the operator, which are in [`Config::channels`] and have an address of their own.
+    pub channels: Vec<ChannelAddress>,
+    /// The operator is not told again of the same subject within this time.
+    pub every: Duration,
+    /// A message that has been due for longer is late.
+    pub late: Duration,
 }
 
 /// How long what is finished is kept.

@@ -1,5 +1,6 @@
 //! Reads values of the right form into values that mean something, and notes what cannot be read.
 
+use std::ops::RangeInclusive;
 use std::path::Path as FilePath;
 use std::time::Duration;
 
@@ -59,6 +60,20 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A whole number in `range`.
+    pub(super) fn number(&mut self, key: &str, range: RangeInclusive<u32>, example: u32) -> Option<u32> {
+        let path = tree::path(key);
+        let found = self.value(key).and_then(Value::to_i128)?;
+        let number = u32::try_from(found).ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            let found = if self.is_public(&path) { format!(", found {found}") } else { String::new() };
+            let expected = format!("expected a number from {} to {}{found}", range.start(), range.end());
+            let mend = self.write_as(&path, &example.to_string(), &example.to_string());
+            self.problem(&path, expected, mend);
+        }
+        number
+    }
+
     /// Notes that `found` is not what was expected at `path`.
     pub(super) fn expected(&mut self, path: &Path, found: &str, expected: &str, example: &str) {
         let found = if self.is_public(path) { format!(", found {}", shown_text(found)) } else { String::new() };
@@ -68,11 +83,16 @@ impl<'a> Reader<'a> {
 
     /// "write `key = "example"`", or the variable's form where a variable set the key.
     pub(super) fn write(&self, path: &Path, example: &str) -> String {
+        self.write_as(path, &format!("\"{example}\""), example)
+    }
+
+    /// The same for what is written in one way in a file and in another in a variable.
+    pub(super) fn write_as(&self, path: &Path, in_a_file: &str, in_a_variable: &str) -> String {
         let name = path.iter().rev().find(|part| part.parse::<usize>().is_err()).map_or("", String::as_str);
         if self.layers.is_in_a_file(path) {
-            format!("write {name} = \"{example}\"")
+            format!("write {name} = {in_a_file}")
         } else {
-            format!("write {}={example}", environment::variable(path))
+            format!("write {}={in_a_variable}", environment::variable(path))
         }
     }
 

@@ -83,9 +83,24 @@ fn channels(
     known: &BTreeSet<ChannelAddress>,
 ) -> Vec<ChannelAddress> {
     let list = child(here, "channels");
+    let channels = addresses(reader, &list, texts(table, "channels").enumerate(), known);
+    let is_empty = table.get("channels").and_then(Value::as_array).unwrap_or_default().is_empty();
+    if is_empty && !reader.is_told(&list) {
+        reader.problem(&list, "a route goes to at least one channel", "write channels = [\"email.sales\"]");
+    }
+    channels
+}
+
+/// The channels of the list at `list`, from the texts that stand at these positions of it.
+pub(super) fn addresses<'a>(
+    reader: &mut Reader<'_>,
+    list: &Path,
+    texts: impl Iterator<Item = (usize, &'a str)>,
+    known: &BTreeSet<ChannelAddress>,
+) -> Vec<ChannelAddress> {
     let mut channels = Vec::new();
-    for (index, text) in texts(table, "channels").enumerate() {
-        let here = child(&list, &index);
+    for (index, text) in texts {
+        let here = child(list, &index);
         match text.parse::<ChannelAddress>() {
             Err(_) => reader.expected(&here, text, "a channel like email.sales", "email.sales"),
             Ok(address) if channels.contains(&address) => reader.problem(
@@ -98,10 +113,6 @@ fn channels(
                 channels.push(address);
             }
         }
-    }
-    let is_empty = table.get("channels").and_then(Value::as_array).unwrap_or_default().is_empty();
-    if is_empty && !reader.is_told(&list) {
-        reader.problem(&list, "a route goes to at least one channel", "write channels = [\"email.sales\"]");
     }
     channels
 }

@@ -1,6 +1,5 @@
-//! The sections with a fixed set of keys.
+//! The sections with a fixed set of keys, but for `[server]`.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,54 +11,11 @@ use url::Url;
 use super::beside;
 use super::reader::Reader;
 use super::tree::path;
-use super::{Admin, Auth, Backup, Display, Intake, Landbot, Log, LogFormat, Retention, Server, StoreUrl, Welcome};
+use super::{Admin, Auth, Backup, Display, Intake, Landbot, Log, LogFormat, Retention, StoreUrl, Welcome};
 use crate::domain::{ChannelAddress, Country};
 
 /// Longest time between a registration and its welcome.
 const LONGEST_DELAY: Duration = Duration::from_hours(30 * 24);
-
-pub(super) fn server(reader: &mut Reader<'_>) -> Option<Server> {
-    let listen = reader.parse("server.listen", "an address like 127.0.0.1:8000", "127.0.0.1:8000", |text| {
-        let text = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}")).unwrap_or(text.to_owned());
-        text.parse::<SocketAddr>().ok()
-    });
-    let public_url =
-        reader.parse("server.public_url", "an address like https://shop.example", "https://shop.example", public_url);
-    let (listen, public_url) = (listen?, public_url?);
-    if reader.sandbox && !listen.ip().is_loopback() {
-        reader.warning(
-            &path("server.listen"),
-            "the sandbox listens to the network, and anybody who reaches it may call the webhooks",
-            "write listen = \"127.0.0.1:8000\" unless that is what you want",
-        );
-    }
-    match &public_url {
-        None if !reader.sandbox => reader.warning(
-            &path("server.public_url"),
-            "empty, so that mails and Landbot's set-up cannot name this server",
-            "write the address your visitors use, as in public_url = \"https://shop.example\"",
-        ),
-        Some(url) if url.starts_with("http://") && !reader.sandbox => reader.warning(
-            &path("server.public_url"),
-            "Landbot calls only https:// addresses",
-            "put umishop behind a proxy with a certificate, and write its https:// address",
-        ),
-        _ => {}
-    }
-    Some(Server { listen, public_url })
-}
-
-/// `None`: not an address. `Some(None)`: no address.
-#[expect(clippy::option_option, reason = "unreadable and empty are two things")]
-fn public_url(text: &str) -> Option<Option<String>> {
-    if text.is_empty() {
-        return Some(None);
-    }
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())?;
-    let is_plain =
-        url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
-    is_plain.then(|| Some(url.as_str().trim_end_matches('/').to_owned()))
-}
 
 pub(super) fn intake(reader: &mut Reader<'_>) -> Option<Intake> {
     let is_secret = reader.parse("intake.auth", "\"secret\" or \"none\"", "secret", |text| match text {
@@ -72,7 +28,14 @@ pub(super) fn intake(reader: &mut Reader<'_>) -> Option<Intake> {
     if is_secret == Some(true) && secret.is_none() && !reader.sandbox {
         refuse_missing_secret(reader);
     }
-    Some(Intake { auth: if is_secret? { Auth::Secret(secret) } else { Auth::None }, default_country: default_country? })
+    let (rate, burst) =
+        (reader.number("intake.rate", 0..=1_000_000, 50), reader.number("intake.burst", 1..=1_000_000, 500));
+    Some(Intake {
+        auth: if is_secret? { Auth::Secret(secret) } else { Auth::None },
+        default_country: default_country?,
+        rate: rate.map(|rate| Some(rate).filter(|rate| *rate > 0))?,
+        burst: burst?,
+    })
 }
 
 fn refuse_missing_secret(reader: &mut Reader<'_>) {

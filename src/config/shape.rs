@@ -25,7 +25,11 @@ pub(super) fn check(values: &mut Dict, schema: &Dict, path: &Path, layers: &Laye
         match (value, expected) {
             (Value::Dict(..), _) if path == ["channels"] => {}
             (Value::Dict(_, inner), Value::Dict(_, schema)) => check(inner, schema, &path, layers, problems),
-            (Value::Array(_, list), Value::Array(_, schema)) => check_list(list, &schema[0], &path, layers, problems),
+            (Value::Array(_, list), Value::Array(_, schema)) => {
+                // A list that is empty there is one of texts.
+                let text = tree::text("");
+                check_list(list, schema.first().unwrap_or(&text), &path, layers, problems);
+            }
             _ => {}
         }
         true

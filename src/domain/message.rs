@@ -44,6 +44,9 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
+            /// Every one of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
             /// The word used in the store, the API and the command line.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
@@ -243,9 +246,11 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Who takes over when the channel of these rules does not deliver the message.
+    /// Who takes over when the channel of these rules does not deliver the message. Nobody does for an alert: the other
+    /// channels have it already, but for the one that it is about.
     pub fn fallback<'a>(&'a self, rules: &'a Rules) -> Option<&'a ChannelAddress> {
-        self.fallback.as_ref().or(rules.fallback.channel.as_ref()).filter(|_| !self.handed_over)
+        let stays = self.handed_over || self.purpose == Purpose::Alert;
+        self.fallback.as_ref().or(rules.fallback.channel.as_ref()).filter(|_| !stays)
     }
 
     /// Why the message is not worth sending any more; `None`: it is.
@@ -475,6 +480,8 @@ mod tests {
         assert_eq!(after(&Outcome::dead(Scope::Recipient, "550", ""), &claim(1)), Transition::Dead);
         let twice = Claim { handed_over: true, ..claim(1) };
         assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &twice), Transition::Dead);
+        let alert = Claim { purpose: Purpose::Alert, ..claim(1) };
+        assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &alert), Transition::Dead);
         let routed = Claim { fallback: Some("http.pager".parse().unwrap()), ..claim(1) };
         let pager = Transition::HandedOver { channel: "http.pager".parse().unwrap() };
         assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &routed), pager);

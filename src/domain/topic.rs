@@ -16,7 +16,7 @@ pub struct Topic(String);
 impl Topic {
     /// Takes any text, on one line and at most 100 characters of it.
     pub fn new(text: &str) -> Self {
-        Self(truncate(&one_line(text), LONGEST).text.to_owned())
+        Self(truncate(&one_line(text), LONGEST).text.trim_end().to_owned())
     }
 
     /// The text.
@@ -72,6 +72,13 @@ mod tests {
         }
         assert_eq!(key("Ventas – precios"), key("ventas/precios"));
         assert_ne!(key("Sales"), key("Pricing"));
+    }
+
+    #[test]
+    fn a_topic_that_was_cut_behind_a_word_reads_as_itself() {
+        let topic = Topic::new(&format!("{} cut", "a".repeat(99)));
+        assert_eq!(topic.as_str(), "a".repeat(99));
+        assert_eq!(Topic::new(topic.as_str()), topic);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object};
 
 use super::Web;
+use super::gate::TooOften;
 
 /// What became of a webhook, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -127,6 +128,14 @@ pub enum WebhookAnswer {
     /// The visitor can mend it: `field` says what. Ask again.
     #[oai(status = 422)]
     Invalid(Json<Answer>),
+    /// This address calls too often, or has shown too many wrong secrets. Nothing was stored; send it again later.
+    #[oai(status = 429)]
+    TooOften(
+        Json<Answer>,
+        /// Seconds to wait before sending it again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
     /// It could not be stored just now. Nothing was stored; send it again.
     #[oai(status = 503)]
     Unavailable(
@@ -135,6 +144,13 @@ pub enum WebhookAnswer {
         #[oai(header = "Retry-After")]
         u64,
     ),
+}
+
+impl WebhookAnswer {
+    /// For a caller who calls too often.
+    pub(super) fn too_often(web: &Web, too_often: TooOften) -> Self {
+        Self::TooOften(Json(Answer::error(web, Status::Error, "")), too_often.seconds())
+    }
 }
 
 /// An answer for what went wrong before any handler was reached, such as a method nobody serves.

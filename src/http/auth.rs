@@ -5,13 +5,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use poem::Request;
+use poem::http::StatusCode;
+use poem::{IntoResponse, Request};
 use poem_openapi::SecurityScheme;
 use poem_openapi::auth::Bearer;
+use poem_openapi::error::AuthorizationError;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::SharedWeb;
+use super::errors::ApiError;
 
 /// Whether and how bots show that they may.
 #[derive(Clone, Debug)]
@@ -58,9 +61,15 @@ fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
 #[oai(ty = "bearer", key_name = "Authorization", checker = "check_operator")]
 pub(super) struct Operator(());
 
-async fn check_operator(request: &Request, bearer: Bearer) -> Option<()> {
-    let web = request.data::<SharedWeb>()?;
-    same(&web.admin_token_hash, &hash(&bearer.token)).then_some(())
+async fn check_operator(request: &Request, bearer: Bearer) -> poem::Result<()> {
+    let web = request.data::<SharedWeb>().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
+    if same(&web.admin_token_hash, &hash(&bearer.token)) {
+        return Ok(());
+    }
+    match web.gate.wrong_token(web.gate.client(request)) {
+        Ok(()) => Err(AuthorizationError.into()),
+        Err(too_often) => Err(poem::Error::from_response(ApiError::too_often(too_often).into_response())),
+    }
 }
 
 #[cfg(test)]

@@ -3,20 +3,21 @@
 //! The OpenAPI document shows the body that a bot should send; what is accepted is wider (see [`crate::intake`]), so
 //! this extractor reads raw bytes where the framework's own would refuse with 415 or 400.
 
+use std::error::Error;
 use std::marker::PhantomData;
-use std::time::Duration;
 
+use poem::http::StatusCode;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, MetaSecurityScheme, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use tokio::io::AsyncReadExt;
 
+use super::SharedWeb;
+use super::client::Client;
+
 /// Longest body that is read: a question of 100,000 characters fits, and is cut with a note.
 pub(super) const LONGEST_BODY: usize = 128 * 1024;
-
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A webhook's delivery. `Body` is what the documentation says it holds.
 pub(super) struct Delivery<Body> {
@@ -24,6 +25,8 @@ pub(super) struct Delivery<Body> {
     pub(super) headers: Vec<(String, String)>,
     /// Without the question mark.
     pub(super) query: String,
+    /// Who sent it.
+    pub(super) client: Client,
     method: String,
     path: String,
     pub(super) body: Result<Vec<u8>, Incomplete>,
@@ -84,15 +87,23 @@ async fn read_body(body: &mut RequestBody) -> Result<Vec<u8>, Incomplete> {
     let Ok(body) = body.take() else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
     let mut reader = body.into_async_read().take(LONGEST_BODY as u64 + 1);
-    match tokio::time::timeout(BODY_TIMEOUT, reader.read_to_end(&mut bytes)).await {
-        Ok(Ok(_)) if bytes.len() > LONGEST_BODY => {
+    // The connection itself ends what takes too long.
+    match reader.read_to_end(&mut bytes).await {
+        Ok(_) if bytes.len() > LONGEST_BODY => {
             bytes.truncate(LONGEST_BODY);
             Err(Incomplete::TooLarge(bytes))
         }
-        Ok(Ok(_)) => Ok(bytes),
-        Ok(Err(error)) => Err(Incomplete::Broken(bytes, format!("the body broke off: {error}"))),
-        Err(_) => Err(Incomplete::Broken(bytes, "the body did not arrive within 10 seconds".to_owned())),
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(Incomplete::Broken(bytes, format!("the body broke off: {}", first_cause(&error)))),
     }
+}
+
+/// What the layers between the connection and us keep to themselves.
+fn first_cause<'a>(mut error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error
 }
 
 impl<'a, Body: Type> ApiExtractor<'a> for Delivery<Body> {
@@ -130,6 +141,7 @@ impl<'a, Body: Type> ApiExtractor<'a> for Delivery<Body> {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
+        let web = request.data::<SharedWeb>().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
         let headers = request
             .headers()
             .iter()
@@ -137,6 +149,7 @@ impl<'a, Body: Type> ApiExtractor<'a> for Delivery<Body> {
         Ok(Self {
             headers: headers.collect(),
             query: request.uri().query().unwrap_or_default().to_owned(),
+            client: web.gate.client(request),
             method: request.method().to_string(),
             path: request.original_uri().path().to_owned(),
             body: read_body(body).await,

@@ -5,6 +5,7 @@ use poem::http::StatusCode;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object};
 
+use super::gate::TooOften;
 use crate::store::StoreError;
 
 /// An error of `/api`.
@@ -45,6 +46,14 @@ pub(super) enum ApiError {
     /// Its state does not allow that.
     #[oai(status = 409)]
     Conflict(Json<ErrorBody>),
+    /// This address has shown too many wrong admin tokens.
+    #[oai(status = 429)]
+    TooOften(
+        Json<ErrorBody>,
+        /// Seconds to wait before the next try.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
     /// The store does not answer.
     #[oai(status = 503)]
     Unavailable(Json<ErrorBody>),
@@ -53,6 +62,11 @@ pub(super) enum ApiError {
 impl ApiError {
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::BadRequest(ErrorBody::json("bad_request", message))
+    }
+
+    pub(super) fn too_often(too_often: TooOften) -> Self {
+        let message = "too many wrong admin tokens came from your address; wait, then send the right one";
+        Self::TooOften(ErrorBody::json("too_often", message), too_often.seconds())
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {

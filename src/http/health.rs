@@ -8,12 +8,16 @@ use poem::{IntoResponse, Response, handler};
 use serde_json::json;
 
 use super::SharedWeb;
+use crate::store::Condition;
 
 /// A due message that has waited this long means that nothing is being delivered.
 const TOO_LATE: Duration = Duration::from_mins(5);
 
 /// A write-ahead log of more bytes than this cannot be written back: 64 MiB, what the store itself lets it grow to.
 const LONG_LOG: u64 = 64 * 1024 * 1024;
+
+/// A jump of the clock by less than this makes no difference to what expires.
+const DOUBT: Duration = Duration::from_hours(1);
 
 /// Whether the process lives.
 #[handler]
@@ -36,11 +40,19 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
     if let Err(error) = web.store.prove_writable(now).await {
         reasons.push(error.to_string());
     }
-    let log = web.store.condition().log;
+    let Condition { log, journal, .. } = web.store.condition();
+    warnings.extend(journal.map(|why| format!("a restore would not know what is delivered now: {why}")));
     if log > LONG_LOG {
         warnings.push(format!(
             "the write-ahead log holds {} MiB: another program keeps an old state of the database open",
             log / (1024 * 1024)
+        ));
+    }
+    let doubted = now.since(web.clock.certain_now());
+    if doubted > DOUBT {
+        warnings.push(format!(
+            "the clock jumped ahead by {} s: until it has stood for a day nothing expires or is pruned by it",
+            doubted.as_secs()
         ));
     }
     match web.store.next_due().await {
@@ -51,8 +63,7 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
             (late > TOO_LATE).then(|| format!("{channel}: a message is {} s late", late.as_secs()))
         })),
     }
-    warnings.extend(web.store.warnings());
-    warnings.extend(web.backup.last().error.map(|error| format!("there is no new backup: {error}")));
+    warnings.extend(web.backup.last().error.map(|(_, error)| format!("there is no new backup: {error}")));
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings }))).into_response()
 }

@@ -93,14 +93,14 @@ impl Webhooks {
     }
 
     /// What this address is for
-    #[oai(path = "/umishop_api/:_secret/user", method = "get", hidden)]
-    async fn hint_user_by_path(&self, _secret: Path<String>) -> Json<Hint> {
+    #[oai(path = "/umishop_api/:secret/user", method = "get")]
+    async fn hint_user_by_path(&self, #[oai(name = "secret")] _secret: Path<String>) -> Json<Hint> {
         self.hint_user().await
     }
 
     /// What this address is for
-    #[oai(path = "/umishop_api/:_secret/topic", method = "get", hidden)]
-    async fn hint_topic_by_path(&self, _secret: Path<String>) -> Json<Hint> {
+    #[oai(path = "/umishop_api/:secret/topic", method = "get")]
+    async fn hint_topic_by_path(&self, #[oai(name = "secret")] _secret: Path<String>) -> Json<Hint> {
         self.hint_topic().await
     }
 
@@ -120,8 +120,14 @@ async fn handle<Body>(
     path_secret: Option<&str>,
     decide: impl AsyncFnOnce(&Web, Fields) -> Result<WebhookAnswer, Refusal>,
 ) -> WebhookAnswer {
-    if !auth::intake_allows(&web.intake.auth, path_secret.or_else(|| delivery.secret())) {
-        return WebhookAnswer::Unauthorized(Json(Answer::error(web, Status::Unauthorized, "")));
+    let shown = path_secret.or_else(|| delivery.secret());
+    if !auth::intake_allows(&web.intake.auth, shown) {
+        // Who shows none guesses nothing, and is better told what is missing.
+        let guessed = if shown.is_some() { web.gate.wrong_secret(delivery.client) } else { Ok(()) };
+        return match guessed {
+            Ok(()) => WebhookAnswer::Unauthorized(Json(Answer::error(web, Status::Unauthorized, ""))),
+            Err(too_often) => WebhookAnswer::too_often(web, too_often),
+        };
     }
     let body = match &delivery.body {
         Ok(body) => body,

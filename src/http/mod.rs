@@ -14,6 +14,8 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response,
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 
+use self::allow::Allow;
+use self::answer::WebhookAnswer;
 use crate::backups::BackupStatus;
 use crate::channel::Channel;
 use crate::clock::Clock;
@@ -24,19 +26,27 @@ use crate::store::Store;
 use crate::wake::Wake;
 
 mod admin;
+mod allow;
 mod answer;
 mod auth;
 mod bodies;
+mod client;
 mod delivery;
 mod errors;
+mod gate;
 mod health;
 mod intake;
 mod listener;
 mod pages;
+mod rate_limit;
+mod schemas;
+mod tally;
 
 pub use admin::{attempt_json, message_json, user_json};
 pub use auth::{IntakeAuth, fresh_token, hash};
-pub use listener::TcpAcceptor;
+pub use client::Proxies;
+pub use gate::{CallRate, Gate};
+pub use listener::{ConnectionLimits, TcpAcceptor, listen};
 pub use pages::{Landbot, PageSettings};
 
 /// Everything that a request can reach.
@@ -55,6 +65,8 @@ pub struct Web {
     pub channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
     /// Which channels a request goes to.
     pub routes: RoutingTable,
+    /// Who may call how often.
+    pub gate: Gate,
     /// The rules for what comes in.
     pub intake: IntakeRules,
     /// How customers are welcomed; `None`: they are not.
@@ -108,6 +120,7 @@ pub fn site(web: Web) -> impl Endpoint<Output = Response> + 'static {
     let web = Arc::new(web);
     let api = api();
     let spec = api.spec_endpoint();
+    let allow = Arc::new(Allow::of(&api.spec()));
     let docs = pages::Docs::new(|| self::api().swagger_ui_html());
     let shared = Arc::clone(&web);
     let api = Arc::new(api.into_endpoint());
@@ -126,26 +139,27 @@ pub fn site(web: Web) -> impl Endpoint<Output = Response> + 'static {
         .nest_no_strip("/api", api)
         .data(web)
         .around(move |endpoint, request| {
-            let web = Arc::clone(&shared);
-            async move { Ok(answer(&*endpoint, &web, request).await) }
+            let (web, allow) = (Arc::clone(&shared), Arc::clone(&allow));
+            async move { Ok(answer(&*endpoint, &web, &allow, request).await) }
         })
 }
 
-/// Calls the endpoint, and turns whatever goes wrong into the answer that its caller can read.
-async fn answer<E: Endpoint>(endpoint: &E, web: &Web, mut request: Request) -> Response {
+/// Answers whoever may call, and sets the headers of every response.
+async fn answer<E: Endpoint>(endpoint: &E, web: &Web, allow: &Allow, mut request: Request) -> Response {
     let webhook = request.uri().path().starts_with("/umishop_api/");
     let private = request.uri().path().starts_with("/api/");
     if webhook {
         forgive_slash(&mut request);
     }
-    // A panic is a fault of ours, and the bot's flow still needs its answer.
-    let called = AssertUnwindSafe(endpoint.call(request)).catch_unwind().await;
-    let mut response = match called.unwrap_or_else(|_| Err(StatusCode::INTERNAL_SERVER_ERROR.into())) {
-        Ok(response) => response.into_response(),
-        Err(error) if error.is_from_response() => error.into_response(),
-        Err(error) if webhook => answer::early_error(web, error.status()),
-        Err(error) => errors::early_error(error.status(), &error),
+    let path = request.uri().path().to_owned();
+    let too_often = if webhook { web.gate.call(web.gate.client(&request)).err() } else { None };
+    let mut response = match too_often {
+        Some(too_often) => WebhookAnswer::too_often(web, too_often).into_response(),
+        None => call(endpoint, web, request, webhook).await,
     };
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().entry(header::ALLOW).or_insert_with(|| allow.methods(&path));
+    }
     if private {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -153,6 +167,18 @@ async fn answer<E: Endpoint>(endpoint: &E, web: &Web, mut request: Request) -> R
         response.headers_mut().entry(name).or_insert(value.clone());
     }
     response
+}
+
+/// Calls the endpoint, and turns whatever goes wrong into the answer that its caller can read.
+async fn call<E: Endpoint>(endpoint: &E, web: &Web, request: Request, webhook: bool) -> Response {
+    // A panic is a fault of ours, and the bot's flow still needs its answer.
+    let called = AssertUnwindSafe(endpoint.call(request)).catch_unwind().await;
+    match called.unwrap_or_else(|_| Err(StatusCode::INTERNAL_SERVER_ERROR.into())) {
+        Ok(response) => response.into_response(),
+        Err(error) if error.is_from_response() => error.into_response(),
+        Err(error) if webhook => answer::early_error(web, error.status()),
+        Err(error) => errors::early_error(error.status(), &error),
+    }
 }
 
 /// A bot whose address ends in a slash means the same webhook.

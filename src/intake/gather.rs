@@ -182,7 +182,7 @@ impl Gathering {
         }
         let came = LONGEST_QUESTION + question.left_out;
         self.notes.push(format!("question cut to {LONGEST_QUESTION} of {came} characters"));
-        format!("{}\n[… cut: {came} characters came]", question.text)
+        format!("{}\n[… cut: {came} characters came]", question.text.trim_end())
     }
 
     fn about_origin(&mut self) {

@@ -37,7 +37,7 @@ impl Lane {
     pub(super) async fn carry(self: Arc<Self>, claim: Claim, slot: OwnedSemaphorePermit) {
         let started_at = self.common.clock.now();
         let begun = Instant::now();
-        let Tried { outcome, asked } = self.attempt(&claim, started_at).await;
+        let Tried { outcome, asked } = self.attempt(&claim, self.common.clock.certain_now()).await;
         let now = self.common.clock.now();
         self.learn(asked.then_some(&outcome), now).await;
         let rules = &self.served.rules;
@@ -93,9 +93,16 @@ impl Lane {
             let probing = breaker.leave(1, now) == Leave::WaitForProbe;
             (breaker.learn(outcome, now), breaker.trouble().cloned(), probing)
         };
-        if news != News::None {
-            self.common.conditions.change(channel, |condition| condition.trouble.clone_from(&trouble));
-        }
+        let is_answer =
+            |outcome: &Outcome| !matches!(outcome, Outcome::Unknown { .. }) && outcome.scope() != Some(Scope::Channel);
+        self.common.conditions.change(channel, |condition| {
+            if news != News::None {
+                condition.trouble.clone_from(&trouble);
+            }
+            if outcome.is_some_and(is_answer) {
+                condition.answered_at = Some(now);
+            }
+        });
         match (news, trouble) {
             (News::Opened { pause, asked }, Some(trouble)) => {
                 let (why, hint) = (mask_addresses(&trouble.why), trouble.hint);

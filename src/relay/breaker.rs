@@ -21,6 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     trouble: Option<Trouble>,
+    /// When it opened the last time. A clock that shows an earlier moment was set back, and the pause is over.
+    opened_at: Option<Timestamp>,
     probing: bool,
 }
 
@@ -48,7 +50,7 @@ impl Breaker {
             hint: String::new(),
             lasting: false,
         });
-        Self { trouble, probing: false }
+        Self { trouble, opened_at: Some(now), probing: false }
     }
 
     /// What is wrong with the channel, if anything is.
@@ -60,10 +62,15 @@ impl Breaker {
     pub(super) fn leave(&self, free: usize, now: Timestamp) -> Leave {
         match &self.trouble {
             None => Leave::Start(free),
-            Some(trouble) if trouble.probe_at > now => Leave::WaitUntil(trouble.probe_at),
+            Some(trouble) if self.waits(now) => Leave::WaitUntil(trouble.probe_at),
             Some(_) if self.probing => Leave::WaitForProbe,
             Some(_) => Leave::Start(free.min(1)),
         }
+    }
+
+    fn waits(&self, now: Timestamp) -> bool {
+        let set_back = self.opened_at.is_some_and(|opened_at| opened_at > now);
+        !set_back && self.trouble.as_ref().is_some_and(|trouble| trouble.probe_at > now)
     }
 
     /// Lets the next message probe at once.
@@ -83,9 +90,8 @@ impl Breaker {
         // Also for what is ignored below: a message that was claimed while the breaker opened counts as started after
         // that, and would else be taken for a probe that never comes back.
         self.probing = false;
-        let waits = self.trouble.as_ref().is_some_and(|trouble| trouble.probe_at > now);
         // What was already on its way when the breaker opened says nothing new.
-        if waits && !matches!(outcome, Some(Outcome::Delivered { .. })) {
+        if self.waits(now) && !matches!(outcome, Some(Outcome::Delivered { .. })) {
             return News::None;
         }
         match outcome {
@@ -109,6 +115,7 @@ impl Breaker {
         let ours = first.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE);
         let asked = asked.min(LONGEST_RETRY_AFTER);
         let pause = ours.max(asked);
+        self.opened_at = Some(now);
         self.trouble = Some(Trouble {
             since: earlier.map_or(now, |trouble| trouble.since),
             probe_at: now.after(pause),
@@ -201,6 +208,15 @@ mod tests {
         let answer = breaker.learn(Some(&Outcome::dead(Scope::Message, "too long", "")), later);
         assert_eq!(answer, News::Closed { after: FIRST_PAUSE });
         assert_eq!(breaker.leave(8, later), Leave::Start(8));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_the_pause() {
+        let mut breaker = Breaker::default();
+        let later = NOW.after(Duration::from_hours(24));
+        breaker.learn(Some(&down()), later);
+        assert!(matches!(breaker.leave(8, later), Leave::WaitUntil(_)));
+        assert_eq!(breaker.leave(8, NOW), Leave::Start(1));
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod outbox;
 pub mod sqlite;
 
 pub use backup::{BackedUp, BackupError, Counts};
-pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Overdue, Rescued, Swept, Troubles};
+pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};
 
 /// Why the store did not do what was asked. Nothing was written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -188,13 +188,24 @@ pub struct Pruned {
     pub more: bool,
 }
 
-/// How the store's files are doing, in bytes.
+/// What was mended after the clock had been wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Corrected {
+    /// When the newest entry says that it was made; `None`: there is none.
+    pub newest: Option<Timestamp>,
+    /// How many messages would have waited for a moment that a wrong clock named.
+    pub messages: u64,
+}
+
+/// How the store's files are doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// How long the write-ahead log is on the disk.
+    /// How long the write-ahead log is on the disk, in bytes.
     pub log: u64,
-    /// How much room its disk has; `None`: the system does not say.
+    /// How much room its disk has, in bytes; `None`: the system does not say.
     pub free: Option<u64>,
+    /// Why the journal of deliveries, which a restore needs, was not written the last time; `None`: it was.
+    pub journal: Option<String>,
 }
 
 /// Whether an operator's wish changed anything.
@@ -303,9 +314,6 @@ pub trait Store: Send + Sync {
     /// early.
     async fn back_up(&self, file: PathBuf, now: Timestamp, stop: CancellationToken) -> Result<BackedUp, BackupError>;
 
-    /// What an operator should mend, though everybody is served.
-    fn warnings(&self) -> Vec<String>;
-
     /// Deletes some of what came to rest longer ago than its retention: no more than keeps nobody waiting.
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError>;
 
@@ -330,8 +338,8 @@ pub trait Store: Send + Sync {
     /// What waits and what is in trouble, for every channel that has any of it, configured or not.
     async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError>;
 
-    /// What went wrong since then.
-    async fn troubles(&self, since: Timestamp) -> Result<Troubles, StoreError>;
+    /// What an operator should hear of at `now`: of what happened once, only what happened after `since`.
+    async fn troubles(&self, since: Timestamp, now: Timestamp) -> Result<Troubles, StoreError>;
 
     /// What must be known of the channels across a restart.
     async fn channel_notes(&self) -> Result<Vec<ChannelNote>, StoreError>;
@@ -353,6 +361,9 @@ pub trait Store: Send + Sync {
 
     /// The hash of the admin token: the one kept, or `fresh` if there was none; the flag says which.
     async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError>;
+
+    /// Mends what was written under a clock that was ahead of `now`, so that nothing waits for its moments.
+    async fn correct_times(&self, now: Timestamp) -> Result<Corrected, StoreError>;
 
     /// Proves that something new would be accepted and kept, by a write of its own at `now` unless one was proved a moment
     /// ago.

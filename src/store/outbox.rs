@@ -1,5 +1,6 @@
 //! The outbox's own values: what a claim, a rescue, a sweep or a look at the backlog comes to.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::{ChannelAddress, Claim, Context, NewMessage, Timestamp};
@@ -79,13 +80,39 @@ impl Backlog {
     }
 }
 
-/// What went wrong in a stretch of time.
+/// What an operator should hear of. Alerts are left out: nobody is alerted about alerts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Troubles {
-    /// Dead letters by channel, with the latest one's reason. Alerts are left out.
-    pub dead: Vec<(ChannelAddress, u32, String)>,
-    /// Unreadable webhooks.
-    pub unreadable: u32,
+    /// Dead letters, by channel.
+    pub dead: BTreeMap<ChannelAddress, Incidents>,
+    /// Messages that wait for an operator's decision, by channel.
+    pub held: BTreeMap<ChannelAddress, Incidents>,
+    /// Messages that are due, by channel, configured or not.
+    pub waiting: BTreeMap<ChannelAddress, Waiting>,
+    /// Unreadable webhooks; `None`: there are none.
+    pub unreadable: Option<Incidents>,
+    /// When the operator was last told of which subject.
+    pub told: BTreeMap<String, Timestamp>,
+}
+
+/// Things that went wrong in the same way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incidents {
+    /// How many. Counted up to [`Backlog::COUNTED`].
+    pub count: u32,
+    /// When the latest one happened.
+    pub latest_at: Timestamp,
+    /// Why it happened.
+    pub why: String,
+}
+
+/// Messages that are due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many. Counted up to [`Backlog::COUNTED`].
+    pub count: u32,
+    /// Since when the one that has waited longest is due.
+    pub since: Timestamp,
 }
 
 /// What must be known of a channel across a restart.

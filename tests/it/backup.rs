@@ -139,9 +139,9 @@ async fn a_restored_backup_sends_nothing_by_itself_and_knows_from_the_journal_wh
     // What an operator releases goes out, once.
     let released = json_of(app.directory(), &["messages", "retry", "--state", "held", "--yes", "--json"]);
     assert_eq!(released["changed"], 1);
-    app.pass(Duration::from_hours(24 * 365));
+    app.catch_up();
     assert_eq!(app.deliver_due().await, 1);
-    assert_eq!(app.advance(Duration::from_hours(24)).await, 0);
+    assert_eq!(app.items("/api/messages?state=delivered").await.len(), 2);
 }
 
 #[tokio::test]
@@ -167,7 +167,8 @@ async fn a_restore_replaces_a_database_only_when_told_to_and_keeps_it() {
     assert_eq!(run(path, &["backup", "backup.db"]).0, Some(0));
     let process = Process::start(path);
     register(&process, "new@example.com").await;
-    let error = refused(path, &["restore", "backup.db", "--replace"]);
+    let (code, _, error) = run(path, &["restore", "backup.db", "--replace"]);
+    assert_eq!(code, Some(3));
     assert!(error.contains("another umishop") && error.contains("stop it first"), "{error}");
     drop(process);
     assert!(refused(path, &["restore", "backup.db"]).contains("--replace"));
@@ -211,23 +212,57 @@ async fn a_backup_that_was_merely_copied_back_is_refused() {
     assert_eq!(emails(path).len(), 1);
 }
 
-#[tokio::test]
-async fn a_restore_that_was_cut_off_is_finished_by_the_next_start() {
+/// A directory as it is when a restore has been decided, before anything was moved; with the old one's log still there.
+async fn decided() -> tempfile::TempDir {
     let (directory, elsewhere) = (abandoned(&["old@example.com", "new@example.com"]).await, configured(QUIET));
     let path = directory.path();
-    // As it is after the decision, before anything was moved, and with the old one's log still there.
     assert_eq!(run(path, &["backup", "backup.db"]).0, Some(0));
     let backup = path.join("backup.db");
     assert_eq!(run(elsewhere.path(), &["restore", backup.to_str().unwrap()]).0, Some(0));
     fs::rename(elsewhere.path().join("umishop.db"), path.join("umishop.db.restored")).unwrap();
     fs::write(path.join("umishop.db-wal"), "the old one's").unwrap();
-    let process = Process::start(path);
-    let messages = process.items("/api/messages", ADMIN_TOKEN).await;
-    assert_eq!(messages.len(), 2);
-    assert!(messages.iter().all(|message| message["state"] == "held"), "{messages:?}");
-    let kept: Vec<_> = names(path).into_iter().filter(|name| name.contains(".replaced-")).collect();
-    assert_eq!(kept.len(), 2, "{kept:?}");
-    assert!(!path.join("umishop.db.restored").exists());
+    directory
+}
+
+#[tokio::test]
+async fn a_restore_that_was_cut_off_is_finished_by_the_next_start() {
+    for moved in [&[][..], &["umishop.db"], &["umishop.db", "umishop.db-wal", "umishop.db-shm"]] {
+        let directory = decided().await;
+        let path = directory.path();
+        for name in moved {
+            fs::rename(path.join(name), path.join(format!("moved-{name}"))).unwrap();
+        }
+        let process = Process::start(path);
+        let messages = process.items("/api/messages", ADMIN_TOKEN).await;
+        assert_eq!(messages.len(), 2);
+        assert!(messages.iter().all(|message| message["state"] == "held"), "{moved:?}: {messages:?}");
+        let names = names(path);
+        assert!(!names.contains("umishop.db.restored"), "{moved:?}: {names:?}");
+        let kept = names.iter().any(|name| name.contains(".replaced-") && name.ends_with("-wal"));
+        assert!(kept || moved.contains(&"umishop.db-wal"), "the old one's log met the new one: {names:?}");
+    }
+}
+
+#[test]
+fn a_database_is_backed_up_before_an_upgrade_and_comes_back_upgraded() {
+    let directory = configured(QUIET);
+    let path = directory.path();
+    let connection = rusqlite::Connection::open(path.join("umishop.db")).unwrap();
+    connection.execute_batch(include_str!("../../src/store/sqlite/migrations/0001_initial.sql")).unwrap();
+    connection
+        .execute_batch(
+            "PRAGMA user_version = 1;
+             PRAGMA application_id = 0x756D6973;
+             INSERT INTO messages (id, channel, purpose, state, created_at, due_at, context)
+             VALUES (zeroblob(16), 'email.sales', 'request', 'pending', 1, 1, '{}')",
+        )
+        .unwrap();
+    drop(connection);
+    assert_eq!(json_of(path, &["backup", "backup.db", "--json"])["messages"], 1);
+    assert!(refused(path, &["messages"]).contains("schema 1"), "the backup upgraded the database");
+    let restored = json_of(path, &["restore", "backup.db", "--replace", "--json"]);
+    assert_eq!(restored["held"], 1);
+    assert_eq!(json_of(path, &["messages", "--json"])[0]["state"], "held");
 }
 
 #[tokio::test]
@@ -318,7 +353,7 @@ async fn a_thousand_dead_letters_that_are_retried_at_once_are_each_sent_once_und
     let sink = HttpSink::start().await;
     let url = sink.url("/s/400");
     let app = TestApp::start_live(&format!(
-        "[welcome]\nchannel = \"\"\n[channels.http.desk]\nurl = \"{url}\"\nexpire = \"1000days\"\n[[routes]]\nchannels = [\"http.desk\"]\n"
+        "[welcome]\nchannel = \"\"\n[channels.http.desk]\nurl = \"{url}\"\n[[routes]]\nchannels = [\"http.desk\"]\n"
     ))
     .await;
     for chunk in 0..20 {
@@ -341,7 +376,7 @@ async fn a_thousand_dead_letters_that_are_retried_at_once_are_each_sent_once_und
     assert_eq!(run(path, &all).1, "1000 messages are retried.\n");
 
     sink.mend();
-    app.pass(Duration::from_hours(24 * 365));
+    app.catch_up();
     assert_eq!(app.deliver_due().await, 1000);
     assert_eq!(app.advance(Duration::from_hours(24)).await, 0);
     let sent = sink.requests();

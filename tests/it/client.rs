@@ -54,7 +54,7 @@ pub(crate) async fn send(
     parse(&String::from_utf8_lossy(&answer))
 }
 
-fn parse(answer: &str) -> Response {
+pub(crate) fn parse(answer: &str) -> Response {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
     let (status_line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
     let status = status_line.split(' ').nth(1).unwrap().parse().unwrap();

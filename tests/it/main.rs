@@ -2,15 +2,21 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod alerts;
+mod attack;
 mod backup;
 mod channel_contract;
 mod client;
+mod clock;
 mod command_line;
 mod crash;
 mod delivery;
 mod faults;
+mod hostile;
+mod laws;
 mod mail;
 mod operator;
+mod outbox_model;
 mod process;
 mod sinks;
 mod smtp_server;
@@ -18,4 +24,5 @@ mod store_contract;
 mod support;
 mod tidy;
 mod trouble;
+mod upgrade;
 mod webhooks;

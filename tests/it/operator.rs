@@ -54,6 +54,8 @@ async fn wrong_parameters_are_named() {
         ("/api/messages?state=failed", 400, "state"),
         ("/api/messages?cursor=42", 400, "cursor"),
         ("/api/messages?channel=slack", 400, "channel"),
+        ("/api/messages?limit=-1", 400, "limit"),
+        ("/api/messages?limit=many", 400, "limit"),
         ("/api/messages/42", 400, "id"),
         ("/api/messages/01936f7e-2a4c-7d31-9c55-0c8e5b1f2a3d", 404, "no message"),
         ("/api/users/01936f7e-2a4c-7d31-9c55-0c8e5b1f2a3d", 404, "no customer"),
@@ -61,6 +63,28 @@ async fn wrong_parameters_are_named() {
         let answer = app.api("GET", path).await;
         assert_eq!(answer.status, status, "{path} {answer:?}");
         assert!(answer.json()["error"]["message"].as_str().unwrap().contains(named), "{path} {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_as_long_as_we_allow_however_much_is_asked_for() {
+    let app = TestApp::start().await;
+    app.register("Ana", "ana@example.com").await;
+    for limit in ["0", "1", "501", "99999999999999999999999"] {
+        assert_eq!(app.items(&format!("/api/users?limit={limit}")).await.len(), 1, "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_an_address_does_not_take_is_refused_with_those_it_does() {
+    let app = TestApp::start().await;
+    for (path, methods) in [
+        ("/api/messages", "GET"),
+        ("/api/messages/01936f7e-2a4c-7d31-9c55-0c8e5b1f2a3d/retry", "POST"),
+        ("/healthz", "GET, HEAD"),
+    ] {
+        let answer = app.api("DELETE", path).await;
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(methods)), "{path}");
     }
 }
 

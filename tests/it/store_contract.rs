@@ -1,17 +1,18 @@
 //! What every store promises, whichever engine is behind it. Each promise is a function over `&dyn Store`; the macro at
 //! the foot stamps it out for each backend.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use umishop::domain::{
-    Attempt, BootId, ChannelAddress, Contact, EmailAddress, Fingerprint, InboxId, MessageId, NewMessage, NewRequest,
-    NewUser, Origin, Phone, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
+    Attempt, BootId, ChannelAddress, Contact, Context, EmailAddress, Fingerprint, InboxId, MessageId, NewMessage,
+    NewRequest, NewUser, Origin, Phone, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
 };
 use umishop::store::{
-    BackupError, Changed, InboxEntry, MessageFilter, Page, Registration, Retention, Selection, Store, StoreError,
-    Submission,
+    Alert, BackupError, Changed, InboxEntry, Incidents, MessageFilter, Page, Registration, Retention, Selection, Store,
+    StoreError, Submission, Troubles, Waiting,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -523,6 +524,49 @@ async fn a_backup_is_a_copy_of_its_moment_and_takes_no_files_place(store: &dyn S
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "something was left behind");
 }
 
+fn alert(every: Duration) -> Alert {
+    let message = NewMessage { id: MessageId::new(NOW), purpose: Purpose::Alert, due_at: NOW, ..welcome() };
+    Alert { subject: "trouble".into(), every, context: Context::default(), messages: vec![message] }
+}
+
+async fn an_operator_is_told_of_a_subject_once_in_a_while(store: &dyn Store) {
+    let half_an_hour = MINUTE * 30;
+    let raise = async |now| store.raise_alert(alert(half_an_hour), now).await.unwrap();
+    let later = NOW.after(half_an_hour);
+    assert!(raise(NOW).await && !raise(NOW).await && !raise(later.before(MINUTE)).await && raise(later).await);
+    assert!(raise(NOW).await, "the clock was set back: nobody can have been told in the future");
+    let alerts = MessageFilter { purpose: Some(Purpose::Alert), ..MessageFilter::default() };
+    assert_eq!(count(store, alerts).await, 3);
+    assert_eq!(store.troubles(NOW, NOW).await.unwrap().told, [("trouble".to_owned(), NOW)].into());
+}
+
+async fn troubles_say_what_happened_since_when_and_why_and_leave_alerts_out(store: &dyn Store) {
+    assert_eq!(store.troubles(Timestamp::from_millis(0), NOW).await.unwrap(), Troubles::default());
+    store.raise_alert(alert(MINUTE), NOW).await.unwrap();
+    let dead = store.claim_due(&channel(), boot(), 10, NOW).await.unwrap().claims.remove(0);
+    store.settle(settlement(dead.id, dead.epoch, Transition::Dead), NOW).await.unwrap();
+    store.raise_alert(alert(MINUTE), NOW.after(MINUTE)).await.unwrap();
+    let only_alerts = store.troubles(NOW.before(MINUTE), NOW.after(MINUTE)).await.unwrap();
+    assert_eq!(Troubles { told: BTreeMap::new(), ..only_alerts }, Troubles::default());
+
+    for (email, transition) in [("a@example.com", Transition::Dead), ("b@example.com", Transition::Held)] {
+        register(store, customer("Ana", email)).await;
+        let claims = store.claim_due(&channel(), boot(), 10, NOW.after(MINUTE)).await.unwrap().claims;
+        let claim = claims.into_iter().find(|claim| claim.purpose == Purpose::Welcome).unwrap();
+        store.settle(settlement(claim.id, claim.epoch, transition), NOW.after(MINUTE)).await.unwrap();
+    }
+    register(store, customer("Ana", "c@example.com")).await;
+    let troubles = store.troubles(NOW, NOW.after(MINUTE * 2)).await.unwrap();
+    let incidents =
+        |latest_at| BTreeMap::from([(channel(), Incidents { count: 1, latest_at, why: "503 busy".into() })]);
+    assert_eq!(troubles.dead, incidents(NOW.after(MINUTE)));
+    assert_eq!(troubles.held, incidents(NOW.after(Duration::from_millis(12))), "at the end of its last attempt");
+    assert_eq!(troubles.waiting, [(channel(), Waiting { count: 1, since: NOW.after(MINUTE) })].into());
+    assert_eq!(troubles.unreadable, None);
+    let since_then = store.troubles(NOW.after(MINUTE), NOW).await.unwrap();
+    assert!(since_then.dead.is_empty() && since_then.waiting.is_empty(), "{since_then:?}");
+}
+
 async fn the_admin_token_is_made_once(store: &dyn Store) {
     assert_eq!(store.admin_token_hash([1; 32]).await.unwrap(), ([1; 32], true));
     assert_eq!(store.admin_token_hash([2; 32]).await.unwrap(), ([1; 32], false));
@@ -601,6 +645,8 @@ store_contract! {
     a_prune_takes_a_bite_at_a_time_and_says_whether_there_is_more,
     a_selection_is_changed_bite_by_bite_and_each_message_once,
     a_backup_is_a_copy_of_its_moment_and_takes_no_files_place,
+    an_operator_is_told_of_a_subject_once_in_a_while,
+    troubles_say_what_happened_since_when_and_why_and_leave_alerts_out,
     the_admin_token_is_made_once,
     a_crowd_of_writes_is_answered_each_with_its_own_result,
     a_closed_store_refuses,

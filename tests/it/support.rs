@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use umishop::alerts::Alerts;
 use umishop::app::App;
 use umishop::clock::Clock;
 use umishop::config::{self, Sources};
@@ -30,6 +30,7 @@ pub(crate) struct TestApp {
     pub(crate) address: SocketAddr,
     pub(crate) new_admin_token: Option<String>,
     relay: Arc<Relay>,
+    alerts: Arc<Alerts>,
     store: Arc<dyn Store>,
     clock: Clock,
     shutdown: CancellationToken,
@@ -59,6 +60,11 @@ impl TestApp {
         Self::begin(&live(config), true).await
     }
 
+    /// In the sandbox, and by itself.
+    pub(crate) async fn run() -> Self {
+        Self::begin("", true).await
+    }
+
     async fn begin(config: &str, runs: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         write_config(&directory, config);
@@ -69,9 +75,10 @@ impl TestApp {
         let sources = Sources { file: None, directory: directory.path().to_owned(), environment: Vec::new() };
         let loaded = config::load(&sources).unwrap_or_else(|problems| panic!("{problems}"));
         let app = App::open(loaded.config, clock.clone()).await.unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = umishop::http::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let relay = Arc::clone(&app.relay);
+        let alerts = Arc::clone(&app.alerts);
         let store = Arc::clone(&app.store);
         let new_admin_token = app.new_admin_token.clone();
         let shutdown = CancellationToken::new();
@@ -81,7 +88,7 @@ impl TestApp {
                 if runs { app.run(listener, shutdown).await } else { app.serve(listener, shutdown).await }
             })
         };
-        Self { address, new_admin_token, relay, store, clock, shutdown, server, directory, runs }
+        Self { address, new_admin_token, relay, alerts, store, clock, shutdown, server, directory, runs }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
@@ -138,6 +145,16 @@ impl TestApp {
         self.clock.advance(time);
     }
 
+    /// Lets time pass to where the command line has it, which knows only the system's clock.
+    pub(crate) fn catch_up(&self) {
+        self.pass(Clock::system().now().since(self.clock.now()));
+    }
+
+    /// Sets the time of day, while no time passes.
+    pub(crate) fn set_clock(&self, to: Timestamp) {
+        self.clock.set(to);
+    }
+
     /// Lets time pass and delivers what became due; says how many attempts that took.
     pub(crate) async fn advance(&self, by: Duration) -> usize {
         self.pass(by);
@@ -147,6 +164,11 @@ impl TestApp {
     /// Delivers what is due; says how many attempts that took.
     pub(crate) async fn deliver_due(&self) -> usize {
         self.relay.deliver_due().await.unwrap()
+    }
+
+    /// Looks for trouble as the app does now and then; says how much news there was for the operator.
+    pub(crate) async fn look(&self) -> usize {
+        self.alerts.look().await.unwrap()
     }
 
     /// Where its configuration and its database are.

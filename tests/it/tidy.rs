@@ -21,9 +21,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["domain", "store", "channel", "clock", "conditions", "render", "wake", "intake", "preview", "backups"]),
     ("backups", &["domain", "store", "clock"]),
     ("housekeeping", &["store", "clock", "backups"]),
+    ("alerts", &["domain", "store", "clock", "conditions", "wake", "backups"]),
     (
         "app",
         &[
+            "alerts",
             "domain",
             "store",
             "channel",
@@ -57,6 +59,10 @@ const FENCES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli/", "app.rs", "main.rs"]),
     ("minijinja", &["render.rs", "channel/http"]),
 ];
+
+/// What may be filled into SQL: lists of columns, and words that are written out where it is called. Values are bound.
+const FILLED_INTO_SQL: &[&str] =
+    &["rows::USER", "rows::REQUEST", "rows::MESSAGE", "rows::INBOX", "condition", "stranger", "mode"];
 
 struct Source {
     /// Below `src/`.
@@ -145,6 +151,40 @@ fn foreign_crates_stay_behind_their_wall() {
         }
     }
     assert!(crossed.is_empty(), "these lines name a crate outside its wall:\n{}", crossed.join("\n"));
+}
+
+/// The arguments of each `format!` whose text is SQL: what stands in its braces, and what follows its text.
+fn filled_into_sql(code: &str) -> Vec<String> {
+    let verbs = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", " WHERE ", "VACUUM ", "ATTACH ", "CREATE "];
+    let mut filled = Vec::new();
+    for (_, rest) in code.match_indices("format!(\"").map(|(at, found)| code.split_at(at + found.len())) {
+        let Some((text, rest)) = rest.split_once('"') else { continue };
+        if !verbs.iter().any(|verb| text.contains(verb)) {
+            continue;
+        }
+        let inside = text.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name);
+        let behind = rest.split(')').next().unwrap_or_default().split(',').map(str::trim);
+        filled.extend(inside.chain(behind).filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    filled
+}
+
+#[test]
+fn values_are_bound_and_never_written_into_sql() {
+    let sources = sources();
+    let filled: Vec<(&str, String)> = sources
+        .iter()
+        .filter(|source| source.path.starts_with("store/") && !source.is_test())
+        .flat_map(|source| {
+            let code: Vec<&str> = source.code().collect();
+            filled_into_sql(&code.join("\n")).into_iter().map(|name| (source.path.as_str(), name))
+        })
+        .collect();
+    let wrong = r#"query(&format!("SELECT {} FROM users WHERE name = '{name}'", rows::USER, id), [])"#;
+    assert_eq!(filled_into_sql(wrong), ["name", "rows::USER", "id"]);
+    assert!(filled.len() > 5, "the search found only {filled:?}");
+    let wrong: Vec<_> = filled.iter().filter(|(_, name)| !FILLED_INTO_SQL.contains(&name.as_str())).collect();
+    assert!(wrong.is_empty(), "bind these as parameters: {wrong:?}");
 }
 
 #[test]

@@ -2,7 +2,10 @@
 //!
 //! The bytes are a pure function of the message and the addresses: Message-ID, Date and boundary come from the
 //! message itself, so that a mail sent twice is the same mail, and its receiver can tell. No text can add a header:
-//! names and subject are brought to one line here, and encoded (RFC 2047) by the builder.
+//! names and subject are brought to one line here, and encoded (RFC 2047) by the builder. Nor can one that is written
+//! as such an encoding itself be read as what it encodes.
+
+use std::borrow::Cow;
 
 use mail_send::mail_builder::MessageBuilder;
 use mail_send::mail_builder::headers::address::Address;
@@ -29,9 +32,9 @@ pub(super) fn compose(message: &Rendered, from: &Mailbox, to: &[EmailAddress], r
     }
     let alternatives = ContentType::new("multipart/alternative").attribute("boundary", format!("=_{}", message.id));
     let parts =
-        vec![MimePart::new("text/plain", message.text.as_str()), MimePart::new("text/html", message.rich.as_str())];
+        vec![MimePart::new("text/plain", lines(&message.text)), MimePart::new("text/html", lines(&message.rich))];
     let mut bytes = Vec::new();
-    mail.subject(one_line(&message.subject))
+    mail.subject(head(&message.subject))
         // RFC 3834: keeps holiday notices from answering.
         .header("Auto-Submitted", Raw::new("auto-generated"))
         .body(MimePart::new(alternatives, parts))
@@ -39,8 +42,23 @@ pub(super) fn compose(message: &Rendered, from: &Mailbox, to: &[EmailAddress], r
     bytes
 }
 
+/// Text for a header: on one line, and literal. ASCII is written as it is, and mail programs decode an encoded word
+/// (`=?utf-8?Q?=0D=0A?=`) wherever they see one, so that a customer could call themselves what [`one_line`] takes out. The
+/// zero-width space breaks the word up, and makes the builder encode the text, once.
+fn head(text: &str) -> String {
+    one_line(text).replace("=?", "=\u{200B}?")
+}
+
+/// Text for a body: the builder leaves a lone CR and a NUL as they are, and no mail may have either (RFC 5322 §2.2, §4).
+fn lines(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\r', '\0']) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "\u{FFFD}"))
+}
+
 fn address<'a>(name: &str, address: &'a EmailAddress) -> Address<'a> {
-    let name = one_line(name);
+    let name = head(name);
     Address::new_address((!name.is_empty()).then_some(name), address.as_str())
 }
 
@@ -111,6 +129,24 @@ mod tests {
         let mail = mail(&rendered(Purpose::Request, "Ana", "Sales", "How much?"));
         assert!(header(&mail, "To").unwrap().contains("<sales@umishop.example>"), "{mail}");
         assert!(header(&mail, "Reply-To").unwrap().ends_with("<ana@example.com>"), "{mail}");
+    }
+
+    #[test]
+    fn a_name_that_is_written_as_an_encoded_word_stays_what_was_written() {
+        let word = "=?utf-8?Q?Boss_=3Cboss=40umishop=2Eexample=3E=0D=0A?=";
+        let mail = mail(&rendered(Purpose::Welcome, word, word, "Hello"));
+        assert!(!mail.contains("Boss_=3C"), "{mail}");
+        let read = mail_parser::MessageParser::default().parse(mail.as_bytes()).unwrap();
+        let shown = word.replace("=?", "=\u{200B}?");
+        assert_eq!((read.to().unwrap().first().unwrap().name(), read.subject()), (Some(&*shown), Some(&*shown)));
+    }
+
+    #[test]
+    fn no_mail_has_a_nul_or_a_lone_cr() {
+        let mail = mail(&rendered(Purpose::Welcome, "", "", "one\rtwo\0\r\n.\nthree"));
+        assert!(!mail.replace("\r\n", "").contains(['\r', '\n', '\0']), "{mail:?}");
+        let read = mail_parser::MessageParser::default().parse(mail.as_bytes()).unwrap();
+        assert_eq!(read.body_text(0).unwrap().replace("\r\n", "\n"), "one\ntwo\u{FFFD}\n.\nthree");
     }
 
     proptest! {

@@ -36,6 +36,32 @@ fn live_mail_needs_a_real_sender_and_a_public_address() {
 }
 
 #[test]
+fn a_live_shop_that_tells_nobody_of_trouble_is_worth_a_word() {
+    let loaded = Shop::of(&LIVE.replace("[\"email.sales\"]", "[]")).set(&VARIABLES).loaded();
+    assert!(loaded.warnings[0].to_string().contains("[alerts] channels: empty, so that trouble is only logged"));
+    assert!(loaded.config.alerts.channels.is_empty());
+}
+
+#[test]
+fn a_channel_that_only_carries_alerts_is_used() {
+    let ops = "[channels.email.ops]\nto = \"ops@shop.test\"\n";
+    let alerts = ("UMISHOP_ALERTS__CHANNELS", "email.ops,slack.pricing");
+    let loaded = Shop::of(&format!("{LIVE}{ops}")).set(&VARIABLES).set(&[alerts]).loaded();
+    assert_eq!(loaded.config.alerts.channels, [address("email.ops"), address("slack.pricing")]);
+    assert!(loaded.warnings.is_empty() && loaded.config.channels.contains_key(&address("email.ops")));
+}
+
+#[test]
+fn the_sandbox_does_without_a_channel_for_alerts_that_is_not_set_yet() {
+    let config = "[alerts]\nchannels = [\"env:ALERTS\"]\n";
+    let loaded = Shop::of(config).loaded();
+    assert!(loaded.config.alerts.channels.is_empty());
+    assert!(loaded.missing.iter().any(|missing| missing.key == "[alerts] channels"), "{:?}", loaded.missing);
+    let set = Shop::of(config).set(&[("ALERTS", "email.sales")]).loaded();
+    assert_eq!(set.config.alerts.channels, [address("email.sales")]);
+}
+
+#[test]
 fn a_mail_server_or_webhook_of_ones_own_does_without_the_shipped_login() {
     let config = format!(
         "{LIVE}server = \"smtp://127.0.0.1:2525\"\n[channels.slack.pricing]\nwebhook_url = \"https://hooks.slack.test/T/B/x\"\n"

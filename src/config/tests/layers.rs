@@ -43,6 +43,8 @@ fn the_variables_of_the_shipped_file_make_it_complete() {
 fn every_documented_key_is_read_and_every_contract_spelling_is_documented() {
     let code = [
         include_str!("../sections.rs"),
+        include_str!("../server.rs"),
+        include_str!("../alerts.rs"),
         include_str!("../load.rs"),
         include_str!("../routes.rs"),
         include_str!("../channels.rs"),

@@ -80,6 +80,27 @@ fn a_question_needs_a_channel_that_has_an_address() {
 }
 
 #[test]
+fn alerts_need_channels_that_exist_and_have_an_address() {
+    let problems = Shop::of(
+        "[alerts]\nchannels = [\"email.welcome\", \"email.sale\", \"ops\", \"slack.pricing\", \"slack.pricing\"]\nevery = \"5s\"\nlate = \"soon\"\n",
+    )
+    .problems();
+    for says in [
+        "config.toml:2: [alerts] channels: email.welcome only writes to customers, so an alert would reach nobody; name a channel with an address of its own, or write one into [channels.email.welcome]",
+        "config.toml:2: [alerts] channels: there is no channel email.sale; did you mean `email.sales`?",
+        "config.toml:2: [alerts] channels: expected a channel like email.sales, found \"ops\"",
+        "config.toml:2: [alerts] channels: slack.pricing is named twice",
+        "config.toml:3: [alerts] every: expected a length of time from \"1m\" to \"7days\", found \"5s\"; write every = \"30m\"",
+        "config.toml:4: [alerts] late: expected a length of time from \"1m\" to \"7days\", found \"soon\"; write late = \"10m\"",
+    ] {
+        assert!(problems.iter().any(|problem| problem.starts_with(says)), "{says}: {problems:#?}");
+    }
+    assert_eq!(problems.len(), 6, "{problems:#?}");
+    Shop::of("[alerts]\nchannels = [5]\n")
+        .says("config.toml:2: [alerts] channels: expected text in quotes, found the number 5");
+}
+
+#[test]
 fn routes_are_checked_against_each_other_and_the_channels() {
     let route = |lines: &str| format!("[[routes]]\n{lines}\n");
     let rest = "[[routes]]\nchannels = [\"email.sales\"]\n";
@@ -170,6 +191,21 @@ fn single_values_are_held_to_their_form() {
             "[landbot] config_url: expected the address of a bot",
         ),
         ("[landbot]\nheight = \"1px;x\"\n", "[landbot] height: expected a height like 640px"),
+        (
+            "[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"proxy\"]\n",
+            "config.toml:2: [server] trusted_proxies: expected an address or a network like 10.0.0.0/8, found \"proxy\"; write trusted_proxies = [\"127.0.0.1\", \"::1\"]",
+        ),
+        (
+            "[server]\nrequest_timeout = \"9s\"\n",
+            "config.toml:2: [server] request_timeout: shorter than header_timeout, which is a part of it; write request_timeout = \"30s\"",
+        ),
+        ("[server]\nidle_timeout = \"0s\"\n", "[server] idle_timeout: expected a time of at most one day"),
+        (
+            "[server]\nconnections = 0\n",
+            "config.toml:2: [server] connections: expected a number from 1 to 1000000, found 0; write connections = 1024",
+        ),
+        ("[server]\nconnections_per_address = -1\n", "connections_per_address: expected a number from 1 to 1000000"),
+        ("[intake]\nburst = 0\n", "[intake] burst: expected a number from 1 to 1000000, found 0; write burst = 500"),
         ("[log]\nlevel = \"loud\"\n", "[log] level: expected"),
         ("[intake]\nauth = \"open\"\n", "[intake] auth: expected \"secret\" or \"none\", found \"open\""),
         (
@@ -185,6 +221,22 @@ fn single_values_are_held_to_their_form() {
     ] {
         Shop::of(config).says(says);
     }
+}
+
+#[test]
+fn a_mistake_in_a_variable_is_mended_in_the_variables_own_form() {
+    let set = [("UMISHOP_SERVER__CONNECTIONS", "0"), ("UMISHOP_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, proxy")];
+    let problems = Shop::new().set(&set).problems();
+    for mend in ["write UMISHOP_SERVER__CONNECTIONS=1024", "write UMISHOP_SERVER__TRUSTED_PROXIES=127.0.0.1,::1"] {
+        assert!(problems.iter().any(|problem| problem.ends_with(mend)), "{problems:#?}");
+    }
+    assert_eq!(problems.len(), 2, "{problems:#?}");
+}
+
+#[test]
+fn no_proxy_is_trusted_when_the_list_is_empty_and_no_rate_holds_when_it_is_nought() {
+    let config = Shop::of("[server]\ntrusted_proxies = []\n[intake]\nrate = 0\n").loaded().config;
+    assert!(config.server.trusted_proxies.is_empty() && config.intake.rate.is_none());
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod mistakes;
 mod rules;
 
 /// What a live shop needs besides its changes.
-const LIVE: &str = "sandbox = false\n[server]\npublic_url = \"https://shop.test\"\n[channels.email.welcome]\nfrom = \"Shop <hello@shop.test>\"\n";
+const LIVE: &str = "sandbox = false\nserver.public_url = \"https://shop.test\"\nalerts.channels = [\"email.sales\"]\n[channels.email.welcome]\nfrom = \"Shop <hello@shop.test>\"\n";
 
 /// The variables that the compiled-in file refers to.
 const VARIABLES: [(&str, &str); 6] = [

@@ -9,6 +9,7 @@ use poem_openapi::{Object, OpenApi};
 
 use super::super::auth::Operator;
 use super::super::errors::ApiError;
+use super::super::schemas::{ChannelText, TextOrNull};
 use super::super::{SharedWeb, Web};
 use super::{Group, parse};
 use crate::conditions::{Condition, Trouble};
@@ -25,7 +26,7 @@ struct ChannelItem {
     /// What is wrong with it.
     trouble: Option<TroubleItem>,
     /// When an operator paused it.
-    paused_at: Option<String>,
+    paused_at: TextOrNull,
     /// Pending messages, due or not. None of these numbers is counted beyond 10,000.
     pending: u32,
     /// Messages on their way.
@@ -35,7 +36,7 @@ struct ChannelItem {
     /// Dead letters.
     dead: u32,
     /// When the message that has waited longest was, or will be, due.
-    oldest_due: Option<String>,
+    oldest_due: TextOrNull,
 }
 
 /// What is wrong with a channel.
@@ -82,12 +83,12 @@ impl ChannelItem {
             address: address.to_string(),
             condition: word.to_owned(),
             trouble: condition.trouble.map(TroubleItem::from),
-            paused_at: condition.paused_at.map(|moment| moment.to_string()),
+            paused_at: condition.paused_at.map(|moment| moment.to_string()).into(),
             pending: backlog.pending,
             sending: backlog.sending,
             held: backlog.held,
             dead: backlog.dead,
-            oldest_due: backlog.oldest_due.map(|moment| moment.to_string()),
+            oldest_due: backlog.oldest_due.map(|moment| moment.to_string()).into(),
         }
     }
 }
@@ -97,7 +98,7 @@ impl ChannelItem {
 struct ChannelList {
     items: Vec<ChannelItem>,
     /// Always null: there are never so many that they need pages.
-    next: Option<String>,
+    next: TextOrNull,
 }
 
 /// The channels.
@@ -116,7 +117,7 @@ impl Channels {
             .map(|(address, condition)| ChannelItem::new(address, Some(condition), backlogs.remove(address)))
             .collect();
         items.extend(backlogs.into_iter().map(|(address, backlog)| ChannelItem::new(&address, None, Some(backlog))));
-        Ok(Json(ChannelList { items, next: None }))
+        Ok(Json(ChannelList { items, next: None.into() }))
     }
 
     /// Show a channel
@@ -125,7 +126,7 @@ impl Channels {
         &self,
         web: Data<&SharedWeb>,
         _operator: Operator,
-        address: Path<String>,
+        address: Path<ChannelText>,
     ) -> Result<Json<ChannelItem>, ApiError> {
         show(&web, &known(&web, &address)?).await
     }
@@ -138,7 +139,7 @@ impl Channels {
         &self,
         web: Data<&SharedWeb>,
         _operator: Operator,
-        address: Path<String>,
+        address: Path<ChannelText>,
     ) -> Result<Json<ChannelItem>, ApiError> {
         let address = known(&web, &address)?;
         let now = web.clock.now();
@@ -156,7 +157,7 @@ impl Channels {
         &self,
         web: Data<&SharedWeb>,
         _operator: Operator,
-        address: Path<String>,
+        address: Path<ChannelText>,
     ) -> Result<Json<ChannelItem>, ApiError> {
         let address = known(&web, &address)?;
         web.store.note_pause(&address, None).await?;

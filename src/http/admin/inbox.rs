@@ -8,6 +8,7 @@ use poem_openapi::{Object, OpenApi};
 use super::super::SharedWeb;
 use super::super::auth::Operator;
 use super::super::errors::ApiError;
+use super::super::schemas::{IdText, LimitText, TextOrNull};
 use super::{Group, next, page};
 use crate::store::InboxEntry;
 
@@ -44,7 +45,7 @@ impl From<InboxEntry> for InboxItem {
 struct InboxList {
     items: Vec<InboxItem>,
     /// Pass it as `cursor` to see older ones.
-    next: Option<String>,
+    next: TextOrNull,
 }
 
 /// Webhooks that nobody could read.
@@ -58,12 +59,12 @@ impl Inbox {
         &self,
         web: Data<&SharedWeb>,
         _operator: Operator,
-        limit: Query<Option<usize>>,
-        cursor: Query<Option<String>>,
+        limit: Query<Option<LimitText>>,
+        cursor: Query<Option<IdText>>,
     ) -> Result<Json<InboxList>, ApiError> {
-        let page = page(limit.0, cursor.0.as_ref())?;
+        let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
         let entries = web.store.inbox(page).await?;
-        let next = next(&entries, page.limit, |entry| entry.id.to_string());
+        let next = next(&entries, page.limit, |entry| entry.id.to_string()).into();
         Ok(Json(InboxList { items: entries.into_iter().map(InboxItem::from).collect(), next }))
     }
 }

@@ -8,6 +8,7 @@ use poem_openapi::{Object, OpenApi};
 
 use super::super::auth::Operator;
 use super::super::errors::ApiError;
+use super::super::schemas::{ChannelText, IdText, LimitText, PurposeText, StateText, TextOrNull};
 use super::super::{SharedWeb, Web};
 use super::{Group, next, page, parse};
 use crate::domain::{Attempt, Message, MessageId, Purpose};
@@ -20,13 +21,13 @@ pub(super) struct MessageItem {
     /// Its name; travels as Message-ID and as idempotency key.
     id: String,
     /// The customer it is about.
-    user_id: Option<String>,
+    user_id: TextOrNull,
     /// The request it carries.
-    request_id: Option<String>,
+    request_id: TextOrNull,
     /// Where it goes, as `kind.name`.
     channel: String,
     /// The channel that did not deliver it, when it was handed over to this one.
-    handed_over_from: Option<String>,
+    handed_over_from: TextOrNull,
     /// `welcome`, `request`, `test` or `alert`.
     purpose: String,
     /// `pending`, `sending`, `delivered`, `dead`, `held` or `cancelled`.
@@ -36,7 +37,7 @@ pub(super) struct MessageItem {
     /// When it may be sent.
     due_at: String,
     /// When it came to rest.
-    finished_at: Option<String>,
+    finished_at: TextOrNull,
     /// How many attempts count against its retry schedule.
     attempts: u32,
     /// What the receiver calls it.
@@ -54,15 +55,15 @@ impl From<&Message> for MessageItem {
         let customer = message.context.email.as_ref().filter(|_| message.purpose == Purpose::Welcome);
         Self {
             id: message.id.to_string(),
-            user_id: message.user_id.map(|id| id.to_string()),
-            request_id: message.request_id.map(|id| id.to_string()),
+            user_id: message.user_id.map(|id| id.to_string()).into(),
+            request_id: message.request_id.map(|id| id.to_string()).into(),
             channel: message.channel.to_string(),
-            handed_over_from: message.handed_over_from.as_ref().map(ToString::to_string),
+            handed_over_from: message.handed_over_from.as_ref().map(ToString::to_string).into(),
             purpose: message.purpose.to_string(),
             state: message.state.to_string(),
             created_at: message.created_at.to_string(),
             due_at: message.due_at.to_string(),
-            finished_at: message.finished_at.map(|moment| moment.to_string()),
+            finished_at: message.finished_at.map(|moment| moment.to_string()).into(),
             attempts: message.attempts,
             reference: message.reference.clone(),
             last_error: message.last_error.clone(),
@@ -82,7 +83,7 @@ pub fn message_json(message: &Message) -> serde_json::Value {
 struct MessageList {
     items: Vec<MessageItem>,
     /// Pass it as `cursor` to see older ones.
-    next: Option<String>,
+    next: TextOrNull,
 }
 
 /// One attempt to deliver.
@@ -148,12 +149,12 @@ impl Messages {
         &self,
         web: Data<&SharedWeb>,
         _operator: Operator,
-        state: Query<Option<String>>,
-        channel: Query<Option<String>>,
-        user: Query<Option<String>>,
-        purpose: Query<Option<String>>,
-        limit: Query<Option<usize>>,
-        cursor: Query<Option<String>>,
+        state: Query<Option<StateText>>,
+        channel: Query<Option<ChannelText>>,
+        user: Query<Option<IdText>>,
+        purpose: Query<Option<PurposeText>>,
+        limit: Query<Option<LimitText>>,
+        cursor: Query<Option<IdText>>,
     ) -> Result<Json<MessageList>, ApiError> {
         let filter = MessageFilter {
             state: state.0.map(|text| parse("state", &text)).transpose()?,
@@ -161,11 +162,11 @@ impl Messages {
             user: user.0.map(|text| parse("user", &text)).transpose()?,
             purpose: purpose.0.map(|text| parse("purpose", &text)).transpose()?,
         };
-        let page = page(limit.0, cursor.0.as_ref())?;
+        let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
         let messages = web.store.messages(filter, page).await?;
         Ok(Json(MessageList {
             items: messages.iter().map(MessageItem::from).collect(),
-            next: next(&messages, page.limit, |message| message.id.to_string()),
+            next: next(&messages, page.limit, |message| message.id.to_string()).into(),
         }))
     }
 
@@ -175,7 +176,7 @@ impl Messages {
         &self,
         web: Data<&SharedWeb>,
         _operator: Operator,
-        id: Path<String>,
+        id: Path<IdText>,
     ) -> Result<Json<MessageDetail>, ApiError> {
         detail(&web, parse("id", &id)?).await
     }
@@ -188,7 +189,7 @@ impl Messages {
         &self,
         web: Data<&SharedWeb>,
         _operator: Operator,
-        id: Path<String>,
+        id: Path<IdText>,
     ) -> Result<Json<MessageDetail>, ApiError> {
         let id = parse("id", &id)?;
         let now = web.clock.now();
@@ -208,7 +209,7 @@ impl Messages {
         &self,
         web: Data<&SharedWeb>,
         _operator: Operator,
-        id: Path<String>,
+        id: Path<IdText>,
     ) -> Result<Json<MessageDetail>, ApiError> {
         let id = parse("id", &id)?;
         changed(web.store.cancel_message(id, web.clock.now()).await?, "cancelled")?;

@@ -2,11 +2,13 @@
 //!
 //! Every list takes `limit` and `cursor` and answers `{"items": […], "next": null | "cursor"}`, newest first.
 
+use std::num::IntErrorKind;
 use std::str::FromStr;
 
 use poem_openapi::Tags;
 
 use super::errors::ApiError;
+use super::schemas::LimitText;
 use crate::store::Page;
 
 mod channels;
@@ -36,11 +38,16 @@ enum Group {
 }
 
 /// Reads `limit` and `cursor`.
-fn page<Id: FromStr>(limit: Option<usize>, cursor: Option<&String>) -> Result<Page<Id>, ApiError>
+fn page<Id: FromStr>(limit: Option<&LimitText>, cursor: Option<&str>) -> Result<Page<Id>, ApiError>
 where
     Id::Err: std::fmt::Display,
 {
-    let limit = limit.unwrap_or(DEFAULT_LIMIT).clamp(1, LARGEST_LIMIT);
+    let limit = match limit.map(|text| text.parse::<usize>()) {
+        None => DEFAULT_LIMIT,
+        Some(Ok(limit)) => limit.clamp(1, LARGEST_LIMIT),
+        Some(Err(error)) if *error.kind() == IntErrorKind::PosOverflow => LARGEST_LIMIT,
+        Some(Err(error)) => return Err(ApiError::bad_request(format!("limit: {error}"))),
+    };
     Ok(Page { limit, before: cursor.map(|cursor| parse("cursor", cursor)).transpose()? })
 }
 

@@ -8,6 +8,7 @@ use poem_openapi::{Object, OpenApi};
 use super::super::SharedWeb;
 use super::super::auth::Operator;
 use super::super::errors::ApiError;
+use super::super::schemas::{AddressText, LimitText, TextOrNull};
 use super::{Group, next, page, parse};
 use crate::domain::{EmailAddress, Suppression};
 
@@ -37,7 +38,7 @@ impl From<&Suppression> for SuppressionItem {
 struct SuppressionList {
     items: Vec<SuppressionItem>,
     /// Pass it as `cursor` to see more.
-    next: Option<String>,
+    next: TextOrNull,
 }
 
 /// The suppressed addresses.
@@ -51,13 +52,13 @@ impl Suppressions {
         &self,
         web: Data<&SharedWeb>,
         _operator: Operator,
-        limit: Query<Option<usize>>,
-        cursor: Query<Option<String>>,
+        limit: Query<Option<LimitText>>,
+        cursor: Query<Option<AddressText>>,
     ) -> Result<Json<SuppressionList>, ApiError> {
-        let page = page::<EmailAddress>(limit.0, cursor.0.as_ref())?;
+        let page = page::<EmailAddress>(limit.0.as_ref(), cursor.0.as_deref())?;
         let limit = page.limit;
         let found = web.store.suppressions(page).await?;
-        let next = next(&found, limit, |suppression| suppression.address.to_string());
+        let next = next(&found, limit, |suppression| suppression.address.to_string()).into();
         Ok(Json(SuppressionList { items: found.iter().map(SuppressionItem::from).collect(), next }))
     }
 
@@ -69,7 +70,7 @@ impl Suppressions {
         &self,
         web: Data<&SharedWeb>,
         _operator: Operator,
-        address: Path<String>,
+        address: Path<AddressText>,
     ) -> Result<Json<Lifted>, ApiError> {
         let address: EmailAddress = parse("address", &address)?;
         if web.store.lift_suppression(&address).await? {

@@ -11,6 +11,7 @@ use poem_openapi::{Object, OpenApi};
 use super::super::SharedWeb;
 use super::super::auth::Operator;
 use super::super::errors::ApiError;
+use super::super::schemas::{IdText, LimitText, TextOrNull};
 use super::messages::MessageItem;
 use super::{Group, next, page, parse};
 use crate::domain::User;
@@ -21,12 +22,12 @@ use crate::store::UserTimeline;
 struct UserItem {
     id: String,
     name: String,
-    email: Option<String>,
+    email: TextOrNull,
     /// As it came.
-    phone: Option<String>,
+    phone: TextOrNull,
     /// In international form, when it could be told.
-    phone_e164: Option<String>,
-    landbot_customer_id: Option<String>,
+    phone_e164: TextOrNull,
+    landbot_customer_id: TextOrNull,
     /// Language tag; empty when unknown.
     language: String,
     /// Where they came from first, in one line.
@@ -36,7 +37,7 @@ struct UserItem {
     /// When they were first heard of.
     created_at: String,
     /// When they registered; null while they have only asked for help.
-    registered_at: Option<String>,
+    registered_at: TextOrNull,
 }
 
 impl From<User> for UserItem {
@@ -45,15 +46,15 @@ impl From<User> for UserItem {
         Self {
             id: user.id.to_string(),
             name: user.name,
-            email: user.email.map(|email| email.to_string()),
-            phone,
-            phone_e164,
-            landbot_customer_id: user.landbot_customer_id,
+            email: user.email.map(|email| email.to_string()).into(),
+            phone: phone.into(),
+            phone_e164: phone_e164.into(),
+            landbot_customer_id: user.landbot_customer_id.into(),
             language: user.language,
             source: user.origin.source(),
             origin: user.origin.fields(),
             created_at: user.created_at.to_string(),
-            registered_at: user.registered_at.map(|moment| moment.to_string()),
+            registered_at: user.registered_at.map(|moment| moment.to_string()).into(),
         }
     }
 }
@@ -68,7 +69,7 @@ pub fn user_json(user: User) -> serde_json::Value {
 struct UserList {
     items: Vec<UserItem>,
     /// Pass it as `cursor` to see older ones.
-    next: Option<String>,
+    next: TextOrNull,
 }
 
 /// A later visit.
@@ -121,13 +122,13 @@ impl Users {
         web: Data<&SharedWeb>,
         _operator: Operator,
         search: Query<Option<String>>,
-        limit: Query<Option<usize>>,
-        cursor: Query<Option<String>>,
+        limit: Query<Option<LimitText>>,
+        cursor: Query<Option<IdText>>,
     ) -> Result<Json<UserList>, ApiError> {
-        let page = page(limit.0, cursor.0.as_ref())?;
+        let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
         let search = search.0.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let users = web.store.users(search, page).await?;
-        let next = next(&users, page.limit, |user| user.id.to_string());
+        let next = next(&users, page.limit, |user| user.id.to_string()).into();
         Ok(Json(UserList { items: users.into_iter().map(UserItem::from).collect(), next }))
     }
 
@@ -137,7 +138,7 @@ impl Users {
         &self,
         web: Data<&SharedWeb>,
         _operator: Operator,
-        id: Path<String>,
+        id: Path<IdText>,
     ) -> Result<Json<UserDetail>, ApiError> {
         let timeline = web.store.user(parse("id", &id)?).await?;
         let UserTimeline { user, touches, requests, messages } =

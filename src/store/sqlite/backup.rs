@@ -1,7 +1,7 @@
 //! Backups: one file, as of one moment, read back before it gets its name, and marked as what it is.
 //!
 //! A backup knows nothing of what was delivered after it was taken. Used as the database, it would send all of that
-//! again; so it carries a mark by which it is refused until a [restore](super::restore) has dealt with it.
+//! again; so it carries a mark by which it is refused until a [restore](mod@super::restore) has dealt with it.
 
 use std::path::Path;
 
@@ -50,7 +50,7 @@ fn open(database: &Path) -> Result<Connection, OpenError> {
         return Err(OpenError::Missing(database.to_owned()));
     }
     let connection = reads::open(database)?;
-    migrations::version(&connection)?;
+    migrations::check_ours(&connection)?;
     refuse(&connection)?;
     Ok(connection)
 }

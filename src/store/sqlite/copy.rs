@@ -108,8 +108,7 @@ fn remove(path: &Path) {
 
 /// Makes it durable that `path` has its name.
 pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
-    let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    File::open(directory)?.sync_all()
+    File::open(super::directory(path))?.sync_all()
 }
 
 /// Copies all that `source` sees in its open transaction into the empty `target`.

@@ -171,7 +171,7 @@ fn keep_touch(connection: &Connection, user: &User, new: &NewUser, now: Timestam
 
 /// The user this contact belongs to: by mail address, else by phone, else by Landbot's number.
 fn find(connection: &Connection, contact: &Contact) -> Result<Option<Known>, StoreError> {
-    let by = |condition: &str, value: &str| {
+    let by = |condition: &'static str, value: &str| {
         // Whoever has another address is somebody else (see `User::may_be`); let the index leave them out.
         let stranger = if contact.email.is_some() { "AND email IS NULL" } else { "" };
         let sql = format!("SELECT {}, welcomed FROM users WHERE {condition} {stranger}", rows::USER);

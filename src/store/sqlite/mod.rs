@@ -18,7 +18,7 @@ use rusqlite::config::DbConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Condition, InboxEntry,
+    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Condition, Corrected, InboxEntry,
     MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, Rescued, Retention, Selection,
     Store, StoreError, Submission, Submitted, Swept, Troubles, UserTimeline,
 };
@@ -44,13 +44,18 @@ mod outbox;
 mod reads;
 mod restore;
 mod rows;
+mod times;
 mod trouble;
 mod trust;
+mod upgrade_copy;
 mod writer;
 
 pub use backup::back_up;
 pub use copy::Watch;
 pub use restore::{RestoreError, Restored, restore};
+
+#[cfg(test)]
+mod tests;
 
 /// The oldest SQLite that does not lose committed rows when a commit races two checkpoints in WAL mode; the fault was
 /// in 3.7.0 to 3.51.2 (<https://sqlite.org/wal.html>, "the WAL-reset bug").
@@ -135,6 +140,36 @@ pub enum OpenError {
         /// When it was taken.
         taken_at: String,
     },
+    /// There is too little room to bring it to the present schema.
+    #[error(
+        "bringing the database to the present schema takes up to {need} MiB of room beside it, and {free} MiB are free; nothing was changed"
+    )]
+    NoRoom {
+        /// MiB that are needed.
+        need: u64,
+        /// MiB that are free.
+        free: u64,
+    },
+    /// The copy that is made before an upgrade cannot be used.
+    #[error(
+        "{path}, the copy that was to be kept of the database before its upgrade, is damaged: {why}; nothing was changed"
+    )]
+    DamagedCopy {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An upgrade would leave rows that refer to nothing.
+    #[error(
+        "the database was not brought to schema {step}: rows of {table} would refer to what is not there; nothing was changed"
+    )]
+    Dangling {
+        /// To which schema.
+        step: usize,
+        /// Whose rows.
+        table: String,
+    },
     /// It is not ours.
     #[error("this is a database of another program")]
     Foreign,
@@ -171,8 +206,9 @@ impl SqliteStore {
         create_private(path).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         let mut connection = connect(path)?;
         backup::refuse(&connection)?;
-        migrations::migrate(&mut connection)?;
+        migrations::check_ours(&connection)?;
         Log::recover(&connection)?;
+        migrations::migrate(&mut connection, path)?;
         Self::start(path, connection, Some(lock))
     }
 
@@ -197,9 +233,10 @@ impl SqliteStore {
     }
 
     fn start(path: &Path, connection: Connection, lock: Option<File>) -> Result<Self, OpenError> {
-        let (log, trust, journal) = (Log::default(), Trust::default(), Journal::new(path));
-        let journal_trouble = journal.trouble();
+        let (log, trust) = (Log::default(), Trust::default());
         let readers = reads::Readers::new(path, reads::LIMIT, log.is_long());
+        let journal = Journal::new(path);
+        let journal_trouble = journal.trouble();
         let (writer, thread) = Writer::start(connection, log, journal, trust.clone())
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self {
@@ -398,10 +435,6 @@ impl Store for SqliteStore {
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(BackupError::Stopped))
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.journal_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().into_iter().collect()
-    }
-
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {
         self.writer()?.write_patiently(move |connection| outbox::prune(connection, retention, now, PRUNE_BATCH)).await
     }
@@ -434,8 +467,8 @@ impl Store for SqliteStore {
         self.readers.read(trouble::backlogs).await
     }
 
-    async fn troubles(&self, since: Timestamp) -> Result<Troubles, StoreError> {
-        self.readers.read(move |connection| trouble::troubles(connection, since)).await
+    async fn troubles(&self, since: Timestamp, now: Timestamp) -> Result<Troubles, StoreError> {
+        self.readers.read(move |connection| trouble::troubles(connection, since, now)).await
     }
 
     async fn channel_notes(&self) -> Result<Vec<ChannelNote>, StoreError> {
@@ -481,6 +514,10 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn correct_times(&self, now: Timestamp) -> Result<Corrected, StoreError> {
+        self.writer()?.write_patiently(move |connection| times::correct(connection, now)).await
+    }
+
     async fn prove_writable(&self, now: Timestamp) -> Result<(), StoreError> {
         self.disk.check()?;
         if self.proved.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < PROOF_HOLDS) {
@@ -502,7 +539,8 @@ impl Store for SqliteStore {
     fn condition(&self) -> Condition {
         // Without a log there is none yet, or none any more.
         let log = std::fs::metadata(&self.log_path).map_or(0, |log| log.len());
-        Condition { log, free: self.disk.free() }
+        let journal = self.journal_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Condition { log, free: self.disk.free(), journal }
     }
 
     async fn broken(&self) -> StoreError {
@@ -525,16 +563,5 @@ impl Store for SqliteStore {
         }
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sqlite_that_can_lose_rows_is_refused_and_ours_is_not() {
-        assert!(check_version(3_051_002, "3.51.2").is_err());
-        assert!(check_version(rusqlite::version_number(), rusqlite::version()).is_ok());
     }
 }

@@ -272,7 +272,8 @@ pub(super) fn sweep(
         "UPDATE messages
             SET handed_over_from = channel, channel = coalesce(fallback, :fallback), due_at = :now, first_due_at = :now,
                 attempts = 0, last_error = :why",
-        "handed_over_from IS NULL AND coalesce(fallback, :fallback) IS NOT NULL AND first_due_at <= :before",
+        "handed_over_from IS NULL AND coalesce(fallback, :fallback) IS NOT NULL AND first_due_at <= :before
+         AND purpose <> 'alert'",
         "RETURNING channel"
     ))?;
     let handed_over = statement
@@ -379,9 +380,11 @@ pub(super) fn prune(
         pruned.messages += deleted as u64;
         pruned.more |= deleted == limit;
     }
-    let inbox = "DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox WHERE received_at < ?1 LIMIT ?2)";
     let traces = "DELETE FROM traces WHERE trace IN (SELECT trace FROM traces WHERE seen_at < ?1 LIMIT ?2)";
-    let deleted = delete(inbox, None, retention.inbox)?;
+    // An entry's id begins with the moment it came, so that the oldest are found without looking at all of them.
+    let deleted = connection
+        .prepare_cached("DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox WHERE id < ?1 LIMIT ?2)")?
+        .execute((&rows::first_id(now.before(retention.inbox))[..], i64::try_from(limit).unwrap_or(i64::MAX)))?;
     pruned.inbox = deleted as u64;
     pruned.more |= deleted == limit || delete(traces, None, super::TRACE_MEMORY)? == limit;
     Ok(pruned)

@@ -77,6 +77,7 @@ pub enum RestoreError {
 
 /// Puts the backup `file` in the place of `database`. With `replace` a database that is there is kept beside it.
 pub fn restore(file: &Path, database: &Path, replace: bool, watch: &mut Watch<'_>) -> Result<Restored, RestoreError> {
+    super::disk::check_kind(database)?;
     let _lock = super::lock(database)?;
     finish(database)?;
     let occupied = database.exists();
@@ -91,7 +92,7 @@ pub fn restore(file: &Path, database: &Path, replace: bool, watch: &mut Watch<'_
     let copy = copy_of(file, database, watch)?;
     let mut connection = copy.open().map_err(|error| unusable(&error))?;
     let taken_at = backup::taken_at(&connection).map_err(|error| unusable(&error))?;
-    migrations::migrate(&mut connection).map_err(|error| unusable(&error))?;
+    migrations::migrate_copy(&mut connection).map_err(|error| unusable(&error))?;
     let mut warnings = Vec::new();
     let known = known_deliveries(database, taken_at, &mut warnings);
     let (delivered, held) = settle(&mut connection, &known, taken_at).map_err(|error| unusable(&error))?;
@@ -114,7 +115,7 @@ fn copy_of(file: &Path, database: &Path, watch: &mut Watch<'_>) -> Result<Partia
     let source = source.map_err(|error| unusable(error.to_string()))?;
     source.pragma_update(None, "trusted_schema", false).map_err(|error| unusable(error.to_string()))?;
     source.execute_batch("BEGIN").map_err(|error| unusable(error.to_string()))?;
-    migrations::version(&source).map_err(|error| unusable(error.to_string()))?;
+    migrations::check_ours(&source).map_err(|error| unusable(error.to_string()))?;
     let copy = Partial::create(suffixed(database, ".restoring")).map_err(RestoreError::Copy)?;
     let copied = copy::copy(&source, &copy, watch).and_then(|()| copy::verify(&copy, watch.stop));
     match copied {
@@ -149,7 +150,7 @@ fn known_deliveries(database: &Path, taken_at: Option<Timestamp>, warnings: &mut
 
 fn delivered_in(database: &Path, taken_at: Option<Timestamp>) -> Result<Vec<Delivered>, OpenError> {
     let connection = super::reads::open(database)?;
-    migrations::version(&connection)?;
+    migrations::check_ours(&connection)?;
     let since = taken_at.map_or(i64::MIN, |taken_at| taken_at.before(SLACK).as_millis());
     let mut statement =
         connection.prepare("SELECT id, finished_at FROM messages WHERE state = 'delivered' AND finished_at >= ?1")?;

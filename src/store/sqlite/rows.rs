@@ -111,6 +111,18 @@ pub(super) fn time(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {
     row.get(index).map(Timestamp::from_millis)
 }
 
+/// Less than every id that was made at `moment` or later: a UUIDv7 begins with 48 bits of milliseconds.
+pub(super) fn first_id(moment: Timestamp) -> [u8; 16] {
+    let mut id = [0; 16];
+    id[..6].copy_from_slice(&moment.as_millis().max(0).to_be_bytes()[2..]);
+    id
+}
+
+/// When an id was made.
+pub(super) fn made_at(id: &[u8; 16]) -> Timestamp {
+    Timestamp::from_millis(id[..6].iter().fold(0, |millis, byte| (millis << 8) | i64::from(*byte)))
+}
+
 /// A value that has a text form.
 pub(super) fn word<T: std::str::FromStr>(row: &Row<'_>, index: usize) -> rusqlite::Result<T>
 where

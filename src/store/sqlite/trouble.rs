@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::{intake, outbox, rows};
 use crate::domain::{ChannelAddress, EmailAddress, Suppression, Timestamp};
-use crate::store::{Alert, Backlog, ChannelNote, Page, StoreError, Troubles};
+use crate::store::{Alert, Backlog, ChannelNote, Incidents, Page, StoreError, Troubles, Waiting};
 
 /// One row for each channel that has anything unfinished or in trouble.
 pub(super) fn backlogs(connection: &Connection) -> Result<Vec<Backlog>, StoreError> {
@@ -54,23 +54,68 @@ fn count(row: &Row<'_>) -> rusqlite::Result<(ChannelAddress, u32)> {
     Ok((rows::word(row, 0)?, row.get(1)?))
 }
 
-pub(super) fn troubles(connection: &Connection, since: Timestamp) -> Result<Troubles, StoreError> {
+/// As in the trait.
+pub(super) fn troubles(connection: &Connection, since: Timestamp, now: Timestamp) -> Result<Troubles, StoreError> {
     // With a bare column beside max(), SQLite gives the value of the row that has the maximum.
-    let dead = "SELECT channel, count(*), last_error, max(finished_at)
+    let dead = "SELECT channel, count(*), max(finished_at), last_error
                   FROM (SELECT channel, last_error, finished_at FROM messages
                          WHERE state = 'dead' AND finished_at IS NOT NULL AND finished_at > ?1 AND purpose <> 'alert'
-                         LIMIT ?2)
+                         ORDER BY finished_at DESC LIMIT ?2)
                  GROUP BY channel";
-    let dead = rows::collect(connection, dead, (since.as_millis(), most()), |row| {
-        Ok((rows::word(row, 0)?, row.get(1)?, row.get(2)?))
-    })?;
+    // A held message does not know since when it is; its last attempt does.
+    let held = "SELECT channel, count(*), max(held_at), last_error
+                  FROM (SELECT channel, last_error,
+                               coalesce((SELECT max(started_at + duration_ms) FROM attempts WHERE message_id = messages.id),
+                                        created_at) AS held_at
+                          FROM messages WHERE state = 'held' AND state IN ('dead', 'held') AND purpose <> 'alert'
+                         ORDER BY id DESC LIMIT ?1)
+                 GROUP BY channel";
+    let told = "SELECT subject, told_at FROM alerts";
+    Ok(Troubles {
+        dead: rows::collect(connection, dead, (since.as_millis(), most()), incidents)?.into_iter().collect(),
+        held: rows::collect(connection, held, [most()], incidents)?.into_iter().collect(),
+        waiting: waiting(connection, now)?,
+        unreadable: unreadable(connection, since)?,
+        told: rows::collect(connection, told, [], |row| Ok((row.get(0)?, rows::time(row, 1)?)))?.into_iter().collect(),
+    })
+}
+
+fn incidents(row: &Row<'_>) -> rusqlite::Result<(ChannelAddress, Incidents)> {
+    Ok((rows::word(row, 0)?, Incidents { count: row.get(1)?, latest_at: rows::time(row, 2)?, why: row.get(3)? }))
+}
+
+/// Goes along the index of what is pending, and passes over the alerts in it, which are few.
+fn waiting(connection: &Connection, now: Timestamp) -> Result<BTreeMap<ChannelAddress, Waiting>, StoreError> {
+    let mut waiting = BTreeMap::new();
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*), min(due_at) FROM (SELECT due_at FROM messages
+                                             WHERE state = 'pending' AND crashes < 3 AND channel = ?1 AND due_at <= ?2
+                                                   AND purpose <> 'alert'
+                                             ORDER BY due_at LIMIT ?3)",
+    )?;
+    for (channel, _) in outbox::next_due(connection)?.into_iter().filter(|(_, due)| *due <= now) {
+        let (count, since): (u32, Option<i64>) =
+            statement.query_row((channel.as_str(), now.as_millis(), most()), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if let Some(since) = since {
+            waiting.insert(channel, Waiting { count, since: Timestamp::from_millis(since) });
+        }
+    }
+    Ok(waiting)
+}
+
+fn unreadable(connection: &Connection, since: Timestamp) -> Result<Option<Incidents>, StoreError> {
     // Ids begin with the time, so the primary key finds the newest.
-    let unreadable = connection
+    let latest = connection
+        .prepare_cached("SELECT received_at, why FROM inbox ORDER BY id DESC LIMIT 1")?
+        .query_row([], |row| Ok((rows::time(row, 0)?, row.get::<_, String>(1)?)))
+        .optional()?;
+    let Some((latest_at, why)) = latest.filter(|(received_at, _)| *received_at > since) else { return Ok(None) };
+    let count = connection
         .prepare_cached(
             "SELECT count(*) FROM (SELECT received_at FROM inbox ORDER BY id DESC LIMIT ?2) WHERE received_at > ?1",
         )?
         .query_row((since.as_millis(), most()), |row| row.get(0))?;
-    Ok(Troubles { dead, unreadable })
+    Ok(Some(Incidents { count, latest_at, why }))
 }
 
 pub(super) fn channel_notes(connection: &Connection) -> Result<Vec<ChannelNote>, StoreError> {

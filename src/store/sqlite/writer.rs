@@ -336,6 +336,11 @@ mod tests {
         wrap(work, |_| None)
     }
 
+    /// Nothing is delivered here, and so none is ever opened.
+    fn journal() -> Journal {
+        Journal::new("nowhere".as_ref())
+    }
+
     fn kept(connection: &Connection) -> Vec<i64> {
         let mut statement = connection.prepare("SELECT number FROM numbers ORDER BY number").unwrap();
         statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
@@ -398,9 +403,7 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_panics_ends_trust_instead_of_refusing_for_ever() {
         let trust = Trust::default();
-        let (writer, thread) =
-            Writer::start(numbers(), Log::default(), Journal::new("nothing is delivered".as_ref()), trust.clone())
-                .unwrap();
+        let (writer, thread) = Writer::start(numbers(), Log::default(), journal(), trust.clone()).unwrap();
         let panics = writer.write(|_| -> Result<(), StoreError> { panic!("a bug") }).await;
         assert!(panics.is_err());
         assert!(matches!(trust.until_lost().await, StoreError::Broken(why) if why.contains("panicked")));
@@ -411,9 +414,7 @@ mod tests {
     #[tokio::test]
     async fn after_damage_was_found_nothing_is_written_any_more() {
         let trust = Trust::default();
-        let (writer, thread) =
-            Writer::start(numbers(), Log::default(), Journal::new("nothing is delivered".as_ref()), trust.clone())
-                .unwrap();
+        let (writer, thread) = Writer::start(numbers(), Log::default(), journal(), trust.clone()).unwrap();
         let damage = || {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
             StoreError::from(rusqlite::Error::SqliteFailure(code, None))
@@ -427,9 +428,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_loses_nothing_that_it_took() {
-        let (writer, thread) =
-            Writer::start(numbers(), Log::default(), Journal::new("nothing is delivered".as_ref()), Trust::default())
-                .unwrap();
+        let (writer, thread) = Writer::start(numbers(), Log::default(), journal(), Trust::default()).unwrap();
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let wait = std::sync::Mutex::new(wait);
         let block = move |_: &Connection| {

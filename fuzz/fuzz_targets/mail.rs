@@ -1,0 +1,16 @@
+//! Any words in every mail.
+#![no_main]
+
+#[allow(dead_code, reason = "each target asks for its own laws")]
+#[path = "../../tests/it/laws.rs"]
+mod laws;
+mod words;
+
+use umishop::domain::Purpose;
+
+libfuzzer_sys::fuzz_target!(|words: words::Words<'_>| {
+    let context = words::context(words);
+    for purpose in [Purpose::Welcome, Purpose::Request, Purpose::Test] {
+        laws::of_mail(purpose, &context);
+    }
+});

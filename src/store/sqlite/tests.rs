@@ -1,0 +1,186 @@
+//! Every statement of the hot paths finds its rows by an index, however large the tables are.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
+
+use super::{check_version, connect, intake, migrations, outbox};
+use crate::domain::{
+    Attempt, BootId, ChannelAddress, Contact, EmailAddress, Fingerprint, InboxId, MessageId, NewMessage, NewRequest,
+    NewUser, Origin, Phone, Purpose, RequestId, Settlement, Timestamp, Topic, Transition, UserId,
+};
+use crate::store::{InboxEntry, Overdue, Registration, Retention, Submission};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// Part of a statement, and the index that it must use.
+const INDEXES: &[(&str, &str)] = &[
+    ("AND crashes < 3 AND channel = :channel", "messages_due (channel=? AND due_at<?)"),
+    ("AND crashes >= 3 AND channel = :channel", "messages_suspect (channel=? AND due_at<?)"),
+    ("SELECT min(due_at) FROM messages WHERE state = 'pending' AND crashes < 3", "messages_due (channel=?)"),
+    ("SELECT channel, due_at FROM messages", "messages_due (channel>?)"),
+    ("WHERE state = 'sending' AND boot <> ?1", "messages_sending"),
+    ("state = 'sending' AND lease_epoch = :epoch", "sqlite_autoindex_messages_1 (id=?)"),
+    ("welcomed FROM users WHERE email = ?1", "users_email (email=?)"),
+    ("coalesce(phone_e164, phone) = ?1", "users_phone (<expr>=?)"),
+    ("WHERE landbot_customer_id = ?1", "users_landbot (landbot_customer_id=?)"),
+    ("WHERE idempotency_key = ?1", "requests_key (idempotency_key=?)"),
+    ("WHERE fingerprint = ?1 AND seen_at > ?2", "requests_fingerprint (fingerprint=? AND seen_at>?)"),
+    ("DELETE FROM messages", "messages_finished (state=? AND finished_at>? AND finished_at<?)"),
+    ("DELETE FROM inbox", "sqlite_autoindex_inbox_1 (id<?)"),
+    ("DELETE FROM traces", "traces_seen (seen_at<?)"),
+];
+
+fn channel() -> ChannelAddress {
+    "email.welcome".parse().unwrap()
+}
+
+fn customer(email: &str, phone: &str, landbot: &str) -> NewUser {
+    let contact = Contact {
+        email: EmailAddress::parse(email).ok(),
+        phone: (!phone.is_empty()).then(|| Phone { raw: phone.into(), e164: Some(phone.into()) }),
+        landbot_customer_id: (!landbot.is_empty()).then(|| landbot.into()),
+    };
+    NewUser { id: UserId::new(NOW), name: "Ana".into(), contact, language: String::new(), origin: Origin::default() }
+}
+
+fn message(purpose: Purpose) -> NewMessage {
+    NewMessage { id: MessageId::new(NOW), channel: channel(), purpose, due_at: NOW, fallback: None }
+}
+
+/// Everything that a webhook does.
+fn take_in(connection: &Connection) {
+    for user in [
+        customer("ana@example.com", "+34612345678", "77"),
+        customer("ana@example.com", "", ""),
+        customer("", "+34612345678", ""),
+        customer("", "", "77"),
+    ] {
+        let registration =
+            Registration { user, welcome: Some(message(Purpose::Welcome)), trace: Some("trace".to_owned()) };
+        intake::register_user(connection, &registration, NOW).unwrap();
+    }
+    for (question, key) in [("How much?", None), ("How much?", None), ("When?", Some("key")), ("When?", Some("key"))] {
+        let user = customer("ana@example.com", "", "");
+        let topic = Topic::new("Sales");
+        let request = NewRequest {
+            id: RequestId::new(NOW),
+            fingerprint: Fingerprint::new(&user.contact.key(), &topic, question),
+            topic,
+            topic_unknown: false,
+            question: question.into(),
+            idempotency_key: key.map(str::to_owned),
+            origin: Origin::default(),
+        };
+        let submission = Submission { user: Some(user), request, messages: vec![message(Purpose::Request)] };
+        intake::submit_request(connection, &submission, NOW).unwrap();
+    }
+    let entry = InboxEntry {
+        id: InboxId::new(NOW),
+        received_at: NOW,
+        request_line: String::new(),
+        headers: String::new(),
+        body: Vec::new(),
+        why: String::new(),
+    };
+    intake::keep_unreadable(connection, &entry).unwrap();
+}
+
+/// Everything that the relay does.
+fn deliver(connection: &Connection) {
+    let boot = BootId::new(NOW);
+    let claimed = outbox::claim_due(connection, &channel(), outbox::Which::Ordinary, boot, 3, NOW).unwrap();
+    let transitions = [
+        Transition::Delivered { reference: "42".into(), capture: Some(b"bytes".to_vec()) },
+        Transition::Again { due_at: NOW, counted: true },
+        Transition::HandedOver { channel: "email.sales".parse().unwrap() },
+    ];
+    assert_eq!(claimed.claims.len(), transitions.len());
+    for (claim, transition) in claimed.claims.into_iter().zip(transitions) {
+        let attempt = Attempt {
+            epoch: claim.epoch,
+            channel: channel(),
+            started_at: NOW,
+            duration_ms: 1,
+            outcome: "retry".into(),
+            scope: "message".into(),
+            error: String::new(),
+        };
+        let settlement =
+            Settlement { id: claim.id, attempt, transition, suppress: EmailAddress::parse("ana@example.com").ok() };
+        assert!(outbox::settle(connection, &settlement, NOW).unwrap());
+    }
+    outbox::claim_due(connection, &channel(), outbox::Which::Suspect, boot, 3, NOW).unwrap();
+    outbox::next_due(connection).unwrap();
+    let overdue = Overdue {
+        channel: channel(),
+        fallback: Some("email.sales".parse().unwrap()),
+        hand_over_before: NOW,
+        expire_before: NOW,
+        expire_alerts_before: NOW,
+        why: String::new(),
+    };
+    outbox::sweep(connection, &overdue, NOW, 10).unwrap();
+    outbox::rescue(connection, BootId::new(NOW), NOW).unwrap();
+    let month = Duration::from_hours(24 * 30);
+    outbox::prune(connection, Retention { delivered: month, dead: month, inbox: month }, NOW, 10).unwrap();
+}
+
+#[test]
+fn every_hot_statement_uses_its_index_and_none_reads_a_whole_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("umishop.db");
+    let mut connection = connect(&path).unwrap();
+    migrations::migrate(&mut connection, &path).unwrap();
+    let statements = Arc::new(Mutex::new(BTreeSet::new()));
+    let seen = Arc::clone(&statements);
+    let note = move |event: TraceEvent<'_>| {
+        if let TraceEvent::Stmt(statement, _) = event {
+            seen.lock().unwrap().insert(statement.sql().into_owned());
+        }
+    };
+    connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note)).unwrap();
+    take_in(&connection);
+    deliver(&connection);
+    connection.trace_v2(TraceEventCodes::empty(), None::<fn(TraceEvent<'_>)>).unwrap();
+
+    let plan = |sql: &str| -> String {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let parameters = statement.parameter_count();
+        let nothing = rusqlite::params_from_iter(vec![rusqlite::types::Null; parameters]);
+        let steps = statement.query_map(nothing, |row| row.get::<_, String>("detail")).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+    };
+    let plans: Vec<_> = statements.lock().unwrap().iter().map(|sql| (sql.clone(), plan(sql))).collect();
+    let tables: Vec<String> = {
+        let mut names = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+        names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let is_scan = |step: &str| {
+        // These indexes hold what is on its way and what is suspected of ending the process: a handful.
+        let is_short = step.ends_with(" messages_sending") || step.ends_with(" messages_suspect");
+        let mut scanned = step.strip_prefix("SCAN ").into_iter().filter_map(|step| step.split(' ').next());
+        !is_short && scanned.any(|scanned| tables.iter().any(|table| table == scanned))
+    };
+    let scanning = plans.iter().filter(|(_, plan)| plan.lines().any(is_scan));
+    let mut wrong: Vec<_> = scanning.map(|(sql, plan)| format!("{sql}\n--> {plan}")).collect();
+    for (part, index) in INDEXES {
+        let asked: Vec<_> = plans.iter().filter(|(sql, _)| sql.contains(part)).collect();
+        if asked.is_empty() {
+            wrong.push(format!("no statement contains {part}"));
+        }
+        for (sql, plan) in asked.into_iter().filter(|(_, plan)| !plan.contains(index)) {
+            wrong.push(format!("{sql}\n--> does not use {index} but\n{plan}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn a_sqlite_that_can_lose_rows_is_refused_and_ours_is_not() {
+    assert!(check_version(3_051_002, "3.51.2").is_err());
+    assert!(check_version(rusqlite::version_number(), rusqlite::version()).is_ok());
+}

@@ -1,0 +1,374 @@
+//! The outbox against a model of it that fits on a page: any sequence of what may happen to messages, the same on both
+//! sides, and after each step every message stands where the model says. So nothing that was accepted vanishes, nothing is
+//! claimed twice, and a settlement under an old epoch changes nothing, in whatever order things happen.
+//!
+//! A new operation is a variant of [`Operation`], its arm in [`Run::step`], and what the [`Model`] makes of it. A column
+//! that may differ belongs into [`model::Row`] and [`model::shown`].
+
+mod model;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use umishop::domain::{
+    Attempt, BootId, ChannelAddress, Contact, EmailAddress, Fingerprint, MessageId, NewMessage, NewRequest, NewUser,
+    Origin, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
+};
+use umishop::store::sqlite::SqliteStore;
+use umishop::store::{Claimed, MessageFilter, Overdue, Page, Registration, Store, StoreError, Submission};
+
+use self::model::{Asked, Model, RETENTION, Shown, shown};
+
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const MINUTE: Duration = Duration::from_mins(1);
+const CHANNELS: [&str; 3] = ["email.welcome", "email.sales", "slack.pricing"];
+
+/// One thing that happens. An [`Index`] picks among the messages that there are.
+#[derive(Clone, Debug)]
+enum Operation {
+    Register {
+        customer: usize,
+    },
+    Submit {
+        customer: usize,
+        question: usize,
+        key: Option<usize>,
+        channels: Vec<usize>,
+    },
+    Claim {
+        channel: usize,
+        limit: usize,
+    },
+    /// One of those that are suspected of ending the program.
+    ClaimSuspect {
+        channel: usize,
+    },
+    /// What waits too long for a channel in trouble is handed over, or given up.
+    Sweep {
+        channel: usize,
+        fallback: Option<usize>,
+    },
+    Settle {
+        message: Index,
+        epoch: Epoch,
+        transition: Transition,
+    },
+    /// Another start of the program, or the same again, looks for what an older one left behind.
+    Rescue {
+        fresh: bool,
+    },
+    Retry {
+        message: Index,
+    },
+    Cancel {
+        message: Index,
+    },
+    Prune,
+    Pass {
+        minutes: u64,
+    },
+    /// The database is closed and opened again.
+    Reopen,
+}
+
+/// Under which epoch a settlement comes.
+#[derive(Clone, Copy, Debug)]
+enum Epoch {
+    Current,
+    Older(i64),
+    Never,
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let epoch = prop_oneof![6 => Just(Epoch::Current), 2 => (1..3_i64).prop_map(Epoch::Older), 1 => Just(Epoch::Never)];
+    let channels = prop::collection::vec(0..CHANNELS.len(), 0..3);
+    prop_oneof![
+        3 => (0..4_usize).prop_map(|customer| Operation::Register { customer }),
+        5 => (0..4_usize, 0..3_usize, prop::option::weighted(0.3, 0..3_usize), channels)
+            .prop_map(|(customer, question, key, channels)| Operation::Submit { customer, question, key, channels }),
+        8 => (0..CHANNELS.len(), 0..4_usize).prop_map(|(channel, limit)| Operation::Claim { channel, limit }),
+        8 => (any::<Index>(), epoch, transition()).prop_map(|(message, epoch, transition)| Operation::Settle { message, epoch, transition }),
+        2 => (0..CHANNELS.len()).prop_map(|channel| Operation::ClaimSuspect { channel }),
+        2 => (0..CHANNELS.len(), prop::option::of(0..CHANNELS.len()))
+            .prop_map(|(channel, fallback)| Operation::Sweep { channel, fallback }),
+        5 => prop::bool::weighted(0.8).prop_map(|fresh| Operation::Rescue { fresh }),
+        2 => any::<Index>().prop_map(|message| Operation::Retry { message }),
+        2 => any::<Index>().prop_map(|message| Operation::Cancel { message }),
+        1 => Just(Operation::Prune),
+        5 => select(vec![0, 1, 2, 5, 11, 31, 61]).prop_map(|minutes| Operation::Pass { minutes }),
+        1 => Just(Operation::Reopen),
+    ]
+}
+
+/// The time of an [`Transition::Again`] counts from [`START`] here; [`Run::step`] makes it count from its now.
+fn transition() -> impl Strategy<Value = Transition> {
+    let capture = prop::option::of(prop::collection::vec(any::<u8>(), 0..4));
+    prop_oneof![
+        2 => capture.prop_map(|capture| Transition::Delivered { reference: "taken".into(), capture }),
+        4 => (0..20_u32, any::<bool>()).prop_map(|(wait, counted)| Transition::Again { due_at: START.after(wait * MINUTE), counted }),
+        1 => select(&CHANNELS[..]).prop_map(|channel| Transition::HandedOver { channel: channel.parse().unwrap() }),
+        1 => Just(Transition::Dead),
+        1 => Just(Transition::Held),
+    ]
+}
+
+/// A store and its model, side by side.
+struct Run {
+    store: SqliteStore,
+    path: PathBuf,
+    model: Model,
+    now: Timestamp,
+    boot: BootId,
+}
+
+impl Run {
+    fn new(path: PathBuf) -> Self {
+        let store = SqliteStore::open(&path).unwrap();
+        Self { store, path, model: Model::default(), now: START, boot: BootId::new(START) }
+    }
+
+    /// The message that an index picks; one that does not exist when there is none.
+    fn pick(&self, index: Index) -> MessageId {
+        let ids: Vec<&MessageId> = self.model.rows.keys().collect();
+        if ids.is_empty() { MessageId::new(self.now) } else { **index.get(&ids) }
+    }
+
+    async fn step(&mut self, operation: Operation) {
+        let now = self.now;
+        match operation {
+            Operation::Register { customer } => self.register(customer).await,
+            Operation::Submit { customer, question, key, channels } => {
+                self.submit(customer, question, key, &channels).await;
+            }
+            Operation::Claim { channel, limit } => {
+                let channel: ChannelAddress = CHANNELS[channel].parse().unwrap();
+                let claimed = self.store.claim_due(&channel, self.boot, limit, now).await.unwrap();
+                self.claimed(&channel, false, limit, claimed);
+            }
+            Operation::ClaimSuspect { channel } => {
+                let channel: ChannelAddress = CHANNELS[channel].parse().unwrap();
+                let claimed = self.store.claim_suspect(&channel, self.boot, now).await.unwrap();
+                self.claimed(&channel, true, 1, claimed);
+            }
+            Operation::Sweep { channel, fallback } => self.sweep(channel, fallback).await,
+            Operation::Settle { message, epoch, transition } => {
+                let settlement = self.settlement(self.pick(message), epoch, transition);
+                let settled = self.store.settle(settlement.clone(), now).await.unwrap();
+                assert_eq!(settled, self.model.settle(&settlement, now));
+            }
+            Operation::Rescue { fresh } => {
+                self.boot = if fresh { BootId::new(now) } else { self.boot };
+                let rescued = self.store.rescue(self.boot, now).await.unwrap();
+                assert_eq!(rescued, self.model.rescue(self.boot, now));
+            }
+            Operation::Retry { message } => {
+                let id = self.pick(message);
+                let allowed = [State::Pending, State::Dead, State::Held, State::Cancelled];
+                let expected = self.model.change(id, &allowed, |row| {
+                    (row.state, row.due_at, row.first_due_at, row.finished_at) = (State::Pending, now, now, None);
+                    (row.attempts, row.crashes) = (0, 0);
+                });
+                assert_eq!(self.store.retry_message(id, now).await.unwrap(), expected);
+            }
+            Operation::Cancel { message } => {
+                let id = self.pick(message);
+                let expected = self.model.change(id, &[State::Pending, State::Held], |row| {
+                    (row.state, row.finished_at) = (State::Cancelled, Some(now));
+                });
+                assert_eq!(self.store.cancel_message(id, now).await.unwrap(), expected);
+            }
+            Operation::Prune => {
+                let pruned = self.store.prune(RETENTION, now).await.unwrap();
+                assert_eq!(pruned.messages, self.model.prune(now));
+            }
+            Operation::Pass { minutes } => self.now = now.after(Duration::from_mins(minutes)),
+            Operation::Reopen => {
+                self.store.close().await.unwrap();
+                self.store = SqliteStore::open(&self.path).unwrap();
+            }
+        }
+    }
+
+    async fn register(&mut self, customer: usize) {
+        let channel = CHANNELS[0].parse().unwrap();
+        let due_at = self.now.after(MINUTE);
+        let welcome =
+            NewMessage { id: MessageId::new(self.now), channel, purpose: Purpose::Welcome, due_at, fallback: None };
+        let registration = Registration { user: self.customer(customer), welcome: Some(welcome.clone()), trace: None };
+        let registered = self.store.register_user(registration, self.now).await.unwrap();
+        let first = !std::mem::replace(&mut self.model.welcomed[customer], true);
+        assert_eq!(registered.welcome_due, first.then_some(due_at));
+        if first {
+            self.model.add(&welcome);
+        }
+    }
+
+    async fn submit(&mut self, customer: usize, question: usize, key: Option<usize>, channels: &[usize]) {
+        let user = self.customer(customer);
+        let topic = Topic::new("Sales");
+        let question = format!("question {question}");
+        let request = NewRequest {
+            id: RequestId::new(self.now),
+            fingerprint: Fingerprint::new(&user.contact.key(), &topic, &question),
+            topic,
+            topic_unknown: false,
+            question,
+            idempotency_key: key.map(|key| format!("key {key}")),
+            origin: Origin::default(),
+        };
+        let message = |channel: &usize| NewMessage {
+            id: MessageId::new(self.now),
+            channel: CHANNELS[*channel].parse().unwrap(),
+            purpose: Purpose::Request,
+            due_at: self.now,
+            fallback: None,
+        };
+        let messages: Vec<NewMessage> = channels.iter().map(message).collect();
+        let submission = Submission { user: Some(user), request: request.clone(), messages: messages.clone() };
+        let submitted = self.store.submit_request(submission, self.now).await;
+        match self.model.repeated(&request, self.now) {
+            Err(()) => assert!(matches!(submitted, Err(StoreError::KeyReused)), "{submitted:?}"),
+            Ok(Some(earlier)) => {
+                let submitted = submitted.unwrap();
+                assert_eq!((submitted.request_id, submitted.duplicate), (earlier, true));
+            }
+            Ok(None) => {
+                assert!(!submitted.unwrap().duplicate);
+                for message in &messages {
+                    self.model.add(message);
+                }
+                let NewRequest { id, idempotency_key: key, fingerprint, .. } = request;
+                self.model.asked.push(Asked { id, key, fingerprint, seen_at: self.now });
+            }
+        }
+    }
+
+    /// Which of several that were due at the same time are claimed first is left to the store.
+    fn claimed(&mut self, channel: &ChannelAddress, suspects: bool, limit: usize, claimed: Claimed) {
+        let due = self.model.rows.values().filter(|row| row.is_due(channel, suspects, self.now)).count();
+        assert_eq!(claimed.claims.len(), due.min(limit));
+        for claim in &claimed.claims {
+            let row = self.model.rows.get_mut(&claim.id).unwrap();
+            assert!(row.is_due(channel, suspects, self.now), "{row:?}");
+            (row.state, row.epoch, row.boot) = (State::Sending, row.epoch + 1, Some(self.boot));
+            assert_eq!((claim.epoch, claim.attempt, claim.due_at), (row.epoch, row.attempts + 1, row.due_at));
+            assert_eq!((claim.first_due_at, claim.handed_over), (row.first_due_at, row.handed_over_from.is_some()));
+        }
+        assert!(claimed.claims.is_sorted_by_key(|claim| claim.due_at));
+        let waiting = self.model.rows.values().filter(|row| row.waits_on(channel, suspects));
+        let next = waiting.map(|row| row.due_at).min();
+        assert_eq!(claimed.next_due, next);
+        let last = claimed.claims.last().map(|claim| claim.due_at);
+        assert!(last.is_none_or(|last| next.is_none_or(|next| last <= next)), "not the longest due first");
+    }
+
+    async fn sweep(&mut self, channel: usize, fallback: Option<usize>) {
+        let overdue = Overdue {
+            channel: CHANNELS[channel].parse().unwrap(),
+            fallback: fallback.map(|fallback| CHANNELS[fallback].parse().unwrap()),
+            hand_over_before: self.now.before(5 * MINUTE),
+            expire_before: self.now.before(30 * MINUTE),
+            expire_alerts_before: self.now.before(30 * MINUTE),
+            why: "the channel is down".into(),
+        };
+        let swept = self.store.sweep(overdue.clone(), self.now).await.unwrap();
+        assert_eq!((swept.handed_over.len(), swept.expired), self.model.sweep(&overdue, self.now));
+    }
+
+    fn customer(&self, number: usize) -> NewUser {
+        let email = EmailAddress::parse(&format!("customer{number}@example.com")).ok();
+        NewUser {
+            id: UserId::new(self.now),
+            name: String::new(),
+            contact: Contact { email, ..Contact::default() },
+            language: String::new(),
+            origin: Origin::default(),
+        }
+    }
+
+    fn settlement(&self, id: MessageId, epoch: Epoch, transition: Transition) -> Settlement {
+        let current = self.model.rows.get(&id).map_or(0, |row| row.epoch);
+        let epoch = match epoch {
+            Epoch::Current => current,
+            Epoch::Older(by) => current - by,
+            Epoch::Never => current + 1,
+        };
+        let transition = match transition {
+            Transition::Again { due_at, counted } => {
+                Transition::Again { due_at: self.now.after(due_at.since(START)), counted }
+            }
+            other => other,
+        };
+        let error = if matches!(transition, Transition::Delivered { .. }) { "" } else { "503 busy" };
+        let attempt = Attempt {
+            epoch,
+            channel: CHANNELS[0].parse().unwrap(),
+            started_at: self.now,
+            duration_ms: 1,
+            outcome: "retry".into(),
+            scope: String::new(),
+            error: error.into(),
+        };
+        Settlement { id, attempt, transition, suppress: None }
+    }
+
+    /// Every message stands where the model says, and there is no other.
+    async fn compare(&self) {
+        let listed = self.store.messages(MessageFilter::default(), Page { limit: 500, before: None }).await.unwrap();
+        let found: BTreeMap<MessageId, Shown> = listed
+            .into_iter()
+            .map(|m| {
+                (
+                    m.id,
+                    (
+                        m.channel.as_str().to_owned(),
+                        m.state,
+                        m.due_at,
+                        m.finished_at,
+                        m.attempts,
+                        m.reference,
+                        m.last_error,
+                        m.handed_over_from,
+                    ),
+                )
+            })
+            .collect();
+        let expected: BTreeMap<MessageId, Shown> = self.model.rows.iter().map(|(id, row)| (*id, shown(row))).collect();
+        assert_eq!(found, expected);
+        assert_eq!(self.store.next_due().await.unwrap(), self.model.next_due());
+    }
+
+    async fn compare_attempts(&self) {
+        for (id, row) in &self.model.rows {
+            let attempts = self.store.message(*id).await.unwrap().unwrap().attempts;
+            assert_eq!(attempts.iter().map(|attempt| attempt.epoch).collect::<Vec<_>>(), row.kept);
+        }
+    }
+}
+
+/// In memory where there is such a place: this is about what the store decides, not about the disk.
+fn directory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_every_message_stands_where_the_model_says(operations in prop::collection::vec(operation(), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let directory = directory();
+            let mut run = Run::new(directory.path().join("umishop.db"));
+            for operation in operations {
+                run.step(operation).await;
+                run.compare().await;
+            }
+            run.compare_attempts().await;
+        });
+    }
+}
