@@ -107,8 +107,8 @@ impl Lane {
             (News::Opened { pause, asked }, Some(trouble)) => {
                 let (why, hint) = (mask_addresses(&trouble.why), trouble.hint);
                 tracing::warn!(%channel, why, hint, "Channel {channel} is in trouble; nothing is sent over it for {pause:?}");
-                if asked.is_some()
-                    && let Err(error) = self.common.store.note_patience(channel, trouble.probe_at).await
+                if let Some(asked) = asked
+                    && let Err(error) = self.common.store.note_patience(channel, now.after(asked)).await
                 {
                     tracing::error!(%channel, %error, "Could not note until when {channel} wants no messages; a restart forgets it");
                 }

@@ -124,7 +124,7 @@ impl Breaker {
             hint: hint.to_owned(),
             lasting,
         });
-        News::Opened { pause, asked: (asked > ours).then_some(asked) }
+        News::Opened { pause, asked: (!asked.is_zero()).then_some(asked) }
     }
 }
 
@@ -137,7 +137,7 @@ pub(super) enum News {
     Opened {
         /// How long.
         pause: Duration,
-        /// As long as that, because the receiver asked for it.
+        /// How long the receiver asked for, if it did; our own pause may be longer, but need not outlive a restart.
         asked: Option<Duration>,
     },
     /// It works again.
@@ -225,6 +225,14 @@ mod tests {
         assert_eq!(breaker.learn(Some(&down()), NOW), opened(FIRST_PAUSE));
         assert_eq!(breaker.learn(Some(&down()), NOW), News::None);
         assert_eq!(breaker.trouble().unwrap().failures, 1);
+    }
+
+    #[test]
+    fn a_wish_shorter_than_our_own_pause_is_told_so_that_a_restart_can_keep_it() {
+        let wish = Duration::from_secs(3);
+        let busy = Outcome::Retry { after: Some(wish), scope: Scope::Channel, why: "429".into() };
+        let news = Breaker::default().learn(Some(&busy), NOW);
+        assert_eq!(news, News::Opened { pause: FIRST_PAUSE, asked: Some(wish) });
     }
 
     #[test]

@@ -91,10 +91,22 @@ def table(run, results, evidence, fsync):
     print("\n".join(line(result) for result in results))
     accepted = sum(result.accepted for result in results)
     duplicates = sum(result.duplicates for result in results)
-    print(f"\n{accepted} accepted requests in all, {duplicates} duplicates")
+    print(f"\n{accepted:,} accepted requests in all, {duplicates:,} duplicates")
+    print(sentence({result.row: result for result in results if not result.problems}), end="")
     sqlite = next((result.sqlite for result in results if result.sqlite), "not asked")
     print(f"seed {run.seed}; {umishop_version(run)}; SQLite {sqlite}; {os.cpu_count()} cores, "
           f"Linux {platform.release()}; {file_system(evidence)}, fdatasync p50 {1000 * fsync:.2f} ms")
+
+
+def sentence(passed):
+    """What may be published, when the rows that it rests on have passed."""
+    if not {"NL-1", "NL-4"} <= set(passed):
+        return ""
+    kills, cuts = passed["NL-1"], passed["NL-4"]
+    return (f"{kills.figures['kills']:,} random kill -9 and {cuts.figures['images']:,} simulated power cuts: 0 of "
+            f"{kills.accepted + cuts.accepted:,} accepted requests lost; {kills.duplicates:,} duplicates in "
+            f"{kills.figures['deliveries']:,} deliveries under the kills, each between a receiver's yes and our "
+            "commit, under the same Message-ID and with the same bytes.\n")
 
 
 def umishop_version(run):

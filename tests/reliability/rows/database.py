@@ -32,12 +32,10 @@ def held(directory, statement, seconds):
     try:
         holder.stdout.readline()
         yield holder
+        holder.wait(seconds + 15)
     finally:
-        try:
-            holder.wait(seconds + 15)
-        except subprocess.TimeoutExpired:
-            holder.kill()
-            holder.wait(5)
+        holder.kill()
+        holder.wait(5)
         holder.stdout.close()
 
 

@@ -47,7 +47,8 @@ def backups(run, directory):
     result = Result("OP-2")
     cycles = run.choose(4, 100)
     program = Path(__file__).parents[1] / "backup.py"
-    done = subprocess.run([sys.executable, program, run.binary, "--cycles", str(cycles)], capture_output=True, text=True,
+    command = [sys.executable, program, run.binary, "--cycles", str(cycles)]
+    done = subprocess.run(command, capture_output=True, text=True,
                           timeout=120 + 20 * cycles, env=clean_environment() | {"TMPDIR": str(directory)})
     said = done.stdout.strip() or done.stderr.strip()
     result.require(done.returncode == 0, said)
