@@ -62,7 +62,7 @@ const FENCES: &[(&str, &[&str])] = &[
 
 /// What may be filled into SQL: lists of columns, and words that are written out where it is called. Values are bound.
 const FILLED_INTO_SQL: &[&str] =
-    &["rows::USER", "rows::REQUEST", "rows::MESSAGE", "rows::INBOX", "condition", "stranger", "mode"];
+    &["rows::USER", "rows::REQUEST", "rows::MESSAGE", "rows::INBOX", "condition", "stranger", "mode", "table", "BITE"];
 
 struct Source {
     /// Below `src/`.
