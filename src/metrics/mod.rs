@@ -112,6 +112,12 @@ impl Accepted {
     }
 }
 
+/// Picks a counter of a channel.
+type Counted = fn(&ChannelMetrics) -> &Counter;
+
+/// Picks a distribution of a channel.
+type Distributed = fn(&ChannelMetrics) -> &Histogram;
+
 /// What is counted of one channel.
 #[derive(Debug)]
 pub struct ChannelMetrics {
@@ -201,8 +207,7 @@ impl Metrics {
     }
 
     fn write_channels(&self, page: &mut Page) {
-        type Count = fn(&ChannelMetrics) -> &Counter;
-        let counters: [(&str, &str, Count); 5] = [
+        let counters: [(&str, &str, Counted); 5] = [
             ("umishop_claims_total", "Messages that were claimed.", |channel| &channel.claims),
             ("umishop_handed_over_total", "Messages that the fallback took over.", |channel| &channel.handed_over),
             ("umishop_expired_total", "Messages that were too old to be sent.", |channel| &channel.expired),
@@ -221,7 +226,6 @@ impl Metrics {
                 family.value(&[("channel", address.as_str()), ("outcome", outcome), ("scope", scope)], count);
             }
         }
-        type Distributed = fn(&ChannelMetrics) -> &Histogram;
         let histograms: [(&str, &str, Distributed); 2] = [
             ("umishop_lateness_seconds", "From a message's due time to its attempt.", |channel| &channel.lateness),
             ("umishop_delivery_seconds", "How long the channel took to answer.", |channel| &channel.delivery),

@@ -112,6 +112,64 @@ fn routes(channels: &[&str]) -> String {
     channels.iter().map(route).collect::<String>() + &catch_all
 }
 
+/// What an eventful minute comes to.
+const EXPECTED: &[(&str, &[&str])] = &[
+    ("umishop_registrations_total", &["{result=\"new\"} 2", "{result=\"repeat\"} 1"]),
+    ("umishop_requests_total", &["{result=\"new\"} 4", "{result=\"repeat\"} 1"]),
+    (
+        "umishop_webhook_answers_total",
+        &[
+            "{webhook=\"topic\",status=\"duplicate\"} 1",
+            "{webhook=\"topic\",status=\"queued\"} 4",
+            "{webhook=\"user\",status=\"already_registered\"} 1",
+            "{webhook=\"user\",status=\"created\"} 2",
+            "{webhook=\"user\",status=\"error\"} 1",
+        ],
+    ),
+    (
+        "umishop_http_responses_total",
+        &[
+            "{area=\"site\",code=\"404\"} 1",
+            "{area=\"topic\",code=\"200\"} 5",
+            "{area=\"user\",code=\"200\"} 3",
+            "{area=\"user\",code=\"400\"} 1",
+        ],
+    ),
+    ("umishop_unreadable_webhooks_total", &[" 1"]),
+    (
+        "umishop_claims_total",
+        &[
+            "{channel=\"http.busy\"} 2",
+            "{channel=\"http.crm\"} 2",
+            "{channel=\"http.down\"} 2",
+            "{channel=\"http.gone\"} 1",
+        ],
+    ),
+    (
+        "umishop_attempts_total",
+        &[
+            "{channel=\"http.busy\",outcome=\"retry\",scope=\"message\"} 2",
+            "{channel=\"http.crm\",outcome=\"delivered\",scope=\"\"} 2",
+            "{channel=\"http.down\",outcome=\"retry\",scope=\"channel\"} 2",
+            "{channel=\"http.gone\",outcome=\"dead\",scope=\"destination\"} 1",
+        ],
+    ),
+    ("umishop_handed_over_total", &["{channel=\"http.busy\"} 1"]),
+    ("umishop_dead_letters_total", &["{channel=\"http.gone\"} 1"]),
+    ("umishop_channel_in_trouble", &["{channel=\"http.down\"} 1"]),
+    ("umishop_channel_paused", &[]),
+    (
+        "umishop_outbox_messages",
+        &[
+            "{channel=\"email.welcome\",state=\"pending\"} 2",
+            "{channel=\"http.down\",state=\"pending\"} 1",
+            "{channel=\"http.gone\",state=\"dead\"} 1",
+        ],
+    ),
+    ("umishop_store_readable", &[" 1"]),
+    ("umishop_store_failed_commits_total", &[]),
+];
+
 #[tokio::test]
 async fn the_metrics_say_exactly_what_happened() {
     let (mails, web) = (SmtpSink::start(Entrance::Plain).await, HttpSink::start().await);
@@ -138,63 +196,8 @@ async fn the_metrics_say_exactly_what_happened() {
     app.deliver_due().await;
 
     let scraped = Scraped::of(&app).await;
-    for (family, expected) in [
-        ("umishop_registrations_total", &["{result=\"new\"} 2", "{result=\"repeat\"} 1"][..]),
-        ("umishop_requests_total", &["{result=\"new\"} 4", "{result=\"repeat\"} 1"]),
-        (
-            "umishop_webhook_answers_total",
-            &[
-                "{webhook=\"topic\",status=\"duplicate\"} 1",
-                "{webhook=\"topic\",status=\"queued\"} 4",
-                "{webhook=\"user\",status=\"already_registered\"} 1",
-                "{webhook=\"user\",status=\"created\"} 2",
-                "{webhook=\"user\",status=\"error\"} 1",
-            ],
-        ),
-        (
-            "umishop_http_responses_total",
-            &[
-                "{area=\"site\",code=\"404\"} 1",
-                "{area=\"topic\",code=\"200\"} 5",
-                "{area=\"user\",code=\"200\"} 3",
-                "{area=\"user\",code=\"400\"} 1",
-            ],
-        ),
-        ("umishop_unreadable_webhooks_total", &[" 1"]),
-        (
-            "umishop_claims_total",
-            &[
-                "{channel=\"http.busy\"} 2",
-                "{channel=\"http.crm\"} 2",
-                "{channel=\"http.down\"} 2",
-                "{channel=\"http.gone\"} 1",
-            ],
-        ),
-        (
-            "umishop_attempts_total",
-            &[
-                "{channel=\"http.busy\",outcome=\"retry\",scope=\"message\"} 2",
-                "{channel=\"http.crm\",outcome=\"delivered\",scope=\"\"} 2",
-                "{channel=\"http.down\",outcome=\"retry\",scope=\"channel\"} 2",
-                "{channel=\"http.gone\",outcome=\"dead\",scope=\"destination\"} 1",
-            ],
-        ),
-        ("umishop_handed_over_total", &["{channel=\"http.busy\"} 1"]),
-        ("umishop_dead_letters_total", &["{channel=\"http.gone\"} 1"]),
-        ("umishop_channel_in_trouble", &["{channel=\"http.down\"} 1"]),
-        ("umishop_channel_paused", &[]),
-        (
-            "umishop_outbox_messages",
-            &[
-                "{channel=\"email.welcome\",state=\"pending\"} 2",
-                "{channel=\"http.down\",state=\"pending\"} 1",
-                "{channel=\"http.gone\",state=\"dead\"} 1",
-            ],
-        ),
-        ("umishop_store_readable", &[" 1"]),
-        ("umishop_store_failed_commits_total", &[]),
-    ] {
-        assert_eq!(scraped.family(family), expected, "{family}");
+    for (family, expected) in EXPECTED {
+        assert_eq!(scraped.family(family), *expected, "{family}");
     }
     // The two of crm were due when they were sent; busy's second attempt was due two seconds or less before.
     assert_eq!(scraped.value("umishop_lateness_seconds_bucket{channel=\"http.crm\",le=\"0.01\"}"), Some(2.0));
