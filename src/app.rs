@@ -263,9 +263,9 @@ fn backup(config: &Config, store: &Arc<dyn Store>, clock: &Clock, status: &Backu
 
 /// Looks at the relay's conditions, and tells what is wrong with them over the channels that work.
 fn alerts(config: &Config, store: &Arc<dyn Store>, clock: &Clock, reach: &Reach) -> Alerts {
-    let Reach { wake, conditions, backup, .. } = reach.clone();
     let config::Alerts { channels, every, late } = config.alerts.clone();
     let settings = alerts::Settings { channels, every, late };
+    let (wake, conditions, backup) = (reach.wake.clone(), reach.conditions.clone(), reach.backup.clone());
     Alerts::new(Arc::clone(store), clock.clone(), wake, conditions, backup, settings)
 }
 
@@ -314,7 +314,6 @@ fn tell_rescued(rescued: Rescued) {
 }
 
 /// How the web reaches the channels, and what the alerts look at.
-#[derive(Clone)]
 struct Reach {
     wake: Wake,
     conditions: Conditions,
