@@ -154,13 +154,13 @@ impl Run {
     async fn claim(&mut self, channel: usize, limit: usize) {
         let channel = CHANNELS[channel].parse().unwrap();
         let claimed = self.store.claim_due(&channel, self.boot, limit, self.now).await.unwrap();
-        self.claimed(&channel, false, limit, claimed);
+        self.claimed(&channel, false, limit, &claimed);
     }
 
     async fn claim_suspect(&mut self, channel: usize) {
         let channel = CHANNELS[channel].parse().unwrap();
         let claimed = self.store.claim_suspect(&channel, self.boot, self.now).await.unwrap();
-        self.claimed(&channel, true, 1, claimed);
+        self.claimed(&channel, true, 1, &claimed);
     }
 
     async fn rescue(&mut self, fresh: bool) {
@@ -170,7 +170,7 @@ impl Run {
     }
 
     /// Which of several that were due at the same time are claimed first is left to the store.
-    fn claimed(&mut self, channel: &ChannelAddress, suspects: bool, limit: usize, claimed: Claimed) {
+    fn claimed(&mut self, channel: &ChannelAddress, suspects: bool, limit: usize, claimed: &Claimed) {
         let due = self.model.rows.values().filter(|row| row.is_due(channel, suspects, self.now)).count();
         assert_eq!(claimed.claims.len(), due.min(limit));
         for claim in &claimed.claims {
