@@ -176,7 +176,7 @@ impl Clock {
         let mut agreement = self.agreement();
         let hands = self.hands();
         if let Source::System(began) = self.0.source
-            && began.elapsed() - hands.elapsed > ONE_LOOK
+            && began.elapsed().saturating_sub(hands.elapsed) > ONE_LOOK
         {
             return hands;
         }

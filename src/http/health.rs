@@ -44,7 +44,7 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
     warnings.extend(journal.map(|why| format!("a restore would not know what is delivered now: {why}")));
     if log > LONG_LOG {
         warnings.push(format!(
-            "the write-ahead log holds {} MiB: another program keeps an old state of the database open",
+            "the write-ahead log holds {} MiB: a backup, or another program, keeps an old state of the database open",
             log / (1024 * 1024)
         ));
     }

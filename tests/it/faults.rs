@@ -1,5 +1,6 @@
 //! A disk that fails, and one that is full, under the program itself.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,10 +23,18 @@ async fn register(address: SocketAddr, email: &str) -> u16 {
     client::send(address, "POST", "/umishop_api/user", &[], body.as_bytes()).await.status
 }
 
+/// Says aloud that a test proves nothing here.
+fn left_out(why: &str) {
+    let thread = std::thread::current();
+    let line = format!("{}: LEFT OUT: {why}\n", thread.name().unwrap_or_default());
+    // Not eprintln!, which the test harness keeps to itself.
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
 /// `umishop serve` whose `when`-th sync fails, as strace makes it; `None`: there is no strace here.
 fn failing_sync(directory: &Path, when: usize) -> Option<Command> {
     if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
-        eprintln!("LEFT OUT: there is no strace, so that no sync can be made to fail");
+        left_out("there is no strace, so that no sync can be made to fail");
         return None;
     }
     let serve = command(directory, &["serve"]);
@@ -107,7 +116,7 @@ impl SmallDisk {
         match Process::begin(unshare) {
             Ok(process) => Some(Self { process, directory }),
             Err(status) => {
-                eprintln!("LEFT OUT: no small disk can be mounted here ({status})");
+                left_out(&format!("no small disk can be mounted here: {status}"));
                 None
             }
         }
@@ -120,8 +129,6 @@ impl SmallDisk {
 
     /// Writes until nothing, or this much, is left.
     fn fill(&self, leave: usize) {
-        use std::io::Write as _;
-
         let mut filler = std::fs::File::create(self.filler()).unwrap();
         while filler.write_all(&[1; 4096]).is_ok() {}
         let length = filler.metadata().unwrap().len();

@@ -1,8 +1,8 @@
 //! The write-ahead log: when it is written back into the database file, and what keeps it from growing for ever.
 //!
 //! Whoever reads an old state of the database keeps the log from being emptied. Our own reads are cut when they take too
-//! long (see [`Readers`](super::reads::Readers)), sooner while the log is long. Another program's cannot be: it is told
-//! of, and the log is emptied when it lets go.
+//! long (see [`Readers`](super::reads::Readers)), sooner while the log is long. A backup's and another program's are
+//! not: they are told of, and the log is emptied when they let go.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ pub(super) const TOO_LONG: i64 = 16_384;
 const LOOK_AT_LOG: usize = 512;
 
 /// How long writes wait for readers to let go, so that a log that is too long can be emptied.
-const WAIT_FOR_READERS: Duration = Duration::from_millis(250);
+const WAIT_FOR_READERS: Duration = Duration::from_millis(100);
 
 /// How long after that it is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -81,7 +81,7 @@ impl Log {
     }
 
     /// Writes all of it back and empties it.
-    pub(super) fn write_back(&self, connection: &Connection) -> Result<(), StoreError> {
+    pub(super) fn write_back(connection: &Connection) -> Result<(), StoreError> {
         checkpoint(connection, "TRUNCATE")?;
         Ok(())
     }
@@ -118,7 +118,7 @@ impl Log {
             let log = pages / 256;
             tracing::warn!(
                 log,
-                "The write-ahead log holds {log} MiB and cannot be emptied: another program keeps an old state of the database open; end it"
+                "The write-ahead log holds {log} MiB and cannot be emptied: a backup, or another program, keeps an old state of the database open"
             );
         }
         Ok(())

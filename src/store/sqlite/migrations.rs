@@ -100,7 +100,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::store::sqlite::{connect, directory, suffixed};
+    use crate::store::sqlite::{connect, create_private, directory, suffixed};
 
     const SCHEMA_1: &str = include_str!("../../../tests/it/fixtures/schema-1.sql");
 
@@ -198,7 +198,7 @@ mod tests {
             if number % 4 == 0 {
                 apply(&mut connection, &path, steps).unwrap();
                 assert_eq!(Some(&dump(&connection)), whole.last());
-                assert!(copy.exists() && !suffixed(&copy, ".part").exists());
+                assert!(copy.exists() && !suffixed(&copy, ".partial").exists());
             }
         }
         assert!(killed.len() > 50 && seen.iter().all(|seen| *seen), "{} {seen:?}", killed.len());
@@ -206,18 +206,21 @@ mod tests {
 
     #[test]
     fn the_copy_that_is_made_first_is_whole_and_for_its_owners_eyes_only() {
+        use std::io::Write as _;
         use std::os::unix::fs::PermissionsExt as _;
 
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("umishop.db");
         let mut connection = old_database(&path);
         let old = dump(&connection);
-        std::fs::write(suffixed(&path, ".before-2.part"), "what a killed attempt left").unwrap();
+        let mut left = create_private(&suffixed(&path, ".before-2.partial")).unwrap();
+        left.write_all(b"what a killed attempt left").unwrap();
+        drop(left);
         apply(&mut connection, &path, TEST_STEPS).unwrap();
         let copy = suffixed(&path, ".before-2");
         assert_eq!(dump(&Connection::open(&copy).unwrap()), old);
         assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(!suffixed(&path, ".before-2.part").exists() && !suffixed(&path, ".before-3").exists());
+        assert!(!suffixed(&path, ".before-2.partial").exists() && !suffixed(&path, ".before-3").exists());
     }
 
     #[test]

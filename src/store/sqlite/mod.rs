@@ -150,16 +150,9 @@ pub enum OpenError {
         /// MiB that are free.
         free: u64,
     },
-    /// The copy that is made before an upgrade cannot be used.
-    #[error(
-        "{path}, the copy that was to be kept of the database before its upgrade, is damaged: {why}; nothing was changed"
-    )]
-    DamagedCopy {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    /// No copy of it could be kept before it was to be brought to the present schema.
+    #[error("the database was not brought to the present schema, since no copy of it could be kept: {0}")]
+    NoCopy(BackupError),
     /// An upgrade would leave rows that refer to nothing.
     #[error(
         "the database was not brought to schema {step}: rows of {table} would refer to what is not there; nothing was changed"

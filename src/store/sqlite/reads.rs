@@ -56,7 +56,7 @@ impl Readers {
             let free = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut connection = match free {
                 Some(connection) => connection,
-                None => open(&path).map_err(|error| StoreError::unavailable(&error))?,
+                None => open_beside_writer(&path).map_err(|error| StoreError::unavailable(&error))?,
             };
             let begun = Instant::now();
             let is_too_long = move || {
@@ -65,9 +65,12 @@ impl Readers {
                 begun.elapsed() >= limit
             };
             connection.progress_handler(LOOK_AT_TIME, Some(is_too_long.clone()))?;
-            let result = work(&connection).map_err(|error| match is_too_long() {
-                true => StoreError::unavailable(&"it took too long to read that; ask for less"),
-                false => error,
+            let result = work(&connection).map_err(|error| {
+                if is_too_long() {
+                    StoreError::unavailable(&"it took too long to read that; ask for less")
+                } else {
+                    error
+                }
             });
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             result
@@ -86,7 +89,13 @@ impl Readers {
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let connection = super::connect(path)?;
     connection.pragma_update(None, "query_only", true)?;
-    // The last connection to close would write the log back; that is the writer's, which knows whether the disk is well.
+    Ok(connection)
+}
+
+/// The same beside a writer. The last connection to close would write the log back; that must be the writer's, which
+/// knows whether the disk is well.
+fn open_beside_writer(path: &Path) -> Result<Connection, OpenError> {
+    let connection = open(path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }

@@ -1,13 +1,14 @@
 //! The copy of the database that is made before it is brought to a newer schema: the way back.
 
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
+use tokio_util::sync::CancellationToken;
 
+use super::copy::{self, Partial};
 use super::disk::{Disk, in_mib};
-use super::{OpenError, create_private, directory, suffixed};
+use super::{OpenError, suffixed};
+use crate::store::BackupError;
 
 /// Copies the database to `<database>.before-<step>`, whole and on the disk when this returns.
 ///
@@ -15,22 +16,23 @@ use super::{OpenError, create_private, directory, suffixed};
 /// One that a killed attempt left is replaced: no step was applied since, so the database is what it was or newer.
 pub(super) fn make(connection: &Connection, database: &Path, step: usize) -> Result<PathBuf, OpenError> {
     require_room(connection, database)?;
-    let copy = suffixed(database, &format!(".before-{step}"));
-    let part = suffixed(&copy, ".part");
-    let io = |error| OpenError::Io { path: part.clone(), error };
-    match std::fs::remove_file(&part) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
-        _ => {}
-    }
+    let name = suffixed(database, &format!(".before-{step}"));
+    let kept = write(connection, &name);
+    kept.map_err(OpenError::NoCopy).map(|()| name)
+}
+
+fn write(connection: &Connection, name: &Path) -> Result<(), BackupError> {
+    let partial = Partial::create(suffixed(name, ".partial"))?;
+    let failed = |why: String| BackupError::Copy {
+        from: PathBuf::from(connection.path().unwrap_or_default()),
+        to: name.to_owned(),
+        why,
+    };
+    let path = partial.path().to_str().ok_or_else(|| failed("its name is not UTF-8".to_owned()))?;
     // SQLite writes into a file that is empty, and so this one keeps its permissions.
-    let file = create_private(&part).map_err(io)?;
-    let name = part.to_str().ok_or_else(|| io(io::Error::other("its name is not UTF-8")))?;
-    connection.execute("VACUUM INTO ?1", [name])?;
-    verify(connection, &part)?;
-    file.sync_all().map_err(io)?;
-    std::fs::rename(&part, &copy).map_err(io)?;
-    File::open(directory(&copy)).and_then(|directory| directory.sync_all()).map_err(io)?;
-    Ok(copy)
+    connection.execute("VACUUM INTO ?1", [path]).map_err(|error| copy::failed(connection, &partial, &error))?;
+    copy::verify(&partial, &CancellationToken::new())?;
+    partial.keep(name).map(|_| ())
 }
 
 /// The copy takes the database's size, and a step that rebuilds its largest table about as much again.
@@ -44,17 +46,4 @@ fn require_room(connection: &Connection, database: &Path) -> Result<(), OpenErro
         }
         _ => Ok(()),
     }
-}
-
-fn verify(original: &Connection, copy: &Path) -> Result<(), OpenError> {
-    let connection = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let version =
-        |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
-    let found: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
-    let same = version(original)? == version(&connection)?;
-    if found == "ok" && same {
-        return Ok(());
-    }
-    let why = if same { found } else { "it has another schema".to_owned() };
-    Err(OpenError::DamagedCopy { path: copy.to_owned(), why })
 }

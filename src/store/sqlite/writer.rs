@@ -218,9 +218,9 @@ impl Thread {
 
     /// Leaves a single file behind, so that it can be copied.
     fn close(self) {
-        let Self { connection, log, mut journal, trust, .. } = self;
+        let Self { connection, mut journal, trust, .. } = self;
         journal.sync();
-        let closed = log.write_back(&connection).and_then(|()| Ok(connection.close().map_err(|(_, error)| error)?));
+        let closed = Log::write_back(&connection).and_then(|()| Ok(connection.close().map_err(|(_, error)| error)?));
         match closed {
             Ok(()) => {}
             Err(error @ StoreError::Broken(_)) => trust.lose(&error),
@@ -287,12 +287,11 @@ fn run_each(connection: &Connection, batch: &mut [Box<dyn Waiting>]) -> Result<D
     for write in batch {
         let before = connection.total_changes();
         match write.run(connection) {
-            Ran::Done => {}
             Ran::Broken(error) => return Err(error),
             Ran::Refused if connection.is_autocommit() || connection.total_changes() != before => {
                 return Ok(Done::HalfWay);
             }
-            Ran::Refused => {}
+            Ran::Done | Ran::Refused => {}
         }
     }
     Ok(Done::All)
