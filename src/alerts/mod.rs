@@ -79,7 +79,14 @@ impl Alerts {
         let now = self.clock.now();
         let troubles = self.store.troubles(now.before(STALE), now).await?;
         let conditions = self.conditions.all().map(|(channel, condition)| (channel.clone(), condition)).collect();
-        let sight = Sight { now, late: self.settings.late, conditions, troubles, backup: self.backup.last() };
+        let sight = Sight {
+            now,
+            late: self.settings.late,
+            conditions,
+            troubles,
+            backup: self.backup.last(),
+            full: self.store.files().full,
+        };
         let mut told = 0;
         for news in sight.news() {
             told += usize::from(self.tell(news, now).await?);

@@ -36,6 +36,8 @@ pub(super) struct Sight {
     pub(super) conditions: BTreeMap<ChannelAddress, Condition>,
     pub(super) troubles: Troubles,
     pub(super) backup: LastBackup,
+    /// Why nothing new is accepted, when the disk has too little room.
+    pub(super) full: Option<String>,
 }
 
 impl Sight {
@@ -49,6 +51,7 @@ impl Sight {
             .chain(held.iter().filter_map(|(channel, incidents)| self.held(channel, incidents)))
             .chain(unreadable.iter().filter_map(|incidents| self.unreadable(incidents)))
             .chain(self.no_backup())
+            .chain(self.no_room())
             .collect()
     }
 
@@ -246,6 +249,20 @@ impl Sight {
                 body: letter(&[&what, &reason(&why), mend], &["umishop landbot"]),
                 why,
             }
+        })
+    }
+
+    fn no_room(&self) -> Option<News> {
+        let why = plain(self.full.as_deref()?);
+        let what = "No customer is registered and no question is taken: every webhook is answered with 503. What was \
+                    accepted before is delivered, and nothing of it is lost.";
+        let mend = "What to do: make room on the disk of the database. Customers are accepted again by themselves.";
+        Some(News {
+            subject: "full disk".to_owned(),
+            about: None,
+            headline: "the disk is full: no customer is accepted".to_owned(),
+            body: letter(&[what, &reason(&why), mend], &["df -h"]),
+            why,
         })
     }
 

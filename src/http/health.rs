@@ -8,7 +8,7 @@ use poem::{IntoResponse, Response, handler};
 use serde_json::json;
 
 use super::SharedWeb;
-use crate::store::Condition;
+use crate::store::Files;
 
 /// A due message that has waited this long means that nothing is being delivered.
 const TOO_LATE: Duration = Duration::from_mins(5);
@@ -40,7 +40,7 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
     if let Err(error) = web.store.prove_writable(now).await {
         reasons.push(error.to_string());
     }
-    let Condition { log, journal, .. } = web.store.condition();
+    let Files { log, journal, .. } = web.store.files();
     warnings.extend(journal.map(|why| format!("a restore would not know what is delivered now: {why}")));
     if log > LONG_LOG {
         warnings.push(format!(

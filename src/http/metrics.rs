@@ -75,7 +75,7 @@ async fn write_outbox(web: &Web, page: &mut Page) {
 }
 
 fn write_store(web: &Web, page: &mut Page) {
-    let (figures, condition) = (web.store.figures(), web.store.condition());
+    let (figures, files) = (web.store.figures(), web.store.files());
     page.gauge("umishop_store_queued_writes", "Writes that wait for their turn.").value(&[], figures.queued);
     page.histogram("umishop_store_batch_writes", "Writes that shared a commit.").distribution(
         &[],
@@ -85,8 +85,8 @@ fn write_store(web: &Web, page: &mut Page) {
     page.histogram("umishop_store_commit_seconds", "How long a commit took; most of it is the disk's sync.")
         .distribution(&[], &figures.commits, SECONDS);
     page.counter("umishop_store_failed_commits_total", "Commits that failed.").value(&[], figures.failed_commits);
-    page.gauge("umishop_store_log_bytes", "Length of the write-ahead log.").value(&[], condition.log);
-    if let Some(free) = condition.free {
+    page.gauge("umishop_store_log_bytes", "Length of the write-ahead log.").value(&[], files.log);
+    if let Some(free) = files.free {
         page.gauge("umishop_store_free_bytes", "Room on the store's disk.").value(&[], free);
     }
 }

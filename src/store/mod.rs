@@ -201,11 +201,13 @@ pub struct Corrected {
 
 /// How the store's files are doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Condition {
+pub struct Files {
     /// How long the write-ahead log is on the disk, in bytes.
     pub log: u64,
     /// How much room its disk has, in bytes; `None`: the system does not say.
     pub free: Option<u64>,
+    /// Why nothing new is accepted, when there is too little room; `None`: there is enough.
+    pub full: Option<String>,
     /// Why the journal of deliveries, which a restore needs, was not written the last time; `None`: it was.
     pub journal: Option<String>,
 }
@@ -372,7 +374,7 @@ pub trait Store: Send + Sync {
     async fn prove_writable(&self, now: Timestamp) -> Result<(), StoreError>;
 
     /// How its files are doing. Asks the system, not the store.
-    fn condition(&self) -> Condition;
+    fn files(&self) -> Files;
 
     /// How much it has to do, and how long that takes it.
     fn figures(&self) -> StoreFigures;

@@ -380,3 +380,18 @@ async fn a_scheduled_backup_that_failed_is_told_once() {
     assert_eq!(app.look().await, 0);
     app.restart().await;
 }
+
+#[tokio::test]
+async fn a_full_disk_is_told_once_and_what_was_accepted_is_still_delivered() {
+    let ops = SmtpSink::start(Entrance::Plain).await;
+    let full = "[store]\nkeep_free = \"1000000GiB\"\n";
+    let app = TestApp::start_live(&format!(
+        "{full}{}",
+        config("email.ops", &["email.ops"], &[mail("ops", &ops.address(), "")])
+    ))
+    .await;
+    assert_eq!(app.ask("Sales", "How much?").await.status, 503);
+    assert_eq!((app.look().await, app.look().await), (1, 0));
+    let letter = newest(&app, &ops).await;
+    says(&letter, "the disk is full: no customer is accepted", &["answered with 503", "Why: ", "GiB", "df -h"]);
+}

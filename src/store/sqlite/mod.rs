@@ -18,7 +18,7 @@ use rusqlite::config::DbConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Condition, Corrected, InboxEntry,
+    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Files, InboxEntry,
     MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, Rescued, Retention, Selection,
     Store, StoreError, StoreFigures, Submission, Submitted, Swept, Troubles, UserTimeline,
 };
@@ -534,11 +534,11 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    fn condition(&self) -> Condition {
+    fn files(&self) -> Files {
         // Without a log there is none yet, or none any more.
         let log = std::fs::metadata(&self.log_path).map_or(0, |log| log.len());
         let journal = self.journal_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Condition { log, free: self.disk.free(), journal }
+        Files { log, free: self.disk.free(), full: self.disk.check().err().map(|error| error.to_string()), journal }
     }
 
     fn figures(&self) -> StoreFigures {
