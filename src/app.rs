@@ -26,6 +26,7 @@ use crate::http::{
     self, CallRate, ConnectionLimits, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies, TcpAcceptor, Web,
     Welcome,
 };
+use crate::metrics::Metrics;
 use crate::relay::{Relay, Served};
 use crate::render::Renderer;
 use crate::store::sqlite::SqliteStore;
@@ -82,8 +83,16 @@ impl App {
         let wake = Wake::new(served.iter().map(|served| &served.address));
         let channels = served.iter().map(|served| (served.address.clone(), Arc::clone(&served.channel))).collect();
         let conditions = conditions(&*store, &served).await?;
-        let relay =
-            Relay::new(Arc::clone(&store), Arc::clone(&renderer), clock.clone(), &wake, conditions.clone(), served);
+        let metrics = Metrics::new(served.iter().map(|served| &served.address), clock.now());
+        let relay = Relay::new(
+            Arc::clone(&store),
+            Arc::clone(&renderer),
+            clock.clone(),
+            &wake,
+            conditions.clone(),
+            &metrics,
+            served,
+        );
         tell_rescued(relay.rescue().await?);
         check_clock(&*store, &clock).await?;
         for (channel, _) in store.next_due().await?.iter().filter(|(channel, _)| !config.channels.contains_key(channel))
@@ -99,7 +108,7 @@ impl App {
         let connections = connections(&config.server);
         let backup_status = BackupStatus::default();
         let backup = backup(&config, &store, &clock, &backup_status);
-        let reach = Reach { wake, conditions, channels, backup: backup_status };
+        let reach = Reach { wake, conditions, metrics, channels, backup: backup_status };
         let alerts = alerts(&config, &store, &clock, &reach);
         let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash);
         Ok(Self {
@@ -161,7 +170,8 @@ impl App {
 
     /// Serves HTTP alone, until `shutdown`.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let acceptor = TcpAcceptor::new(listener, self.clock, self.connections);
+        let acceptor =
+            TcpAcceptor::new(listener, self.clock, self.connections, Arc::clone(&self.web.metrics.connections));
         let draining = self.web.draining.clone();
         let stop = async move {
             shutdown.cancelled().await;
@@ -253,9 +263,9 @@ fn backup(config: &Config, store: &Arc<dyn Store>, clock: &Clock, status: &Backu
 
 /// Looks at the relay's conditions, and tells what is wrong with them over the channels that work.
 fn alerts(config: &Config, store: &Arc<dyn Store>, clock: &Clock, reach: &Reach) -> Alerts {
-    let Reach { wake, conditions, backup, .. } = reach.clone();
     let config::Alerts { channels, every, late } = config.alerts.clone();
     let settings = alerts::Settings { channels, every, late };
+    let (wake, conditions, backup) = (reach.wake.clone(), reach.conditions.clone(), reach.backup.clone());
     Alerts::new(Arc::clone(store), clock.clone(), wake, conditions, backup, settings)
 }
 
@@ -304,10 +314,10 @@ fn tell_rescued(rescued: Rescued) {
 }
 
 /// How the web reaches the channels, and what the alerts look at.
-#[derive(Clone)]
 struct Reach {
     wake: Wake,
     conditions: Conditions,
+    metrics: Metrics,
     channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
     backup: BackupStatus,
 }
@@ -320,7 +330,7 @@ fn web(
     reach: Reach,
     admin_token_hash: [u8; 32],
 ) -> Web {
-    let Reach { wake, conditions, channels, backup } = reach;
+    let Reach { wake, conditions, metrics, channels, backup } = reach;
     let auth = match config.intake.auth {
         Auth::Secret(Some(secret)) if config.sandbox => IntakeAuth::Optional(secret),
         Auth::Secret(Some(secret)) => IntakeAuth::Required(secret),
@@ -353,6 +363,7 @@ fn web(
         store,
         wake,
         conditions,
+        metrics,
         clock,
         renderer,
         channels,
@@ -361,6 +372,7 @@ fn web(
         intake: IntakeRules { auth, default_country: config.intake.default_country },
         welcome,
         admin_token_hash,
+        metrics_token_hash: config.admin.metrics_token.map(|token| http::hash(token.expose_secret())),
         page,
         backup,
         draining: CancellationToken::new(),

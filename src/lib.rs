@@ -4,8 +4,8 @@
 //! The modules in the order a request meets them: [`http`] takes it in, [`intake`] reads it, [`domain`] decides,
 //! [`store`] keeps it, [`wake`] nudges the [`relay`], [`render`] finds the words, and a [`channel`] carries them.
 //! [`config`] says how, [`housekeeping`] tidies up and makes [`backups`], [`alerts`] tell the operator what is wrong,
-//! [`clock`] tells the time, [`conditions`] how each channel is doing, [`preview`] shows an operator what was said.
-//! [`app`] puts all of it together, and [`cli`] is the way in.
+//! [`clock`] tells the time, [`conditions`] how each channel is doing, [`metrics`] count what happens, [`preview`] shows
+//! an operator what was said. [`app`] puts all of it together, and [`cli`] is the way in.
 
 pub mod alerts;
 pub mod app;
@@ -19,6 +19,7 @@ pub mod domain;
 pub mod housekeeping;
 pub mod http;
 pub mod intake;
+pub mod metrics;
 pub mod preview;
 pub mod relay;
 pub mod render;

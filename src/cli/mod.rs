@@ -22,6 +22,7 @@ mod backup;
 mod bulk;
 mod check;
 mod landbot;
+mod log;
 mod messages;
 mod restore;
 mod send_test;

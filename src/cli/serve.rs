@@ -1,21 +1,16 @@
 //! `umishop serve`
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
-use std::str::FromStr as _;
 
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::Global;
+use super::{Global, log};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, Loaded, Log, LogFormat, local_url};
+use crate::config::{Config, Loaded, local_url};
 use crate::http;
 
 /// How many files may be open besides the callers' connections: the database's, and those of deliveries.
@@ -23,7 +18,7 @@ const OTHER_FILES: u64 = 512;
 
 pub(super) fn run(global: &Global, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let loaded = global.load()?;
-    start_log(loaded.config.log)?;
+    log::start(loaded.config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     let served = runtime.block_on(serve(loaded, out));
     // What still runs was given up or has nothing to say any more; a call that hangs must not keep the process.
@@ -66,27 +61,6 @@ fn allow_open_files(connections: usize) {
             "[server] connections = {connections} needs {needed} open files, and this process may have fewer: raise LimitNOFILE, or write a smaller number"
         );
     }
-}
-
-fn start_log(log: Log) -> anyhow::Result<()> {
-    // The libraries below tell at `info` what we tell ourselves, or what nobody asked.
-    let targets = match std::env::var("UMISHOP_LOG") {
-        Ok(targets) => {
-            Targets::from_str(&targets).with_context(|| format!("UMISHOP_LOG: cannot understand `{targets}`"))?
-        }
-        Err(_) => Targets::new().with_default(LevelFilter::WARN).with_target("umishop", log.level),
-    };
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        // It would tell of a line that cannot be written on the very same standard error, and panic.
-        .log_internal_errors(false);
-    let registry = tracing_subscriber::registry().with(targets);
-    match log.format {
-        LogFormat::Text => registry.with(lines.with_target(false)).init(),
-        LogFormat::Json => registry.with(lines.json()).init(),
-    }
-    Ok(())
 }
 
 /// Stops on Ctrl-C or SIGTERM; a second one does not wait for anything.

@@ -168,6 +168,8 @@ pub enum Auth {
 pub struct Admin {
     /// The token, when the shop chose one itself.
     pub token: Option<SecretString>,
+    /// A token that reads `/metrics` and nothing else; `None`: only the admin token does.
+    pub metrics_token: Option<SecretString>,
 }
 
 /// Which store, and where.

@@ -52,7 +52,7 @@ fn secret(reader: &Reader<'_>, key: &str) -> Option<SecretString> {
 }
 
 pub(super) fn admin(reader: &Reader<'_>) -> Admin {
-    Admin { token: secret(reader, "admin.token") }
+    Admin { token: secret(reader, "admin.token"), metrics_token: secret(reader, "admin.metrics_token") }
 }
 
 pub(super) fn store(reader: &mut Reader<'_>) -> Option<StoreUrl> {

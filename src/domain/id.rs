@@ -78,6 +78,10 @@ id!(
     InboxId
 );
 id!(
+    /// Names one call over HTTP whose caller did not name it.
+    CallId
+);
+id!(
     /// Names one start of the program, so that a later start knows what an earlier one left behind.
     BootId
 );

@@ -23,7 +23,7 @@ mod user;
 
 pub use channel_address::{ChannelAddress, ChannelAddressError};
 pub use email_address::{EmailAddress, EmailAddressError, Mailbox, MailboxError};
-pub use id::{BootId, IdError, InboxId, MessageId, RequestId, UserId};
+pub use id::{BootId, CallId, IdError, InboxId, MessageId, RequestId, UserId};
 pub use message::{
     Attempt, Claim, Context, Message, NewMessage, Purpose, Settlement, State, Suppression, Transition, UnknownWord,
 };

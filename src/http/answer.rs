@@ -151,6 +151,19 @@ impl WebhookAnswer {
     pub(super) fn too_often(web: &Web, too_often: TooOften) -> Self {
         Self::TooOften(Json(Answer::error(web, Status::Error, "")), too_often.seconds())
     }
+
+    /// What it says.
+    pub(super) fn answer(&self) -> &Answer {
+        match self {
+            Self::Done(Json(answer))
+            | Self::Unreadable(Json(answer))
+            | Self::Unauthorized(Json(answer))
+            | Self::TooLarge(Json(answer))
+            | Self::Invalid(Json(answer))
+            | Self::TooOften(Json(answer), _)
+            | Self::Unavailable(Json(answer), _) => answer,
+        }
+    }
 }
 
 /// An answer for what went wrong before any handler was reached, such as a method nobody serves.

@@ -1,4 +1,4 @@
-//! Who may do what: bots by the intake secret, operators by the admin token.
+//! Who may do what: bots by the intake secret, operators by the admin token, watchers by theirs.
 //!
 //! Secrets are compared by their hashes and in constant time, so that neither their content nor their length shows in
 //! how long an answer takes.
@@ -6,6 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use poem::http::StatusCode;
+use poem::web::headers::{Authorization, HeaderMapExt as _, authorization};
 use poem::{IntoResponse, Request};
 use poem_openapi::SecurityScheme;
 use poem_openapi::auth::Bearer;
@@ -13,8 +14,8 @@ use poem_openapi::error::AuthorizationError;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-use super::SharedWeb;
 use super::errors::ApiError;
+use super::{SharedWeb, Web};
 
 /// Whether and how bots show that they may.
 #[derive(Clone, Debug)]
@@ -63,12 +64,21 @@ pub(super) struct Operator(());
 
 async fn check_operator(request: &Request, bearer: Bearer) -> poem::Result<()> {
     let web = request.data::<SharedWeb>().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
-    if same(&web.admin_token_hash, &hash(&bearer.token)) {
-        return Ok(());
-    }
+    if same(&web.admin_token_hash, &hash(&bearer.token)) { Ok(()) } else { Err(wrong_token(web, request)) }
+}
+
+/// Lets those pass who may read the metrics: by the admin token, or by the one for that.
+pub(super) fn check_watcher(web: &Web, request: &Request) -> poem::Result<()> {
+    let bearer = request.headers().typed_get::<Authorization<authorization::Bearer>>();
+    let Some(shown) = bearer.map(|bearer| hash(bearer.token())) else { return Err(AuthorizationError.into()) };
+    let is_theirs = web.metrics_token_hash.as_ref().is_some_and(|theirs| same(theirs, &shown));
+    if same(&web.admin_token_hash, &shown) || is_theirs { Ok(()) } else { Err(wrong_token(web, request)) }
+}
+
+fn wrong_token(web: &Web, request: &Request) -> poem::Error {
     match web.gate.wrong_token(web.gate.client(request)) {
-        Ok(()) => Err(AuthorizationError.into()),
-        Err(too_often) => Err(poem::Error::from_response(ApiError::too_often(too_often).into_response())),
+        Ok(()) => AuthorizationError.into(),
+        Err(too_often) => poem::Error::from_response(ApiError::too_often(too_often).into_response()),
     }
 }
 

@@ -14,6 +14,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use tokio::io::AsyncReadExt;
 
 use super::SharedWeb;
+use super::area::Area;
 use super::client::Client;
 
 /// Longest body that is read: a question of 100,000 characters fits, and is cut with a note.
@@ -48,6 +49,11 @@ impl<Body> Delivery<Body> {
             let (scheme, secret) = header("authorization")?.split_once(' ')?;
             (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token")).then(|| secret.trim())
         })
+    }
+
+    /// Which webhook was called.
+    pub(super) fn area(&self) -> Area {
+        Area::of(&self.path)
     }
 
     /// Method, path and query for the inbox, secrets redacted.

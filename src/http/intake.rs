@@ -111,10 +111,25 @@ impl Webhooks {
     }
 }
 
-/// The part that both webhooks share: who may, what came, and what to do when it cannot be read.
+/// Takes a webhook in, and counts what it is answered.
 ///
 /// Callers box it: what is kept across its waits is large, and the framework moves a handler's future several times.
 async fn handle<Body>(
+    web: &Web,
+    delivery: &Delivery<Body>,
+    path_secret: Option<&str>,
+    decide: impl AsyncFnOnce(&Web, Fields) -> Result<WebhookAnswer, Refusal>,
+) -> WebhookAnswer {
+    let answered = take_in(web, delivery, path_secret, decide).await;
+    let (webhook, answer) = (delivery.area().as_str(), answered.answer());
+    let (status, channel) = (answer.status.as_str(), &answer.channel);
+    web.metrics.answers.count(webhook, status);
+    tracing::debug!(webhook, status, id = answer.id, channel, "Answered a webhook: {status}");
+    answered
+}
+
+/// The part that both webhooks share: who may, what came, and what to do when it cannot be read.
+async fn take_in<Body>(
     web: &Web,
     delivery: &Delivery<Body>,
     path_secret: Option<&str>,
@@ -198,6 +213,7 @@ async fn keep<Body>(
     };
     let id = entry.id;
     web.store.keep_unreadable(entry).await?;
+    web.metrics.unreadable.count();
     tracing::warn!(inbox.id = %id, why, "A webhook could not be used; it is kept in the inbox");
     Ok(())
 }
@@ -224,6 +240,7 @@ async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
     let registration = Registration { user: new_user(&fields, contact, id), welcome, trace: fields.trace.clone() };
     let Registered { user, created, welcome_due } =
         web.store.register_user(registration, now).await.map_err(Refusal::Store)?;
+    web.metrics.registrations.count(created);
     if let (Some(due), Some(welcome)) = (welcome_due, &web.welcome) {
         web.wake.at(&welcome.channel, due);
     }
@@ -262,7 +279,11 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         fallback: routed.route.fallback.clone(),
     });
     let user = (!contact.is_empty()).then(|| new_user(&fields, contact, UserId::new(now)));
-    match web.store.submit_request(Submission { user, request, messages: messages.collect() }, now).await {
+    let stored = web.store.submit_request(Submission { user, request, messages: messages.collect() }, now).await;
+    if let Ok(done) = &stored {
+        web.metrics.requests.count(!done.duplicate);
+    }
+    match stored {
         Ok(done) if done.duplicate => Ok(submitted(web, Status::Duplicate, done.request_id, routed.route, &fields)),
         Ok(done) => {
             routed.route.channels.iter().for_each(|channel| web.wake.at(channel, now));

@@ -6,21 +6,24 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route, get};
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use self::allow::Allow;
 use self::answer::WebhookAnswer;
+use self::area::Area;
 use crate::backups::BackupStatus;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::domain::{ChannelAddress, Country, RoutingTable};
+use crate::metrics::Metrics;
 use crate::render::Renderer;
 use crate::store::Store;
 use crate::wake::Wake;
@@ -28,8 +31,10 @@ use crate::wake::Wake;
 mod admin;
 mod allow;
 mod answer;
+mod area;
 mod auth;
 mod bodies;
+mod call_id;
 mod client;
 mod delivery;
 mod errors;
@@ -37,6 +42,7 @@ mod gate;
 mod health;
 mod intake;
 mod listener;
+mod metrics;
 mod pages;
 mod rate_limit;
 mod schemas;
@@ -57,6 +63,8 @@ pub struct Web {
     pub wake: Wake,
     /// How each channel is doing.
     pub conditions: Conditions,
+    /// What is counted.
+    pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
     /// The words.
@@ -73,6 +81,8 @@ pub struct Web {
     pub welcome: Option<Welcome>,
     /// What the admin token hashes to.
     pub admin_token_hash: [u8; 32],
+    /// What the token hashes to that reads the metrics and nothing else.
+    pub metrics_token_hash: Option<[u8; 32]>,
     /// What the shop's page shows.
     pub page: PageSettings,
     /// How the last backup went.
@@ -135,19 +145,38 @@ pub fn site(web: Web) -> impl Endpoint<Output = Response> + 'static {
         .at("/openapi.json", get(spec))
         .at("/healthz", get(health::healthz))
         .at("/readyz", get(health::readyz))
+        .at("/metrics", get(metrics::metrics))
         .nest_no_strip("/umishop_api", Arc::clone(&api))
         .nest_no_strip("/api", api)
         .data(web)
         .around(move |endpoint, request| {
             let (web, allow) = (Arc::clone(&shared), Arc::clone(&allow));
-            async move { Ok(answer(&*endpoint, &web, &allow, request).await) }
+            async move { Ok(observe(&*endpoint, &web, &allow, request).await) }
         })
+}
+
+/// Answers under the call's id, and counts the answer.
+async fn observe<E: Endpoint>(endpoint: &E, web: &Web, allow: &Allow, request: Request) -> Response {
+    let (area, method, begun) = (Area::of(request.uri().path()).as_str(), request.method().clone(), Instant::now());
+    let id = call_id::of(&request, web.clock.now());
+    // Of the highest level, so that the id stands in the lines of every level.
+    let call = tracing::error_span!("call", id = id.to_str().unwrap_or_default());
+    let answered = async {
+        let mut response = answer(endpoint, web, allow, request).await;
+        let code = response.status();
+        web.metrics.responses.count(area, code.as_str());
+        let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(area, %method, code = code.as_u16(), duration_ms, "Answered a call");
+        response.headers_mut().insert(call_id::HEADER, id.clone());
+        response
+    };
+    answered.instrument(call).await
 }
 
 /// Answers whoever may call, and sets the headers of every response.
 async fn answer<E: Endpoint>(endpoint: &E, web: &Web, allow: &Allow, mut request: Request) -> Response {
     let webhook = request.uri().path().starts_with("/umishop_api/");
-    let private = request.uri().path().starts_with("/api/");
+    let private = request.uri().path().starts_with("/api/") || request.uri().path() == "/metrics";
     if webhook {
         forgive_slash(&mut request);
     }

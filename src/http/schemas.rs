@@ -5,52 +5,62 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use serde_json::Value;
 
 use crate::domain::{Purpose, State};
 
-/// A text, or null. Always there.
+/// A value, or null. Always there, where the framework's `Option` would be described as one that may be left out.
 #[derive(Debug)]
-pub(super) struct TextOrNull(Option<String>);
+pub(super) struct OrNull<T>(Option<T>);
 
-impl From<Option<String>> for TextOrNull {
-    fn from(text: Option<String>) -> Self {
-        Self(text)
+impl<T> From<Option<T>> for OrNull<T> {
+    fn from(value: Option<T>) -> Self {
+        Self(value)
     }
 }
 
-impl Type for TextOrNull {
+impl<T: Type> Type for OrNull<T> {
     const IS_REQUIRED: bool = true;
 
-    type RawValueType = Self;
-    type RawElementValueType = Self;
+    type RawValueType = T::RawValueType;
+    type RawElementValueType = T::RawElementValueType;
 
     fn name() -> Cow<'static, str> {
-        "string_or_null".into()
+        format!("{}_or_null", T::name()).into()
     }
 
     fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema { nullable: true, ..MetaSchema::new("string") }))
+        let schema = match T::schema_ref() {
+            MetaSchemaRef::Inline(schema) => *schema,
+            reference @ MetaSchemaRef::Reference(_) => {
+                MetaSchema { all_of: vec![reference], ..MetaSchema::new("object") }
+            }
+        };
+        MetaSchemaRef::Inline(Box::new(MetaSchema { nullable: true, ..schema }))
     }
 
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
+    fn register(registry: &mut Registry) {
+        T::register(registry);
     }
 
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(self.as_raw_value().into_iter())
+    fn as_raw_value(&self) -> Option<&Self::RawValueType> {
+        self.0.as_raw_value()
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self::RawElementValueType> + 'a> {
+        self.0.raw_element_iter()
     }
 }
 
-impl ToJSON for TextOrNull {
+impl<T: ToJSON> ToJSON for OrNull<T> {
     fn to_json(&self) -> Option<Value> {
-        Some(self.0.clone().map_or(Value::Null, Value::String))
+        Some(self.0.to_json().unwrap_or_default())
     }
 }
 
-impl ParseFromJSON for TextOrNull {
+impl<T: ParseFromJSON> ParseFromJSON for OrNull<T> {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         Option::parse_from_json(value).map(Self).map_err(ParseError::propagate)
     }

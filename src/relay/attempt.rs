@@ -22,13 +22,13 @@ const LONGEST_ERROR: usize = 1_000;
 /// What came of an attempt.
 struct Tried {
     outcome: Outcome,
-    /// Whether the channel was asked at all.
-    asked: bool,
+    /// How long the channel took to say so; `None`: it was not asked at all.
+    asked: Option<Duration>,
 }
 
 impl Tried {
     const fn unasked(outcome: Outcome) -> Self {
-        Self { outcome, asked: false }
+        Self { outcome, asked: None }
     }
 }
 
@@ -39,11 +39,12 @@ impl Lane {
         let begun = Instant::now();
         let Tried { outcome, asked } = self.attempt(&claim, self.common.clock.certain_now()).await;
         let now = self.common.clock.now();
-        self.learn(asked.then_some(&outcome), now).await;
+        self.learn(asked.map(|_| &outcome), now).await;
         let rules = &self.served.rules;
         let transition = Transition::after(&outcome, &claim, rules, now, chance(claim.id, claim.epoch));
-        self.tell(&claim, &outcome, &transition);
-        let nobody_there = asked && matches!(outcome, Outcome::Dead { scope: Scope::Recipient, .. });
+        let late = started_at.since(claim.due_at);
+        self.metrics.attempted(&outcome, late, asked);
+        let nobody_there = asked.is_some() && matches!(outcome, Outcome::Dead { scope: Scope::Recipient, .. });
         let attempt = Attempt {
             epoch: claim.epoch,
             channel: self.served.address.clone(),
@@ -53,6 +54,7 @@ impl Lane {
             scope: outcome.scope().map_or_else(String::new, |scope| scope.to_string()),
             error: truncate(&outcome.explanation(), LONGEST_ERROR).text.to_owned(),
         };
+        tell(&claim, &attempt, late, &transition);
         let suppress = claim.context.email.filter(|_| nobody_there && claim.purpose == Purpose::Welcome);
         self.settle(Settlement { id: claim.id, attempt, transition, suppress }, slot).await;
     }
@@ -60,11 +62,13 @@ impl Lane {
     /// Delivers the message, unless it is not worth it.
     async fn attempt(self: &Arc<Self>, claim: &Claim, now: Timestamp) -> Tried {
         if let Some(why) = &claim.suppressed {
+            self.metrics.suppressed.count();
             let why = format!("not sent: a mail server said of this address: {why}");
             let hint = "if the address is right, retry the message: that lifts the suppression";
             return Tried::unasked(Outcome::dead(Scope::Recipient, why, hint));
         }
         if let Some(why) = claim.expired(&self.served.rules, now) {
+            self.metrics.expired.count();
             return Tried::unasked(Outcome::dead(Scope::Message, why, "retry it if it still matters"));
         }
         // In a task of its own, so that code that panics fails this attempt and nothing else.
@@ -77,7 +81,11 @@ impl Lane {
     async fn deliver(self: Arc<Self>, claim: Claim) -> Tried {
         let channel = &self.served.channel;
         match self.common.renderer.render(&claim, channel.markup()) {
-            Ok(rendered) => Tried { outcome: channel.deliver(&rendered).await, asked: true },
+            Ok(rendered) => {
+                let begun = Instant::now();
+                let outcome = channel.deliver(&rendered).await;
+                Tried { outcome, asked: Some(begun.elapsed()) }
+            }
             Err(error) => {
                 let hint = "mend the template, then retry the message";
                 Tried::unasked(Outcome::dead(Scope::Message, error.to_string(), hint))
@@ -123,23 +131,11 @@ impl Lane {
         }
     }
 
-    fn tell(&self, claim: &Claim, outcome: &Outcome, transition: &Transition) {
-        let (id, number) = (claim.id, claim.attempt);
-        let (channel, why) = (&self.served.address, mask_addresses(&outcome.explanation()));
+    fn count(&self, transition: &Transition) {
         match transition {
-            Transition::Delivered { .. } => {
-                tracing::debug!(message.id = %id, %channel, number, "Delivered message {id}");
-            }
-            Transition::Again { due_at, .. } => {
-                tracing::info!(message.id = %id, %channel, number, why, "Message {id} is tried again at {due_at}");
-            }
-            Transition::HandedOver { channel: other } => {
-                tracing::warn!(message.id = %id, %channel, number, why, "Message {id} is handed over to {other}");
-            }
-            Transition::Dead => {
-                tracing::warn!(message.id = %id, %channel, number, why, "Message {id} is a dead letter");
-            }
-            Transition::Held => tracing::warn!(message.id = %id, %channel, number, why, "Message {id} is held"),
+            Transition::HandedOver { .. } => self.metrics.handed_over.count(),
+            Transition::Dead => self.metrics.dead_letters.count(),
+            Transition::Delivered { .. } | Transition::Again { .. } | Transition::Held => {}
         }
     }
 
@@ -161,7 +157,10 @@ impl Lane {
                 Poll::Pending => settling.await,
             };
             match settled {
-                Ok(true) => break,
+                Ok(true) => {
+                    self.count(&settlement.transition);
+                    break;
+                }
                 Ok(false) => {
                     tracing::warn!(message.id = %id, "Message {id} was claimed again meanwhile; this outcome is not recorded");
                     break;
@@ -177,6 +176,34 @@ impl Lane {
             Transition::HandedOver { channel } => common.wake.at(channel, common.clock.now()),
             Transition::Delivered { .. } | Transition::Dead | Transition::Held => {}
         }
+    }
+}
+
+/// One line for each attempt, always with the same fields. Those that a person may want to look into are warnings.
+fn tell(claim: &Claim, attempt: &Attempt, late: Duration, transition: &Transition) {
+    macro_rules! line {
+        ($level:ident, $($text:tt)+) => {
+            tracing::$level!(
+                message.id = %claim.id,
+                channel = %attempt.channel,
+                purpose = %claim.purpose,
+                attempt = claim.attempt,
+                outcome = attempt.outcome,
+                scope = attempt.scope,
+                duration_ms = attempt.duration_ms,
+                lateness_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
+                reason = mask_addresses(&attempt.error),
+                $($text)+
+            )
+        };
+    }
+    let id = claim.id;
+    match transition {
+        Transition::Delivered { .. } => line!(info, "Message {id} is delivered"),
+        Transition::Again { due_at, .. } => line!(info, "Message {id} is tried again at {due_at}"),
+        Transition::HandedOver { channel } => line!(warn, "Message {id} is handed over to {channel}"),
+        Transition::Dead => line!(warn, "Message {id} is a dead letter"),
+        Transition::Held => line!(warn, "Message {id} is held"),
     }
 }
 

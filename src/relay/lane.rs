@@ -12,6 +12,7 @@ use super::breaker::{Breaker, Leave};
 use super::bucket::Bucket;
 use super::{Common, Served};
 use crate::domain::Timestamp;
+use crate::metrics::ChannelMetrics;
 use crate::store::{Claimed, StoreError};
 use crate::wake::Alarm;
 
@@ -22,19 +23,20 @@ pub(super) struct Lane {
     pub(super) common: Arc<Common>,
     pub(super) served: Served,
     pub(super) alarm: Arc<Alarm>,
+    pub(super) metrics: Arc<ChannelMetrics>,
     slots: Arc<Semaphore>,
     breaker: Mutex<Breaker>,
     bucket: Mutex<Bucket>,
 }
 
 impl Lane {
-    pub(super) fn new(common: Arc<Common>, served: Served, alarm: Arc<Alarm>) -> Self {
+    pub(super) fn new(common: Arc<Common>, served: Served, alarm: Arc<Alarm>, metrics: Arc<ChannelMetrics>) -> Self {
         let slots = Arc::new(Semaphore::new(served.rules.concurrency));
         let now = common.clock.now();
         let not_before = common.conditions.of(&served.address).and_then(|condition| condition.not_before);
         let breaker = Mutex::new(Breaker::new(not_before, now));
         let bucket = Mutex::new(Bucket::new(served.rules.rate, now));
-        Self { common, served, alarm, slots, breaker, bucket }
+        Self { common, served, alarm, metrics, slots, breaker, bucket }
     }
 
     /// Delivers everything that is due now, and returns how many attempts that took.
@@ -157,6 +159,7 @@ impl Lane {
         if messages > 0 {
             self.breaker().started();
             self.bucket().spend(messages);
+            self.metrics.claims.add(messages as u64);
         }
     }
 

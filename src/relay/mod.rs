@@ -21,6 +21,7 @@ use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::domain::{BootId, ChannelAddress, Rules};
+use crate::metrics::Metrics;
 use crate::render::Renderer;
 use crate::store::{Rescued, Store, StoreError};
 use crate::wake::Wake;
@@ -62,13 +63,14 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay over `channels`, listening to `wake`, writing their `conditions` down.
+    /// A relay over `channels`, listening to `wake`, writing their `conditions` down and counting in `metrics`.
     pub fn new(
         store: Arc<dyn Store>,
         renderer: Arc<Renderer>,
         clock: Clock,
         wake: &Wake,
         conditions: Conditions,
+        metrics: &Metrics,
         channels: Vec<Served>,
     ) -> Self {
         let boot = BootId::new(clock.now());
@@ -76,8 +78,8 @@ impl Relay {
         let lanes = channels
             .into_iter()
             .map(|served| {
-                let alarm = wake.alarm(&served.address);
-                Arc::new(Lane::new(Arc::clone(&common), served, alarm))
+                let (alarm, metrics) = (wake.alarm(&served.address), metrics.channel(&served.address));
+                Arc::new(Lane::new(Arc::clone(&common), served, alarm, metrics))
             })
             .collect();
         Self { common, lanes, has_suspects: AtomicBool::new(false) }

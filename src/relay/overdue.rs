@@ -45,6 +45,9 @@ impl Lane {
                 let expired = swept.expired;
                 tracing::warn!(channel = %address, expired, "{expired} messages of {address} are dead letters: they have expired");
             }
+            self.metrics.handed_over.add(handed_over as u64);
+            self.metrics.expired.add(swept.expired);
+            self.metrics.dead_letters.add(swept.expired);
             changed += swept.expired + handed_over as u64;
             for channel in &swept.handed_over {
                 common.wake.at(channel, now);

@@ -17,10 +17,12 @@ use crate::domain::{
 };
 
 mod backup;
+mod figures;
 mod outbox;
 pub mod sqlite;
 
 pub use backup::{BackedUp, BackupError, Counts};
+pub use figures::StoreFigures;
 pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};
 
 /// Why the store did not do what was asked. Nothing was written.
@@ -371,6 +373,9 @@ pub trait Store: Send + Sync {
 
     /// How its files are doing. Asks the system, not the store.
     fn condition(&self) -> Condition;
+
+    /// How much it has to do, and how long that takes it.
+    fn figures(&self) -> StoreFigures;
 
     /// Waits until the store can no longer be trusted, most often for ever. The process must end then: nothing that it
     /// could still answer would be a promise.

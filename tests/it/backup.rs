@@ -229,7 +229,8 @@ async fn a_restore_that_was_cut_off_is_finished_by_the_next_start() {
     for moved in [&[][..], &["umishop.db"], &["umishop.db", "umishop.db-wal", "umishop.db-shm"]] {
         let directory = decided().await;
         let path = directory.path();
-        for name in moved {
+        // A backup of a database that nobody uses leaves it as one file.
+        for name in moved.iter().filter(|name| path.join(name).exists()) {
             fs::rename(path.join(name), path.join(format!("moved-{name}"))).unwrap();
         }
         let process = Process::start(path);

@@ -15,6 +15,7 @@ mod faults;
 mod hostile;
 mod laws;
 mod mail;
+mod observability;
 mod operator;
 mod outbox_model;
 mod process;

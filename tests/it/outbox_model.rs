@@ -6,13 +6,14 @@
 //! that may differ belongs into [`model::Row`] and [`model::shown`].
 
 mod model;
+mod operation;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
+use proptest::sample::Index;
 use umishop::domain::{
     Attempt, BootId, ChannelAddress, Contact, EmailAddress, Fingerprint, MessageId, NewMessage, NewRequest, NewUser,
     Origin, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
@@ -21,99 +22,7 @@ use umishop::store::sqlite::SqliteStore;
 use umishop::store::{Claimed, MessageFilter, Overdue, Page, Registration, Store, StoreError, Submission};
 
 use self::model::{Asked, Model, RETENTION, Shown, shown};
-
-const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-const MINUTE: Duration = Duration::from_mins(1);
-const CHANNELS: [&str; 3] = ["email.welcome", "email.sales", "slack.pricing"];
-
-/// One thing that happens. An [`Index`] picks among the messages that there are.
-#[derive(Clone, Debug)]
-enum Operation {
-    Register {
-        customer: usize,
-    },
-    Submit {
-        customer: usize,
-        question: usize,
-        key: Option<usize>,
-        channels: Vec<usize>,
-    },
-    Claim {
-        channel: usize,
-        limit: usize,
-    },
-    /// One of those that are suspected of ending the program.
-    ClaimSuspect {
-        channel: usize,
-    },
-    /// What waits too long for a channel in trouble is handed over, or given up.
-    Sweep {
-        channel: usize,
-        fallback: Option<usize>,
-    },
-    Settle {
-        message: Index,
-        epoch: Epoch,
-        transition: Transition,
-    },
-    /// Another start of the program, or the same again, looks for what an older one left behind.
-    Rescue {
-        fresh: bool,
-    },
-    Retry {
-        message: Index,
-    },
-    Cancel {
-        message: Index,
-    },
-    Prune,
-    Pass {
-        minutes: u64,
-    },
-    /// The database is closed and opened again.
-    Reopen,
-}
-
-/// Under which epoch a settlement comes.
-#[derive(Clone, Copy, Debug)]
-enum Epoch {
-    Current,
-    Older(i64),
-    Never,
-}
-
-fn operation() -> impl Strategy<Value = Operation> {
-    let epoch = prop_oneof![6 => Just(Epoch::Current), 2 => (1..3_i64).prop_map(Epoch::Older), 1 => Just(Epoch::Never)];
-    let channels = prop::collection::vec(0..CHANNELS.len(), 0..3);
-    prop_oneof![
-        3 => (0..4_usize).prop_map(|customer| Operation::Register { customer }),
-        5 => (0..4_usize, 0..3_usize, prop::option::weighted(0.3, 0..3_usize), channels)
-            .prop_map(|(customer, question, key, channels)| Operation::Submit { customer, question, key, channels }),
-        8 => (0..CHANNELS.len(), 0..4_usize).prop_map(|(channel, limit)| Operation::Claim { channel, limit }),
-        8 => (any::<Index>(), epoch, transition()).prop_map(|(message, epoch, transition)| Operation::Settle { message, epoch, transition }),
-        2 => (0..CHANNELS.len()).prop_map(|channel| Operation::ClaimSuspect { channel }),
-        2 => (0..CHANNELS.len(), prop::option::of(0..CHANNELS.len()))
-            .prop_map(|(channel, fallback)| Operation::Sweep { channel, fallback }),
-        5 => prop::bool::weighted(0.8).prop_map(|fresh| Operation::Rescue { fresh }),
-        2 => any::<Index>().prop_map(|message| Operation::Retry { message }),
-        2 => any::<Index>().prop_map(|message| Operation::Cancel { message }),
-        1 => Just(Operation::Prune),
-        5 => select(vec![0, 1, 2, 5, 11, 31, 61]).prop_map(|minutes| Operation::Pass { minutes }),
-        1 => Just(Operation::Reopen),
-    ]
-}
-
-/// The time of an [`Transition::Again`] counts from [`START`] here; [`Run::step`] makes it count from its now.
-fn transition() -> impl Strategy<Value = Transition> {
-    let capture = prop::option::of(prop::collection::vec(any::<u8>(), 0..4));
-    prop_oneof![
-        2 => capture.prop_map(|capture| Transition::Delivered { reference: "taken".into(), capture }),
-        4 => (0..20_u32, any::<bool>()).prop_map(|(wait, counted)| Transition::Again { due_at: START.after(wait * MINUTE), counted }),
-        1 => select(&CHANNELS[..]).prop_map(|channel| Transition::HandedOver { channel: channel.parse().unwrap() }),
-        1 => Just(Transition::Dead),
-        1 => Just(Transition::Held),
-    ]
-}
+use self::operation::{CHANNELS, Epoch, MINUTE, Operation, START, operation};
 
 /// A store and its model, side by side.
 struct Run {
@@ -143,15 +52,15 @@ impl Run {
             Operation::Submit { customer, question, key, channels } => {
                 self.submit(customer, question, key, &channels).await;
             }
-            Operation::Claim { channel, limit } => {
-                let channel: ChannelAddress = CHANNELS[channel].parse().unwrap();
-                let claimed = self.store.claim_due(&channel, self.boot, limit, now).await.unwrap();
-                self.claimed(&channel, false, limit, claimed);
-            }
-            Operation::ClaimSuspect { channel } => {
-                let channel: ChannelAddress = CHANNELS[channel].parse().unwrap();
-                let claimed = self.store.claim_suspect(&channel, self.boot, now).await.unwrap();
-                self.claimed(&channel, true, 1, claimed);
+            Operation::Claim { channel, limit } => self.claim(channel, limit).await,
+            Operation::ClaimSuspect { channel } => self.claim_suspect(channel).await,
+            Operation::Crashes { channel, times } => {
+                for _ in 0..times {
+                    self.claim_suspect(channel).await;
+                    self.claim(channel, 2).await;
+                    self.rescue(true).await;
+                    self.now = self.now.after(5 * MINUTE);
+                }
             }
             Operation::Sweep { channel, fallback } => self.sweep(channel, fallback).await,
             Operation::Settle { message, epoch, transition } => {
@@ -159,11 +68,7 @@ impl Run {
                 let settled = self.store.settle(settlement.clone(), now).await.unwrap();
                 assert_eq!(settled, self.model.settle(&settlement, now));
             }
-            Operation::Rescue { fresh } => {
-                self.boot = if fresh { BootId::new(now) } else { self.boot };
-                let rescued = self.store.rescue(self.boot, now).await.unwrap();
-                assert_eq!(rescued, self.model.rescue(self.boot, now));
-            }
+            Operation::Rescue { fresh } => self.rescue(fresh).await,
             Operation::Retry { message } => {
                 let id = self.pick(message);
                 let allowed = [State::Pending, State::Dead, State::Held, State::Cancelled];
@@ -246,8 +151,26 @@ impl Run {
         }
     }
 
+    async fn claim(&mut self, channel: usize, limit: usize) {
+        let channel = CHANNELS[channel].parse().unwrap();
+        let claimed = self.store.claim_due(&channel, self.boot, limit, self.now).await.unwrap();
+        self.claimed(&channel, false, limit, &claimed);
+    }
+
+    async fn claim_suspect(&mut self, channel: usize) {
+        let channel = CHANNELS[channel].parse().unwrap();
+        let claimed = self.store.claim_suspect(&channel, self.boot, self.now).await.unwrap();
+        self.claimed(&channel, true, 1, &claimed);
+    }
+
+    async fn rescue(&mut self, fresh: bool) {
+        self.boot = if fresh { BootId::new(self.now) } else { self.boot };
+        let rescued = self.store.rescue(self.boot, self.now).await.unwrap();
+        assert_eq!(rescued, self.model.rescue(self.boot, self.now));
+    }
+
     /// Which of several that were due at the same time are claimed first is left to the store.
-    fn claimed(&mut self, channel: &ChannelAddress, suspects: bool, limit: usize, claimed: Claimed) {
+    fn claimed(&mut self, channel: &ChannelAddress, suspects: bool, limit: usize, claimed: &Claimed) {
         let due = self.model.rows.values().filter(|row| row.is_due(channel, suspects, self.now)).count();
         assert_eq!(claimed.claims.len(), due.min(limit));
         for claim in &claimed.claims {

@@ -25,9 +25,19 @@ impl Process {
         Self::begin(command(directory, &["serve"])).unwrap_or_else(|status| panic!("it ended at once: {status}"))
     }
 
+    /// Starts it in `directory`; what it logs is in the file `log` there.
+    pub(crate) fn start_logged(directory: &Path) -> Self {
+        let log = std::fs::File::create(directory.join("log")).unwrap();
+        Self::spawn(command(directory, &["serve"]).stderr(log)).unwrap_or_else(|status| panic!("it ended: {status}"))
+    }
+
     /// Starts what `command` says, which is `umishop serve` in the end; an error if that ends before it serves.
     pub(crate) fn begin(mut command: Command) -> Result<Self, ExitStatus> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Self::spawn(command.stderr(Stdio::null()))
+    }
+
+    fn spawn(command: &mut Command) -> Result<Self, ExitStatus> {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut banner = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         while !banner.contains("umishop landbot") {

@@ -11,14 +11,31 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &["domain"]),
     ("wake", &["domain"]),
     ("conditions", &["domain"]),
+    ("metrics", &["domain"]),
     ("intake", &["domain"]),
-    ("store", &["domain"]),
+    // What is counted is a plain value, like a number: the store keeps its own.
+    ("store", &["domain", "metrics"]),
     ("channel", &["domain"]),
     ("render", &["domain"]),
     ("preview", &["domain", "channel", "render", "store"]),
     ("config", &["domain", "channel"]),
-    ("relay", &["domain", "store", "channel", "clock", "conditions", "render", "wake"]),
-    ("http", &["domain", "store", "channel", "clock", "conditions", "render", "wake", "intake", "preview", "backups"]),
+    ("relay", &["domain", "store", "channel", "clock", "conditions", "metrics", "render", "wake"]),
+    (
+        "http",
+        &[
+            "domain",
+            "store",
+            "channel",
+            "clock",
+            "conditions",
+            "metrics",
+            "render",
+            "wake",
+            "intake",
+            "preview",
+            "backups",
+        ],
+    ),
     ("backups", &["domain", "store", "clock"]),
     ("housekeeping", &["store", "clock", "backups"]),
     ("alerts", &["domain", "store", "clock", "conditions", "wake", "backups"]),
@@ -31,6 +48,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "channel",
             "clock",
             "conditions",
+            "metrics",
             "render",
             "wake",
             "relay",
@@ -62,7 +80,7 @@ const FENCES: &[(&str, &[&str])] = &[
 
 /// What may be filled into SQL: lists of columns, and words that are written out where it is called. Values are bound.
 const FILLED_INTO_SQL: &[&str] =
-    &["rows::USER", "rows::REQUEST", "rows::MESSAGE", "rows::INBOX", "condition", "stranger", "mode"];
+    &["rows::USER", "rows::REQUEST", "rows::MESSAGE", "rows::INBOX", "condition", "stranger", "mode", "table", "BITE"];
 
 struct Source {
     /// Below `src/`.

@@ -9,7 +9,7 @@ use poem_openapi::{Object, OpenApi};
 
 use super::super::auth::Operator;
 use super::super::errors::ApiError;
-use super::super::schemas::{ChannelText, TextOrNull};
+use super::super::schemas::{ChannelText, OrNull};
 use super::super::{SharedWeb, Web};
 use super::{Group, parse};
 use crate::conditions::{Condition, Trouble};
@@ -24,9 +24,9 @@ struct ChannelItem {
     /// `working`, `in_trouble`, `paused`, or `unknown`: messages wait for it, and it is not configured any more.
     condition: String,
     /// What is wrong with it.
-    trouble: Option<TroubleItem>,
+    trouble: OrNull<TroubleItem>,
     /// When an operator paused it.
-    paused_at: TextOrNull,
+    paused_at: OrNull<String>,
     /// Pending messages, due or not. None of these numbers is counted beyond 10,000.
     pending: u32,
     /// Messages on their way.
@@ -36,7 +36,7 @@ struct ChannelItem {
     /// Dead letters.
     dead: u32,
     /// When the message that has waited longest was, or will be, due.
-    oldest_due: TextOrNull,
+    oldest_due: OrNull<String>,
 }
 
 /// What is wrong with a channel.
@@ -82,7 +82,7 @@ impl ChannelItem {
         Self {
             address: address.to_string(),
             condition: word.to_owned(),
-            trouble: condition.trouble.map(TroubleItem::from),
+            trouble: condition.trouble.map(TroubleItem::from).into(),
             paused_at: condition.paused_at.map(|moment| moment.to_string()).into(),
             pending: backlog.pending,
             sending: backlog.sending,
@@ -98,7 +98,7 @@ impl ChannelItem {
 struct ChannelList {
     items: Vec<ChannelItem>,
     /// Always null: there are never so many that they need pages.
-    next: TextOrNull,
+    next: OrNull<String>,
 }
 
 /// The channels.

@@ -8,7 +8,7 @@ use poem_openapi::{Object, OpenApi};
 use super::super::SharedWeb;
 use super::super::auth::Operator;
 use super::super::errors::ApiError;
-use super::super::schemas::{IdText, LimitText, TextOrNull};
+use super::super::schemas::{IdText, LimitText, OrNull};
 use super::{Group, next, page};
 use crate::store::InboxEntry;
 
@@ -45,7 +45,7 @@ impl From<InboxEntry> for InboxItem {
 struct InboxList {
     items: Vec<InboxItem>,
     /// Pass it as `cursor` to see older ones.
-    next: TextOrNull,
+    next: OrNull<String>,
 }
 
 /// Webhooks that nobody could read.

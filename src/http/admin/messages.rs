@@ -8,7 +8,7 @@ use poem_openapi::{Object, OpenApi};
 
 use super::super::auth::Operator;
 use super::super::errors::ApiError;
-use super::super::schemas::{ChannelText, IdText, LimitText, PurposeText, StateText, TextOrNull};
+use super::super::schemas::{ChannelText, IdText, LimitText, OrNull, PurposeText, StateText};
 use super::super::{SharedWeb, Web};
 use super::{Group, next, page, parse};
 use crate::domain::{Attempt, Message, MessageId, Purpose};
@@ -21,13 +21,13 @@ pub(super) struct MessageItem {
     /// Its name; travels as Message-ID and as idempotency key.
     id: String,
     /// The customer it is about.
-    user_id: TextOrNull,
+    user_id: OrNull<String>,
     /// The request it carries.
-    request_id: TextOrNull,
+    request_id: OrNull<String>,
     /// Where it goes, as `kind.name`.
     channel: String,
     /// The channel that did not deliver it, when it was handed over to this one.
-    handed_over_from: TextOrNull,
+    handed_over_from: OrNull<String>,
     /// `welcome`, `request`, `test` or `alert`.
     purpose: String,
     /// `pending`, `sending`, `delivered`, `dead`, `held` or `cancelled`.
@@ -37,7 +37,7 @@ pub(super) struct MessageItem {
     /// When it may be sent.
     due_at: String,
     /// When it came to rest.
-    finished_at: TextOrNull,
+    finished_at: OrNull<String>,
     /// How many attempts count against its retry schedule.
     attempts: u32,
     /// What the receiver calls it.
@@ -83,7 +83,7 @@ pub fn message_json(message: &Message) -> serde_json::Value {
 struct MessageList {
     items: Vec<MessageItem>,
     /// Pass it as `cursor` to see older ones.
-    next: TextOrNull,
+    next: OrNull<String>,
 }
 
 /// One attempt to deliver.

@@ -8,7 +8,7 @@ use poem_openapi::{Object, OpenApi};
 use super::super::SharedWeb;
 use super::super::auth::Operator;
 use super::super::errors::ApiError;
-use super::super::schemas::{AddressText, LimitText, TextOrNull};
+use super::super::schemas::{AddressText, LimitText, OrNull};
 use super::{Group, next, page, parse};
 use crate::domain::{EmailAddress, Suppression};
 
@@ -38,7 +38,7 @@ impl From<&Suppression> for SuppressionItem {
 struct SuppressionList {
     items: Vec<SuppressionItem>,
     /// Pass it as `cursor` to see more.
-    next: TextOrNull,
+    next: OrNull<String>,
 }
 
 /// The suppressed addresses.

@@ -11,7 +11,7 @@ use poem_openapi::{Object, OpenApi};
 use super::super::SharedWeb;
 use super::super::auth::Operator;
 use super::super::errors::ApiError;
-use super::super::schemas::{IdText, LimitText, TextOrNull};
+use super::super::schemas::{IdText, LimitText, OrNull};
 use super::messages::MessageItem;
 use super::{Group, next, page, parse};
 use crate::domain::User;
@@ -22,12 +22,12 @@ use crate::store::UserTimeline;
 struct UserItem {
     id: String,
     name: String,
-    email: TextOrNull,
+    email: OrNull<String>,
     /// As it came.
-    phone: TextOrNull,
+    phone: OrNull<String>,
     /// In international form, when it could be told.
-    phone_e164: TextOrNull,
-    landbot_customer_id: TextOrNull,
+    phone_e164: OrNull<String>,
+    landbot_customer_id: OrNull<String>,
     /// Language tag; empty when unknown.
     language: String,
     /// Where they came from first, in one line.
@@ -37,7 +37,7 @@ struct UserItem {
     /// When they were first heard of.
     created_at: String,
     /// When they registered; null while they have only asked for help.
-    registered_at: TextOrNull,
+    registered_at: OrNull<String>,
 }
 
 impl From<User> for UserItem {
@@ -69,7 +69,7 @@ pub fn user_json(user: User) -> serde_json::Value {
 struct UserList {
     items: Vec<UserItem>,
     /// Pass it as `cursor` to see older ones.
-    next: TextOrNull,
+    next: OrNull<String>,
 }
 
 /// A later visit.

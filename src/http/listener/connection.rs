@@ -147,6 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -161,7 +162,7 @@ mod tests {
     /// Both ends of a connection with little room on its way, and when it was opened.
     fn open() -> (DuplexStream, Connection<DuplexStream>, Instant) {
         let (caller, server) = tokio::io::duplex(256);
-        let slot = Slots::new(1, 1).take(None).unwrap();
+        let slot = Slots::new(1, 1, Arc::default()).take(None).unwrap();
         (caller, Connection::new(server, PATIENCE, slot), Instant::now())
     }
 

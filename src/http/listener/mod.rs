@@ -20,6 +20,7 @@ use self::slots::{Full, Slot, Slots};
 use super::client::Proxies;
 use super::tally::Tally;
 use crate::clock::Clock;
+use crate::metrics::ConnectionMetrics;
 
 mod connection;
 mod exchange;
@@ -79,14 +80,14 @@ pub struct TcpAcceptor {
 
 impl TcpAcceptor {
     /// On a socket that listens already.
-    pub fn new(listener: TcpListener, clock: Clock, limits: ConnectionLimits) -> Self {
+    pub fn new(listener: TcpListener, clock: Clock, limits: ConnectionLimits, metrics: Arc<ConnectionMetrics>) -> Self {
         let ConnectionLimits { header_timeout, request_timeout, idle_timeout, .. } = limits;
         Self {
             listener,
             clock,
             patience: Patience { head: header_timeout, request: request_timeout, idle: idle_timeout },
             proxies: limits.proxies,
-            slots: Slots::new(limits.connections, limits.connections_per_address),
+            slots: Slots::new(limits.connections, limits.connections_per_address, metrics),
             too_many: Tally::default(),
             too_many_from_address: Tally::default(),
             failed: Tally::default(),

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::client::one_caller;
+use crate::metrics::ConnectionMetrics;
 
 /// The slots that connections take.
 #[derive(Debug)]
@@ -12,6 +13,7 @@ pub(super) struct Slots {
     in_all: usize,
     per_address: usize,
     taken: Mutex<Taken>,
+    metrics: Arc<ConnectionMetrics>,
 }
 
 #[derive(Debug, Default)]
@@ -38,8 +40,8 @@ pub(super) struct Slot {
 }
 
 impl Slots {
-    pub(super) fn new(in_all: usize, per_address: usize) -> Arc<Self> {
-        Arc::new(Self { in_all, per_address, taken: Mutex::default() })
+    pub(super) fn new(in_all: usize, per_address: usize, metrics: Arc<ConnectionMetrics>) -> Arc<Self> {
+        Arc::new(Self { in_all, per_address, taken: Mutex::default(), metrics })
     }
 
     /// A slot for a connection from `address`; `None` stands for a proxy, behind which there are many callers.
@@ -47,16 +49,19 @@ impl Slots {
         let address = address.map(one_caller);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.in_all >= self.in_all {
+            self.metrics.refused.count();
             return Err(Full::InAll);
         }
         if let Some(address) = address {
             let from_address = taken.by_address.get(&address).copied().unwrap_or(0);
             if from_address >= self.per_address {
+                self.metrics.refused.count();
                 return Err(Full::FromAddress);
             }
             taken.by_address.insert(address, from_address + 1);
         }
         taken.in_all += 1;
+        self.metrics.opened.count();
         Ok(Slot { slots: Arc::clone(self), address })
     }
 }
@@ -65,6 +70,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.slots.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.in_all -= 1;
+        self.slots.metrics.closed.count();
         if let Some(address) = self.address
             && let Some(from_address) = taken.by_address.get_mut(&address)
         {
@@ -86,7 +92,7 @@ mod tests {
 
     #[test]
     fn an_address_has_its_share_and_gets_it_back() {
-        let slots = Slots::new(3, 2);
+        let slots = Slots::new(3, 2, Arc::default());
         let first = take(&slots, "192.0.2.1").unwrap();
         let _second = take(&slots, "192.0.2.1").unwrap();
         assert_eq!(take(&slots, "192.0.2.1").unwrap_err(), Full::FromAddress);
@@ -98,7 +104,7 @@ mod tests {
 
     #[test]
     fn one_household_of_ipv6_is_one_address_and_a_proxy_is_many() {
-        let slots = Slots::new(9, 1);
+        let slots = Slots::new(9, 1, Arc::default());
         let _one = take(&slots, "2001:db8::1").unwrap();
         assert_eq!(take(&slots, "2001:db8::2").unwrap_err(), Full::FromAddress);
         let _neighbour = take(&slots, "2001:db8:0:1::1").unwrap();
@@ -107,7 +113,7 @@ mod tests {
 
     #[test]
     fn no_address_is_remembered_once_its_connections_are_gone() {
-        let slots = Slots::new(9, 9);
+        let slots = Slots::new(9, 9, Arc::default());
         drop((take(&slots, "192.0.2.1").unwrap(), take(&slots, "192.0.2.2").unwrap()));
         let taken = slots.taken.lock().unwrap();
         assert_eq!((taken.in_all, taken.by_address.len()), (0, 0));

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,13 +20,14 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Condition, Corrected, InboxEntry,
     MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, Rescued, Retention, Selection,
-    Store, StoreError, Submission, Submitted, Swept, Troubles, UserTimeline,
+    Store, StoreError, StoreFigures, Submission, Submitted, Swept, Troubles, UserTimeline,
 };
 use crate::domain::{
     BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, Settlement, Suppression, Timestamp, Transition,
     User, UserId,
 };
 use disk::Disk;
+use figures::WriterFigures;
 use journal::{Delivered, Journal};
 use log::Log;
 use trust::{Trust, Verdict};
@@ -36,6 +37,7 @@ mod backup;
 mod bulk;
 mod copy;
 mod disk;
+mod figures;
 mod intake;
 mod journal;
 mod log;
@@ -173,7 +175,7 @@ pub enum OpenError {
 
 /// The store in one SQLite file.
 pub struct SqliteStore {
-    writer: Mutex<Option<std::sync::Arc<Writer>>>,
+    writer: Mutex<Option<Arc<Writer>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: reads::Readers,
     disk: Disk,
@@ -183,6 +185,7 @@ pub struct SqliteStore {
     trust: Trust,
     path: PathBuf,
     journal_trouble: journal::Trouble,
+    figures: Arc<WriterFigures>,
     /// Held until the store is closed.
     lock: Mutex<Option<File>>,
 }
@@ -232,8 +235,9 @@ impl SqliteStore {
         let journal_trouble = journal.trouble();
         let (writer, thread) = Writer::start(connection, log, journal, trust.clone())
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
+        let figures = writer.figures();
         Ok(Self {
-            writer: Mutex::new(Some(std::sync::Arc::new(writer))),
+            writer: Mutex::new(Some(Arc::new(writer))),
             thread: Mutex::new(Some(thread)),
             readers,
             disk: Disk::of(path),
@@ -242,6 +246,7 @@ impl SqliteStore {
             trust,
             path: path.to_owned(),
             journal_trouble,
+            figures,
             lock: Mutex::new(lock),
         })
     }
@@ -259,7 +264,7 @@ impl SqliteStore {
         taken
     }
 
-    fn writer(&self) -> Result<std::sync::Arc<Writer>, StoreError> {
+    fn writer(&self) -> Result<Arc<Writer>, StoreError> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
     }
 }
@@ -534,6 +539,11 @@ impl Store for SqliteStore {
         let log = std::fs::metadata(&self.log_path).map_or(0, |log| log.len());
         let journal = self.journal_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Condition { log, free: self.disk.free(), journal }
+    }
+
+    fn figures(&self) -> StoreFigures {
+        // A store that is closed has nothing that waits.
+        self.figures.read(self.writer().map_or(0, |writer| writer.queued()))
     }
 
     async fn broken(&self) -> StoreError {

@@ -43,13 +43,13 @@ pub(super) fn correct(connection: &Connection, now: Timestamp) -> Result<Correct
 
 /// When the newest customer, request, message or unreadable webhook was written. Their ids begin with that moment.
 fn newest(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let mut newest = None;
-    for table in ["users", "requests", "messages", "inbox"] {
-        let sql = format!("SELECT id FROM {table} ORDER BY id DESC LIMIT 1");
-        let id: Option<[u8; 16]> = connection.prepare_cached(&sql)?.query_row([], |row| row.get(0)).optional()?;
-        newest = newest.max(id.as_ref().map(rows::made_at));
-    }
-    Ok(newest)
+    let newest: Option<[u8; 16]> = connection.query_row(
+        "SELECT max(id) FROM (SELECT max(id) AS id FROM users UNION ALL SELECT max(id) FROM requests
+                               UNION ALL SELECT max(id) FROM messages UNION ALL SELECT max(id) FROM inbox)",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(newest.as_ref().map(rows::made_at))
 }
 
 /// When the last pending message is due, found by stepping from channel to channel along the index.

@@ -10,12 +10,15 @@
 //!
 //! When the disk fails, or this thread panics, nothing is written any more: see [`Trust`].
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::{mpsc, oneshot};
 
+use super::figures::WriterFigures;
 use super::journal::{Delivered, Journal};
 use super::log::Log;
 use super::trust::Trust;
@@ -84,6 +87,7 @@ where
 pub(super) struct Writer {
     queue: mpsc::Sender<Box<dyn Waiting>>,
     trust: Trust,
+    figures: Arc<WriterFigures>,
 }
 
 impl Writer {
@@ -96,11 +100,12 @@ impl Writer {
         trust: Trust,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let told = trust.clone();
+        let (told, figures) = (trust.clone(), Arc::new(WriterFigures::default()));
+        let counted = Arc::clone(&figures);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Thread { connection, waiting, log, journal, trust: told }.run())?;
-        Ok((Self { queue, trust }, thread))
+            .spawn(move || Thread { connection, waiting, log, journal, trust: told, figures: counted }.run())?;
+        Ok((Self { queue, trust, figures }, thread))
     }
 
     /// Runs `work` in the next transaction, once or twice. Answers after the commit. Refuses at once when too much is
@@ -141,6 +146,16 @@ impl Writer {
         answer.await.map_err(|_| self.gone())?
     }
 
+    /// What is counted, now and at any later time.
+    pub(super) fn figures(&self) -> Arc<WriterFigures> {
+        Arc::clone(&self.figures)
+    }
+
+    /// How many writes wait.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// Why the thread takes nothing any more.
     fn gone(&self) -> StoreError {
         self.trust.lost().map_or_else(closed, StoreError::Broken)
@@ -166,6 +181,7 @@ struct Thread {
     log: Log,
     journal: Journal,
     trust: Trust,
+    figures: Arc<WriterFigures>,
 }
 
 impl Thread {
@@ -183,7 +199,7 @@ impl Thread {
         let mut batch = Vec::with_capacity(BATCH);
         while self.receive(&mut batch) {
             let writes = batch.len();
-            let committed = if writes > 0 { commit(&self.connection, &mut batch) } else { Ok(()) };
+            let committed = if writes > 0 { commit(&self.connection, &mut batch, &self.figures) } else { Ok(()) };
             if committed.is_ok() {
                 self.journal.note(batch.iter().filter_map(|write| write.note()));
             }
@@ -240,15 +256,22 @@ impl Thread {
     }
 }
 
-fn commit(connection: &Connection, batch: &mut [Box<dyn Waiting>]) -> Result<(), StoreError> {
-    let result = match transact(connection, batch, run_each) {
-        Ok(Done::HalfWay) => transact(connection, batch, run_each_alone),
+fn commit(connection: &Connection, batch: &mut [Box<dyn Waiting>], figures: &WriterFigures) -> Result<(), StoreError> {
+    let result = match transact(connection, batch, run_each, figures) {
+        Ok(Done::HalfWay) => transact(connection, batch, run_each_alone, figures),
         result => result,
     };
     match result {
-        Ok(Done::All) => Ok(()),
-        Ok(Done::HalfWay) => Err(StoreError::unavailable(&"a write could not be undone")),
+        Ok(Done::All) => {
+            figures.batches.observe(batch.len() as u64);
+            Ok(())
+        }
+        Ok(Done::HalfWay) => {
+            figures.failed_commits.count();
+            Err(StoreError::unavailable(&"a write could not be undone"))
+        }
         Err(error) => {
+            figures.failed_commits.count();
             tracing::error!(%error, writes = batch.len(), "Could not commit; nothing of this batch was written");
             Err(error)
         }
@@ -266,11 +289,18 @@ enum Done {
 
 type RunBatch = fn(&Connection, &mut [Box<dyn Waiting>]) -> Result<Done, StoreError>;
 
-fn transact(connection: &Connection, batch: &mut [Box<dyn Waiting>], run: RunBatch) -> Result<Done, StoreError> {
+fn transact(
+    connection: &Connection,
+    batch: &mut [Box<dyn Waiting>],
+    run: RunBatch,
+    figures: &WriterFigures,
+) -> Result<Done, StoreError> {
     execute(connection, "BEGIN IMMEDIATE")?;
     let result = run(connection, batch).and_then(|done| {
         if done == Done::All {
+            let begun = Instant::now();
             execute(connection, "COMMIT")?;
+            figures.commits.observe_duration(begun.elapsed());
         }
         Ok(done)
     });
@@ -354,7 +384,7 @@ mod tests {
             batch.push(write);
             answers.push(answer);
         }
-        let committed = commit(&connection, &mut batch);
+        let committed = commit(&connection, &mut batch, &WriterFigures::default());
         batch.drain(..).for_each(|write| write.answer(committed.clone()));
         assert_eq!(kept(&connection), [1, 3]);
         let results: Vec<_> = answers.into_iter().map(|answer| answer.blocking_recv().unwrap().is_ok()).collect();
@@ -370,7 +400,7 @@ mod tests {
         let dangle = |connection: &Connection| Ok(connection.execute("INSERT INTO late VALUES (99)", [])?);
         let (dangling, other) = wrap(dangle, |_| None);
         let mut batch = vec![good, dangling];
-        let committed = commit(&connection, &mut batch);
+        let committed = commit(&connection, &mut batch, &WriterFigures::default());
         batch.drain(..).for_each(|write| write.answer(committed.clone()));
         assert!(answer.blocking_recv().unwrap().is_err() && other.blocking_recv().unwrap().is_err());
         assert!(kept(&connection).is_empty() && connection.is_autocommit());
@@ -387,7 +417,7 @@ mod tests {
             };
             let (write, answer) = wrap(work, |_| None);
             let mut batch = vec![write];
-            let committed = commit(&connection, &mut batch);
+            let committed = commit(&connection, &mut batch, &WriterFigures::default());
             batch.drain(..).for_each(|write| write.answer(committed.clone()));
             answer.blocking_recv().unwrap()
         };
