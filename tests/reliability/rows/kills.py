@@ -10,9 +10,10 @@ from stage import Result, Stage
 
 #: What may be on its way at once: two mail channels of 8 and an http channel of 32, as shipped.
 CONCURRENCY = 8 + 8 + 32
-#: Share of deliveries that may come twice when there is a kill every half second. On a quiet machine it is well below
-#: 1 %; a slow disk widens the window between a receiver's yes and our commit.
-MOST_DUPLICATES = 0.03
+#: Share of deliveries that may come twice when there is a kill every half second. It holds where the processors had a
+#: quarter of their time left: a machine that is busy otherwise widens the window between a receiver's yes and our
+#: commit, and then the share says more about the machine than about the program.
+MOST_DUPLICATES, QUIET = 0.01, 0.25
 #: Of the welcome mail, in seconds, as the row configures it.
 WELCOME_DELAY = 1.0
 RATES = {"register": 50, "mail": 50, "http": 50}
@@ -23,6 +24,7 @@ def random_kills(run, directory):
     result = Result("NL-1")
     cycles = run.cycles or run.choose(60, 1000)
     dice = random.Random(run.seed)
+    processors = processor_times()
     with Stage(run, "NL-1", directory) as stage:
         stage.configure()
         starts = [stage.server.start()]
@@ -31,11 +33,12 @@ def random_kills(run, directory):
                 time.sleep(dice.uniform(0.05, 0.7))
                 stage.server.kill()
                 starts.append(stage.server.start())
+        idle = idle_share(processors, processor_times())
         verdict = stage.finish(result, drain_limit=300.0)
         recovery = recoveries(stage.directory)
     result.require(verdict.lost == 0, f"{verdict.lost} accepted requests are lost")
     share = verdict.duplicates / max(1, verdict.delivered)
-    result.require(share <= MOST_DUPLICATES, f"{100 * share:.1f} % of the deliveries were duplicates")
+    result.require(share <= MOST_DUPLICATES or idle < QUIET, f"{100 * share:.1f} % of the deliveries were duplicates")
     worst = most_per_kill(stage.directory)
     result.require(worst <= CONCURRENCY, f"{worst} duplicates after one kill: more than may be on their way")
     slowest = percentile(recovery, 0.99)
@@ -43,7 +46,7 @@ def random_kills(run, directory):
     result.figures |= {
         "kills": cycles,
         "deliveries": verdict.delivered,
-        "share of duplicates": f"{100 * share:.2f} %",
+        "share of duplicates": f"{100 * share:.2f} % (processors idle for {100 * idle:.0f} %)",
         "unanswered but stored whole": verdict.stored_unanswered,
         "most duplicates after one kill": worst,
         "widest window": f"{1000 * max(verdict.windows, default=0):.0f} ms",
@@ -51,6 +54,17 @@ def random_kills(run, directory):
         "restart to first rescued send p50/p99": f"{percentile(recovery, 0.5):.3f}/{slowest:.3f} s",
     }
     return result
+
+
+def processor_times():
+    """What the processors did since they started: (idle, all), in ticks."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        ticks = [int(field) for field in stat.readline().split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
+
+
+def idle_share(before, after):
+    return (after[0] - before[0]) / max(1, after[1] - before[1])
 
 
 def recoveries(directory):
