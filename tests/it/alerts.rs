@@ -393,5 +393,9 @@ async fn a_full_disk_is_told_once_and_what_was_accepted_is_still_delivered() {
     assert_eq!(app.ask("Sales", "How much?").await.status, 503);
     assert_eq!((app.look().await, app.look().await), (1, 0));
     let letter = newest(&app, &ops).await;
-    says(&letter, "the disk is full: no customer is accepted", &["answered with 503", "Why: the disk is full: ", "df -h"]);
+    says(
+        &letter,
+        "the disk is full: no customer is accepted",
+        &["answered with 503", "Why: the disk is full: ", "df -h"],
+    );
 }
