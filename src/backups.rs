@@ -60,9 +60,11 @@ impl Directory {
         Timestamp::parse_file_stamp(stamp)
     }
 
-    /// Deletes all but the newest `keep`, and what a crash left half-written a day ago or longer; says how many.
+    /// Deletes all but the newest `keep`, and what a crash left half-written a day ago or longer; says how many. Those
+    /// that a clock which was ahead has dated count as the oldest.
     fn prune(&self, keep: usize, now: Timestamp) -> std::io::Result<usize> {
-        let (whole, partial) = (self.all("")?, self.all(PARTIAL)?);
+        let (mut whole, partial) = (self.all("")?, self.all(PARTIAL)?);
+        whole.sort_by_key(|(taken_at, _)| (*taken_at <= now, *taken_at));
         let old = &whole[..whole.len().saturating_sub(keep)];
         let left_behind = partial.iter().filter(|(taken_at, _)| now.since(*taken_at) > LONGEST);
         let mut deleted = 0;
@@ -173,5 +175,17 @@ mod tests {
         let left: Vec<_> = directory.all("").unwrap().into_iter().map(|(_, file)| file).collect();
         assert_eq!(left, ours[2..].iter().map(|name| place.path().join(name)).collect::<Vec<_>>());
         assert_eq!(directory.prune(7, now).unwrap(), 0);
+    }
+
+    #[test]
+    fn backups_from_a_clock_that_was_ahead_do_not_drive_out_the_present_ones() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::new(place.path().to_owned(), Path::new("data/umishop.db"));
+        let name = |year| place.path().join(format!("umishop-{year}-01-01T024000Z.db"));
+        for year in [2036, 2037, 2026] {
+            std::fs::write(name(year), "").unwrap();
+        }
+        assert_eq!(directory.prune(2, Timestamp::parse("2026-01-01T02:40:00Z").unwrap()).unwrap(), 1);
+        assert!(name(2026).exists() && name(2037).exists() && !name(2036).exists());
     }
 }

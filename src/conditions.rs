@@ -28,16 +28,23 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// What is to be said of the channel in one line; `None`: it works.
-    pub fn summary(&self, channel: &ChannelAddress) -> Option<String> {
+    /// What is to be said of the channel to everybody, in one line; `None`: it works.
+    pub fn headline(&self, channel: &ChannelAddress) -> Option<String> {
         match (self.paused_at, &self.trouble) {
             (Some(paused_at), _) => Some(format!("{channel} is paused by an operator since {paused_at}")),
-            (None, Some(Trouble { since, why, hint, .. })) => {
-                let hint = if hint.is_empty() { String::new() } else { format!(" ({hint})") };
-                Some(format!("{channel} is in trouble since {since}: {}{hint}", mask_addresses(why)))
-            }
+            (None, Some(trouble)) => Some(format!("{channel} is in trouble since {}", trouble.since)),
             (None, None) => None,
         }
+    }
+
+    /// The same with the reason and what to do, for an operator: a receiver may repeat what it was sent.
+    pub fn summary(&self, channel: &ChannelAddress) -> Option<String> {
+        let headline = self.headline(channel)?;
+        let Some(Trouble { why, hint, .. }) = self.trouble.as_ref().filter(|_| self.paused_at.is_none()) else {
+            return Some(headline);
+        };
+        let hint = if hint.is_empty() { String::new() } else { format!(" ({hint})") };
+        Some(format!("{headline}: {}{hint}", mask_addresses(why)))
     }
 }
 

@@ -337,7 +337,7 @@ impl Transition {
                 let asked = if let Outcome::Retry { after, .. } = outcome { *after } else { None };
                 let again =
                     Self::Again { due_at: now.after(rules.retry.wait_for_channel(chance, asked)), counted: false };
-                again.unless_taken_over(claim, rules, now)
+                again.unless_taken_over(claim, rules)
             }
             Outcome::Retry { after, .. } => Self::again(claim, rules, now, chance, *after),
             // Nobody else reaches an address that does not exist.
@@ -352,16 +352,17 @@ impl Transition {
 
     fn again(claim: &Claim, rules: &Rules, now: Timestamp, chance: f64, asked: Option<Duration>) -> Self {
         match rules.retry.wait_after(claim.attempt, chance, asked) {
-            Some(wait) => Self::Again { due_at: now.after(wait), counted: true }.unless_taken_over(claim, rules, now),
+            Some(wait) => Self::Again { due_at: now.after(wait), counted: true }.unless_taken_over(claim, rules),
             None => Self::hand_over(claim, rules).unwrap_or(Self::Dead),
         }
     }
 
     /// Hands the message over instead, if it has failed often or waited long enough.
-    fn unless_taken_over(self, claim: &Claim, rules: &Rules, now: Timestamp) -> Self {
-        let counted = matches!(self, Self::Again { counted: true, .. });
+    fn unless_taken_over(self, claim: &Claim, rules: &Rules) -> Self {
+        let Self::Again { due_at, counted } = self else { return self };
         let often = counted && claim.attempt >= rules.fallback.failures;
-        let long = now.since(claim.first_due_at) >= rules.fallback.after;
+        // Nobody looks after a message before it is due again, and a receiver may ask for hours of patience.
+        let long = due_at.since(claim.first_due_at) >= rules.fallback.after;
         Self::hand_over(claim, rules).filter(|_| often || long).unwrap_or(self)
     }
 
@@ -469,8 +470,11 @@ mod tests {
         let (busy, down) = (Outcome::retry(Scope::Message, "503"), Outcome::retry(Scope::Channel, "refused"));
         assert!(matches!(after(&busy, 1, 0), Transition::Again { .. }));
         assert_eq!(after(&busy, 2, 0), handed_over());
-        assert!(matches!(after(&down, 2, 119), Transition::Again { .. }));
-        assert_eq!(after(&down, 1, 120), handed_over());
+        assert!(matches!(after(&down, 2, 109), Transition::Again { .. }));
+        assert_eq!(after(&down, 1, 110), handed_over(), "the next attempt would come after two minutes");
+        let patience =
+            Outcome::Retry { after: Some(Duration::from_hours(3)), scope: Scope::Channel, why: "429".into() };
+        assert_eq!(after(&patience, 1, 0), handed_over());
     }
 
     #[test]

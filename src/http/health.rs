@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use poem::http::StatusCode;
+use poem::http::{StatusCode, header};
 use poem::web::{Data, Json};
-use poem::{IntoResponse, Response, handler};
+use poem::{IntoResponse, Request, Response, handler};
 use serde_json::json;
 
-use super::SharedWeb;
+use super::{SharedWeb, auth};
 use crate::store::Files;
 
 /// A due message that has waited this long means that nothing is being delivered.
@@ -25,9 +25,12 @@ pub(super) fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Whether customers are served, and why not.
+/// Whether customers are served, and why not. Everybody may ask; what receivers and the system said about a warning is
+/// for whoever shows the admin token or the one for metrics.
 #[handler]
-pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
+pub(super) async fn readyz(web: Data<&SharedWeb>, request: &Request) -> Response {
+    let told = request.headers().contains_key(header::AUTHORIZATION) && auth::check_watcher(&web, request).is_ok();
+    let detail = |headline: &str, why: &str| if told { format!("{headline}: {why}") } else { headline.to_owned() };
     let now = web.clock.now();
     let mut reasons = Vec::new();
     let mut warnings = Vec::new();
@@ -35,13 +38,15 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
         reasons.push("shutting down".to_owned());
     }
     // What is wrong with a channel is told, too: its messages wait, and webhooks are stored all the same.
-    warnings.extend(web.conditions.all().filter_map(|(channel, condition)| condition.summary(channel)));
+    warnings.extend(web.conditions.all().filter_map(|(channel, condition)| {
+        if told { condition.summary(channel) } else { condition.headline(channel) }
+    }));
     // To read is not enough: customers are served when what they say is kept.
     if let Err(error) = web.store.prove_writable(now).await {
         reasons.push(error.to_string());
     }
     let Files { log, journal, .. } = web.store.files();
-    warnings.extend(journal.map(|why| format!("a restore would not know what is delivered now: {why}")));
+    warnings.extend(journal.map(|why| detail("a restore would not know what is delivered now", &why)));
     if log > LONG_LOG {
         warnings.push(format!(
             "the write-ahead log holds {} MiB: a backup, or another program, keeps an old state of the database open",
@@ -63,7 +68,7 @@ pub(super) async fn readyz(web: Data<&SharedWeb>) -> Response {
             (late > TOO_LATE).then(|| format!("{channel}: a message is {} s late", late.as_secs()))
         })),
     }
-    warnings.extend(web.backup.last().error.map(|(_, error)| format!("there is no new backup: {error}")));
+    warnings.extend(web.backup.last().error.map(|(_, error)| detail("there is no new backup", &error)));
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings }))).into_response()
 }

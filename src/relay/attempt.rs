@@ -34,7 +34,9 @@ impl Tried {
 
 impl Lane {
     /// One attempt. The slot is free again when the settlement is in the store's hands.
-    pub(super) async fn carry(self: Arc<Self>, claim: Claim, slot: OwnedSemaphorePermit) {
+    pub(super) async fn carry(self: Arc<Self>, mut claim: Claim, slot: OwnedSemaphorePermit) {
+        // The route's fallback may have been given up since the message was made; then the channel's own rules say.
+        claim.fallback.take_if(|channel| self.common.conditions.of(channel).is_none());
         let started_at = self.common.clock.now();
         let begun = Instant::now();
         let Tried { outcome, asked } = self.attempt(&claim, self.common.clock.certain_now()).await;
@@ -68,7 +70,9 @@ impl Lane {
             return Tried::unasked(Outcome::dead(Scope::Recipient, why, hint));
         }
         if let Some(why) = claim.expired(&self.served.rules, now) {
-            self.metrics.expired.count();
+            if claim.fallback(&self.served.rules).is_none() {
+                self.metrics.expired.count();
+            }
             return Tried::unasked(Outcome::dead(Scope::Message, why, "retry it if it still matters"));
         }
         // In a task of its own, so that code that panics fails this attempt and nothing else.
@@ -116,13 +120,16 @@ impl Lane {
                 let (why, hint) = (mask_addresses(&trouble.why), trouble.hint);
                 tracing::warn!(%channel, why, hint, "Channel {channel} is in trouble; nothing is sent over it for {pause:?}");
                 if let Some(asked) = asked
-                    && let Err(error) = self.common.store.note_patience(channel, now.after(asked)).await
+                    && let Err(error) = self.common.store.note_patience(channel, Some(now.after(asked))).await
                 {
                     tracing::error!(%channel, %error, "Could not note until when {channel} wants no messages; a restart forgets it");
                 }
             }
             (News::Closed { after }, _) => {
                 tracing::info!(%channel, "Channel {channel} works again, after {after:?}");
+                if let Err(error) = self.common.store.note_patience(channel, None).await {
+                    tracing::error!(%channel, %error, "Could not note that {channel} takes messages again; a restart may wait for nothing");
+                }
             }
             _ => {}
         }

@@ -23,6 +23,8 @@ pub(super) struct Breaker {
     trouble: Option<Trouble>,
     /// When it opened the last time. A clock that shows an earlier moment was set back, and the pause is over.
     opened_at: Option<Timestamp>,
+    /// Whether the receiver asked for the pause.
+    asked: bool,
     probing: bool,
 }
 
@@ -50,7 +52,8 @@ impl Breaker {
             hint: String::new(),
             lasting: false,
         });
-        Self { trouble, opened_at: Some(now), probing: false }
+        let asked = trouble.is_some();
+        Self { trouble, opened_at: Some(now), asked, probing: false }
     }
 
     /// What is wrong with the channel, if anything is.
@@ -90,8 +93,9 @@ impl Breaker {
         // Also for what is ignored below: a message that was claimed while the breaker opened counts as started after
         // that, and would else be taken for a probe that never comes back.
         self.probing = false;
-        // What was already on its way when the breaker opened says nothing new.
-        if self.waits(now) && !matches!(outcome, Some(Outcome::Delivered { .. })) {
+        // What was already on its way when the breaker opened says nothing new, unless it arrived; and even then the
+        // receiver's own wish for patience stands.
+        if self.waits(now) && (self.asked || !matches!(outcome, Some(Outcome::Delivered { .. }))) {
             return News::None;
         }
         match outcome {
@@ -116,6 +120,7 @@ impl Breaker {
         let asked = asked.min(LONGEST_RETRY_AFTER);
         let pause = ours.max(asked);
         self.opened_at = Some(now);
+        self.asked = !asked.is_zero();
         self.trouble = Some(Trouble {
             since: earlier.map_or(now, |trouble| trouble.since),
             probe_at: now.after(pause),
@@ -243,6 +248,18 @@ mod tests {
         breaker.started();
         breaker.learn(Some(&down()), NOW);
         assert_eq!(breaker.leave(8, NOW.after(FIRST_PAUSE)), Leave::Start(1));
+    }
+
+    #[test]
+    fn a_late_success_ends_our_own_pause_but_not_the_one_that_the_receiver_asked_for() {
+        let delivered = Outcome::delivered("");
+        let mut breaker = Breaker::default();
+        breaker.learn(Some(&down()), NOW);
+        assert_eq!(breaker.learn(Some(&delivered), NOW), News::Closed { after: Duration::ZERO });
+        let busy = Outcome::Retry { after: Some(Duration::from_secs(30)), scope: Scope::Channel, why: "429".into() };
+        breaker.learn(Some(&busy), NOW);
+        assert_eq!(breaker.learn(Some(&delivered), NOW), News::None);
+        assert_eq!(breaker.leave(8, NOW), Leave::WaitUntil(NOW.after(Duration::from_secs(30))));
     }
 
     #[test]

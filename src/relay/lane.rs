@@ -34,9 +34,10 @@ impl Lane {
         let slots = Arc::new(Semaphore::new(served.rules.concurrency));
         let now = common.clock.now();
         let not_before = common.conditions.of(&served.address).and_then(|condition| condition.not_before);
-        let breaker = Mutex::new(Breaker::new(not_before, now));
+        let breaker = Breaker::new(not_before, now);
+        common.conditions.change(&served.address, |condition| condition.trouble = breaker.trouble().cloned());
         let bucket = Mutex::new(Bucket::new(served.rules.rate, now));
-        Self { common, served, alarm, metrics, slots, breaker, bucket }
+        Self { common, served, alarm, metrics, slots, breaker: Mutex::new(breaker), bucket }
     }
 
     /// Delivers everything that is due now, and returns how many attempts that took.

@@ -99,7 +99,7 @@ impl Relay {
             attempts += lane.deliver_due().await?;
         }
         if self.has_suspects.load(Ordering::Relaxed) {
-            quarantine::deliver_due(&self.lanes).await?;
+            quarantine::deliver_due(&self.lanes, &CancellationToken::new()).await?;
         }
         Ok(attempts)
     }

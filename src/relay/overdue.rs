@@ -25,11 +25,13 @@ impl Lane {
     pub(super) async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
         let (common, rules, address) = (&self.common, &self.served.rules, &self.served.address);
         let Some(why) = self.silence() else { return Ok(0) };
+        // What expires is gone, so a jump of the clock is not believed at once; what is handed over is not.
         let certain = common.clock.certain_now();
         let overdue = Overdue {
             channel: address.clone(),
             fallback: rules.fallback.channel.clone(),
-            hand_over_before: certain.before(rules.fallback.after),
+            known: common.conditions.all().map(|(channel, _)| channel.clone()).collect(),
+            hand_over_before: now.before(rules.fallback.after),
             expire_before: certain.before(rules.expire),
             expire_alerts_before: certain.before(rules.expire.min(ALERT_EXPIRES)),
             why,

@@ -19,7 +19,7 @@ use crate::store::StoreError;
 pub(super) async fn run(lanes: Vec<Arc<Lane>>, shutdown: CancellationToken) {
     let Some(clock) = lanes.first().map(|lane| lane.common.clock.clone()) else { return };
     while !shutdown.is_cancelled() {
-        let next = match deliver_due(&lanes).await {
+        let next = match deliver_due(&lanes, &shutdown).await {
             Ok(None) => return,
             Ok(Some(next_due)) => next_due,
             Err(error) => {
@@ -35,16 +35,26 @@ pub(super) async fn run(lanes: Vec<Arc<Lane>>, shutdown: CancellationToken) {
 }
 
 /// Delivers every suspect that is due, one after the other. Says when the next one is; `None`: there are no others.
-pub(super) async fn deliver_due(lanes: &[Arc<Lane>]) -> Result<Option<Timestamp>, StoreError> {
+pub(super) async fn deliver_due(
+    lanes: &[Arc<Lane>],
+    shutdown: &CancellationToken,
+) -> Result<Option<Timestamp>, StoreError> {
     let mut next = None;
     for lane in lanes {
-        loop {
+        while !shutdown.is_cancelled() {
             let now = lane.common.clock.now();
             let slot = lane.free_slots().await.pop();
-            let (Leave::Start(_), Some(slot)) = (lane.leave(1, now), slot) else {
-                // Nothing is known of this channel's suspects while it is in trouble; there may be some.
-                next = next.into_iter().chain([now.after(LOOK_AGAIN)]).min();
-                break;
+            let slot = match (lane.leave(1, now), slot) {
+                (Leave::Start(_), Some(slot)) => slot,
+                // There may be suspects for this channel. They are looked for when its lane looks, too.
+                (Leave::WaitUntil(moment), _) => {
+                    next = next.into_iter().chain([moment]).min();
+                    break;
+                }
+                (Leave::WaitForProbe, _) | (_, None) => {
+                    next = next.into_iter().chain([now.after(LOOK_AGAIN)]).min();
+                    break;
+                }
             };
             let claimed = lane.common.store.claim_suspect(&lane.served.address, lane.common.boot, now).await?;
             lane.started(claimed.claims.len());

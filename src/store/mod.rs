@@ -351,8 +351,8 @@ pub trait Store: Send + Sync {
     /// Notes that an operator paused the channel, or, with `None`, resumed it.
     async fn note_pause(&self, channel: &ChannelAddress, paused_at: Option<Timestamp>) -> Result<(), StoreError>;
 
-    /// Notes that the channel's receiver asked for patience until then.
-    async fn note_patience(&self, channel: &ChannelAddress, not_before: Timestamp) -> Result<(), StoreError>;
+    /// Notes that the channel's receiver asked for patience until then, or, with `None`, that it takes messages again.
+    async fn note_patience(&self, channel: &ChannelAddress, not_before: Option<Timestamp>) -> Result<(), StoreError>;
 
     /// Customers' addresses that nothing is sent to any more, in alphabetical order, after that of `page`.
     async fn suppressions(&self, page: Page<EmailAddress>) -> Result<Vec<Suppression>, StoreError>;

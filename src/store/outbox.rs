@@ -32,6 +32,8 @@ pub struct Overdue {
     pub channel: ChannelAddress,
     /// Who takes over, unless the message's route says; `None`: nobody.
     pub fallback: Option<ChannelAddress>,
+    /// The channels that there are: a route's fallback may have been given up since the message was made.
+    pub known: Vec<ChannelAddress>,
     /// What was due before this is handed over, if somebody takes over.
     pub hand_over_before: Timestamp,
     /// What was due before this is given up, if nobody takes over.

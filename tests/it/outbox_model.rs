@@ -192,6 +192,7 @@ impl Run {
         let overdue = Overdue {
             channel: CHANNELS[channel].parse().unwrap(),
             fallback: fallback.map(|fallback| CHANNELS[fallback].parse().unwrap()),
+            known: CHANNELS.iter().map(|channel| channel.parse().unwrap()).collect(),
             hand_over_before: self.now.before(5 * MINUTE),
             expire_before: self.now.before(30 * MINUTE),
             expire_alerts_before: self.now.before(30 * MINUTE),

@@ -174,8 +174,11 @@ async fn a_channel_in_trouble_says_why_and_what_to_do() {
     assert!(trouble["reason"].as_str().unwrap().contains("token_revoked"), "{trouble}");
     assert!(trouble["hint"].as_str().unwrap().contains("token"), "{trouble}");
     assert_eq!((&trouble["lasting"], &trouble["failures"]), (&json!(true), &json!(1)));
-    let ready = app.get("/readyz").await;
-    assert!(ready.status == 200 && ready.json()["warnings"].to_string().contains("token_revoked"), "{ready:?}");
+    let (ready, told) = (app.get("/readyz").await, app.api("GET", "/readyz").await);
+    assert!(told.status == 200 && told.json()["warnings"].to_string().contains("token_revoked"), "{told:?}");
+    let warnings = ready.json()["warnings"].to_string();
+    assert!(ready.status == 200 && warnings.contains("slack.sales is in trouble since"), "{ready:?}");
+    assert!(!warnings.contains("token_revoked"), "what a receiver said is not for everybody: {ready:?}");
 
     slack.mend();
     let resumed = app.api("POST", "/api/channels/slack.sales/resume").await;
@@ -344,4 +347,83 @@ async fn a_crash_burns_no_attempt_and_an_attempt_that_ends_clears_the_suspicion(
     app.advance(Duration::from_secs(12)).await;
     let message = only_message(&app).await;
     assert_eq!((&message["state"], &message["attempts"]), (&json!("delivered"), &json!(2)), "{message}");
+}
+
+#[tokio::test]
+async fn however_many_wait_none_expires_that_a_fallback_takes_over() {
+    let ops = HttpSink::start().await;
+    let down = format!("http://{}/hook", nobody().await);
+    let tables = [
+        http("crm", &down, "expire = \"1h\"\nfallback = \"http.ops\""),
+        http("ops", &ops.url("/hook"), "expire = \"10days\""),
+    ];
+    let app = TestApp::start_live(&all_to("http.crm", &tables.concat())).await;
+    app.api("POST", "/api/channels/http.crm/pause").await;
+    // More than one sweep takes at once.
+    for number in 0..510 {
+        app.ask("Sales", &format!("Question {number}")).await;
+    }
+    app.pass(2 * HOUR);
+    // Until then the clock is not believed, as after a jump.
+    app.advance(25 * HOUR).await;
+    app.deliver_due().await;
+    assert_eq!(app.items("/api/messages?state=dead&limit=500").await.len(), 0);
+    assert_eq!(ops.requests().len(), 510);
+}
+
+#[tokio::test]
+async fn a_question_whose_receiver_wants_patience_across_a_restart_goes_to_the_fallback() {
+    let (busy, ops) = (HttpSink::start().await, HttpSink::start().await);
+    let tables = [http("crm", &busy.url("/429/90"), "fallback = \"http.ops\""), http("ops", &ops.url("/hook"), "")];
+    let app = TestApp::start_live(&all_to("http.crm", &tables.concat())).await;
+    app.ask("Sales", "The first question").await;
+    app.deliver_due().await;
+    let app = app.restart().await;
+    assert_eq!(channel(&app, "http.crm").await["condition"], "in_trouble", "a restart forgets no trouble");
+    app.ask("Sales", "A new question").await;
+    for _ in 0..3 {
+        app.advance(MINUTE).await;
+    }
+    assert_eq!(app.items("/api/messages?state=delivered").await.len(), 2);
+    assert_eq!(ops.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_fallback_that_is_not_configured_any_more_strands_nothing() {
+    let ops = HttpSink::start().await;
+    let down = format!("http://{}/hook", nobody().await);
+    let config = |route: &str| {
+        let tables = [
+            http("crm", &down, "fallback = \"http.ops\""),
+            http("ops", &ops.url("/hook"), ""),
+            if route.is_empty() { String::new() } else { http("old", &ops.url("/hook"), "") },
+        ];
+        format!("{}fallback = \"{route}\"", all_to("http.crm", &tables.concat()))
+    };
+    let app = TestApp::start_live(&config("http.old")).await;
+    for number in 0..40 {
+        app.ask("Sales", &format!("Question {number}")).await;
+    }
+    app.deliver_due().await;
+    let app = app.restart_live(&config("")).await;
+    for _ in 0..3 {
+        app.advance(MINUTE).await;
+        app.deliver_due().await;
+    }
+    let delivered = app.items("/api/messages?state=delivered").await;
+    assert!(delivered.len() == 40 && delivered.iter().all(|message| message["channel"] == "http.ops"), "{delivered:?}");
+}
+
+#[tokio::test]
+async fn suspects_of_a_paused_channel_are_handed_over_like_all_others() {
+    let (crm, ops) = (HttpSink::start().await, HttpSink::start().await);
+    let tables = [http("crm", &crm.url("/hook"), "fallback = \"http.ops\""), http("ops", &ops.url("/hook"), "")];
+    let app = TestApp::start_live(&all_to("http.crm", &tables.concat())).await;
+    app.ask("Sales", "How much?").await;
+    let app = die(app, "http.crm", 3).await;
+    app.api("POST", "/api/channels/http.crm/pause").await;
+    app.advance(3 * MINUTE).await;
+    app.deliver_due().await;
+    let message = only_message(&app).await;
+    assert_eq!((&message["state"], &message["channel"]), (&json!("delivered"), &json!("http.ops")), "{message}");
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::copy::{self, Partial, Watch};
-use super::{OpenError, migrations, reads};
+use super::{OpenError, migrations, reads, restore};
 use crate::domain::Timestamp;
 use crate::store::{BackedUp, BackupError};
 
@@ -49,6 +49,7 @@ fn open(database: &Path) -> Result<Connection, OpenError> {
     if !database.exists() {
         return Err(OpenError::Missing(database.to_owned()));
     }
+    restore::refuse_unfinished(database)?;
     let connection = reads::open(database)?;
     migrations::check_ours(&connection)?;
     refuse(&connection)?;

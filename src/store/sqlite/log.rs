@@ -22,7 +22,7 @@ pub(super) const TOO_LONG: i64 = 16_384;
 const LOOK_AT_LOG: usize = 512;
 
 /// How long writes wait for readers to let go, so that a log that is too long can be emptied.
-const WAIT_FOR_READERS: Duration = Duration::from_millis(100);
+pub(super) const WAIT_FOR_READERS: Duration = Duration::from_millis(100);
 
 /// How long after that it is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);

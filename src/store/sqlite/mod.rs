@@ -115,6 +115,7 @@ impl SqliteStore {
         if !path.exists() {
             return Err(OpenError::Missing(path.to_owned()));
         }
+        restore::refuse_unfinished(path)?;
         disk::check_kind(path)?;
         let connection = connect(path)?;
         migrations::check(&connection)?;
@@ -320,7 +321,7 @@ impl Store for SqliteStore {
         self.writer()?.write_patiently(move |connection| trouble::note_pause(connection, &channel, paused_at)).await
     }
 
-    async fn note_patience(&self, channel: &ChannelAddress, not_before: Timestamp) -> Result<(), StoreError> {
+    async fn note_patience(&self, channel: &ChannelAddress, not_before: Option<Timestamp>) -> Result<(), StoreError> {
         let channel = channel.clone();
         self.writer()?.write_patiently(move |connection| trouble::note_patience(connection, &channel, not_before)).await
     }

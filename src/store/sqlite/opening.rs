@@ -101,6 +101,11 @@ pub enum OpenError {
         /// Whose rows.
         table: String,
     },
+    /// A restore was cut off after it was decided.
+    #[error(
+        "a restore of {0} was cut off and has to be finished: start `umishop serve` once, or run the restore again"
+    )]
+    Restoring(PathBuf),
     /// It is not ours.
     #[error("this is a database of another program")]
     Foreign,

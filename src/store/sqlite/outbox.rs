@@ -1,5 +1,6 @@
 //! The outbox's transactions: claim, settle, rescue, and what operators do to a message.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
@@ -27,20 +28,59 @@ macro_rules! claim_sql {
     };
 }
 
-/// A change of at most `:limit` of the 10,000 messages of `:channel` that have been due longest.
-macro_rules! sweep_sql {
-    ($change:literal, $which:literal, $returning:literal) => {
+/// The channel that takes over, if it is one of `:known`: the route's, whose name may be gone by now, else the channel's.
+macro_rules! successor {
+    () => {
+        "coalesce(CASE WHEN fallback IN (SELECT value FROM json_each(:known)) THEN fallback END, :fallback)"
+    };
+}
+
+macro_rules! hand_over_sql {
+    ($suspicion:literal) => {
         concat!(
-            $change,
-            " WHERE rowid IN (SELECT id FROM (SELECT rowid AS id, purpose, fallback, handed_over_from, first_due_at
+            "UPDATE messages
+                SET handed_over_from = channel, channel = ",
+            successor!(),
+            ", due_at = :now, first_due_at = :now, attempts = 0, last_error = :why
+              WHERE rowid IN (SELECT id FROM (SELECT rowid AS id, purpose, fallback, handed_over_from, first_due_at
                                                 FROM messages
-                                               WHERE state = 'pending' AND crashes < 3 AND channel = :channel
-                                                     AND due_at <= :now
+                                               WHERE state = 'pending' AND ",
+            $suspicion,
+            " AND channel = :channel AND due_at <= :now
                                                ORDER BY due_at LIMIT 10000)
-                               WHERE ",
-            $which,
-            " LIMIT :limit) ",
-            $returning
+                               WHERE handed_over_from IS NULL AND first_due_at <= :before AND purpose <> 'alert' AND ",
+            successor!(),
+            " IS NOT NULL LIMIT :limit)
+             RETURNING channel"
+        )
+    };
+}
+
+macro_rules! expire_sql {
+    ($suspicion:literal) => {
+        concat!(
+            "UPDATE messages SET state = 'dead', finished_at = :now, last_error = 'expired: ' || :why
+              WHERE rowid IN (SELECT id FROM (SELECT rowid AS id, purpose, fallback, handed_over_from, first_due_at
+                                                FROM messages
+                                               WHERE state = 'pending' AND ",
+            $suspicion,
+            " AND channel = :channel AND due_at <= :now
+                                               ORDER BY due_at LIMIT 10000)
+                               WHERE first_due_at <= iif(purpose = 'alert', :alerts_before, :before)
+                                     AND (handed_over_from IS NOT NULL OR purpose = 'alert' OR ",
+            successor!(),
+            " IS NULL) LIMIT :limit)"
+        )
+    };
+}
+
+/// The first channel after another, and its earliest due time.
+macro_rules! next_due_sql {
+    ($suspicion:literal) => {
+        concat!(
+            "SELECT channel, due_at FROM messages WHERE state = 'pending' AND ",
+            $suspicion,
+            " AND channel > ?1 ORDER BY channel, due_at LIMIT 1"
         )
     };
 }
@@ -259,8 +299,8 @@ pub(super) fn rescue(connection: &Connection, boot: BootId, now: Timestamp) -> R
     Ok(rescued)
 }
 
-/// Hands over, else gives up, at most `limit` of each, of those that have been due longest: a backlog of millions must
-/// not make the writer's other callers wait.
+/// Hands over, else gives up, at most `limit` of each, of the 10,000 that have been due longest: a backlog of millions
+/// must not make the writer's other callers wait. Suspects are no exception.
 pub(super) fn sweep(
     connection: &Connection,
     overdue: &Overdue,
@@ -268,34 +308,32 @@ pub(super) fn sweep(
     limit: usize,
 ) -> Result<Swept, StoreError> {
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(sweep_sql!(
-        "UPDATE messages
-            SET handed_over_from = channel, channel = coalesce(fallback, :fallback), due_at = :now, first_due_at = :now,
-                attempts = 0, last_error = :why",
-        "handed_over_from IS NULL AND coalesce(fallback, :fallback) IS NOT NULL AND first_due_at <= :before
-         AND purpose <> 'alert'",
-        "RETURNING channel"
-    ))?;
-    let handed_over = statement
-        .query_map(
-            named_params! {
-                ":fallback": overdue.fallback.as_ref().map(ChannelAddress::as_str),
-                ":now": now.as_millis(),
-                ":why": overdue.why,
-                ":channel": overdue.channel.as_str(),
-                ":before": overdue.hand_over_before.as_millis(),
-                ":limit": most,
-            },
-            |row| rows::word(row, 0),
-        )?
-        .collect::<rusqlite::Result<Vec<ChannelAddress>>>()?;
-    let expired = connection
-        .prepare_cached(sweep_sql!(
-            "UPDATE messages SET state = 'dead', finished_at = :now, last_error = 'expired: ' || :why",
-            "first_due_at <= iif(purpose = 'alert', :alerts_before, :before)",
-            ""
-        ))?
-        .execute(named_params! {
+    let known = overdue.known.iter().map(ChannelAddress::as_str).collect::<serde_json::Value>().to_string();
+    let fallback = overdue.fallback.as_ref().map(ChannelAddress::as_str);
+    let mut swept = Swept::default();
+    for sql in [hand_over_sql!("crashes < 3"), hand_over_sql!("crashes >= 3")] {
+        let handed_over = connection
+            .prepare_cached(sql)?
+            .query_map(
+                named_params! {
+                    ":known": known,
+                    ":fallback": fallback,
+                    ":now": now.as_millis(),
+                    ":why": overdue.why,
+                    ":channel": overdue.channel.as_str(),
+                    ":before": overdue.hand_over_before.as_millis(),
+                    ":limit": most,
+                },
+                |row| rows::word(row, 0),
+            )?
+            .collect::<rusqlite::Result<Vec<ChannelAddress>>>()?;
+        swept.more |= handed_over.len() == limit;
+        swept.handed_over.extend(handed_over);
+    }
+    for sql in [expire_sql!("crashes < 3"), expire_sql!("crashes >= 3")] {
+        let expired = connection.prepare_cached(sql)?.execute(named_params! {
+            ":known": known,
+            ":fallback": fallback,
             ":now": now.as_millis(),
             ":why": overdue.why,
             ":channel": overdue.channel.as_str(),
@@ -303,8 +341,10 @@ pub(super) fn sweep(
             ":alerts_before": overdue.expire_alerts_before.as_millis(),
             ":limit": most,
         })?;
-    let more = handed_over.len() == limit || expired == limit;
-    Ok(Swept { handed_over, expired: expired as u64, more })
+        swept.more |= expired == limit;
+        swept.expired += expired as u64;
+    }
+    Ok(swept)
 }
 
 pub(super) fn retry_message(connection: &Connection, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
@@ -392,17 +432,21 @@ pub(super) fn prune(
 
 /// Steps from channel to channel along the index, so that a long backlog costs no more than a short one.
 pub(super) fn next_due(connection: &Connection) -> Result<Vec<(ChannelAddress, Timestamp)>, StoreError> {
-    let mut channels = Vec::new();
-    let mut last = String::new();
-    let mut statement = connection.prepare_cached(
-        "SELECT channel, due_at FROM messages WHERE state = 'pending' AND crashes < 3 AND channel > ?1
-          ORDER BY channel, due_at LIMIT 1",
-    )?;
-    while let Some((channel, due)) =
-        statement.query_row([&last], |row| Ok((row.get::<_, String>(0)?, rows::time(row, 1)?))).optional()?
-    {
-        channels.extend(channel.parse().ok().map(|address| (address, due)));
-        last = channel;
+    let mut channels = BTreeMap::new();
+    for sql in [next_due_sql!("crashes < 3"), next_due_sql!("crashes >= 3")] {
+        let mut last = String::new();
+        let mut statement = connection.prepare_cached(sql)?;
+        while let Some((channel, due)) =
+            statement.query_row([&last], |row| Ok((row.get::<_, String>(0)?, rows::time(row, 1)?))).optional()?
+        {
+            if let Ok(address) = channel.parse::<ChannelAddress>() {
+                channels
+                    .entry(address)
+                    .and_modify(|earliest: &mut Timestamp| *earliest = due.min(*earliest))
+                    .or_insert(due);
+            }
+            last = channel;
+        }
     }
-    Ok(channels)
+    Ok(channels.into_iter().collect())
 }

@@ -31,7 +31,7 @@ const LOOK_AT_TIME: i32 = 1_000;
 /// The connections that read.
 pub(super) struct Readers {
     path: PathBuf,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
     limit: Duration,
     log_is_long: Arc<AtomicBool>,
@@ -40,7 +40,13 @@ pub(super) struct Readers {
 impl Readers {
     /// Reads the database at `path`, each time no longer than `limit`.
     pub(super) fn new(path: &Path, limit: Duration, log_is_long: Arc<AtomicBool>) -> Self {
-        Self { path: path.to_owned(), turns: Semaphore::new(AT_ONCE), idle: Arc::default(), limit, log_is_long }
+        Self {
+            path: path.to_owned(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            idle: Arc::default(),
+            limit,
+            log_is_long,
+        }
     }
 
     /// Runs `work` off the async threads. It is cut off when it takes too long: an old state that is being read keeps the
@@ -49,10 +55,12 @@ impl Readers {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let _turn = self.turns.acquire().await.map_err(|_| super::closed())?;
+        // The turn is the read's, not the caller's, who may go away while it goes on.
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| super::closed())?;
         let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
         let (limit, log_is_long) = (self.limit, Arc::clone(&self.log_is_long));
         let read = move || {
+            let _turn = turn;
             let free = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut connection = match free {
                 Some(connection) => connection,

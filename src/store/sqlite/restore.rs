@@ -218,6 +218,11 @@ fn decided(database: &Path) -> PathBuf {
     suffixed(database, ".restored")
 }
 
+/// Refuses a database that is about to be replaced by one that was restored: nothing that is done to it would last.
+pub(super) fn refuse_unfinished(database: &Path) -> Result<(), OpenError> {
+    if decided(database).exists() { Err(OpenError::Restoring(database.to_owned())) } else { Ok(()) }
+}
+
 /// Finishes a restore that was decided, and is done again if it is cut off. Says where the old database is kept now.
 pub(super) fn finish(database: &Path) -> Result<Option<PathBuf>, OpenError> {
     let restored = decided(database);

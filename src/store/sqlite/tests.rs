@@ -21,7 +21,8 @@ const INDEXES: &[(&str, &str)] = &[
     ("AND crashes < 3 AND channel = :channel", "messages_due (channel=? AND due_at<?)"),
     ("AND crashes >= 3 AND channel = :channel", "messages_suspect (channel=? AND due_at<?)"),
     ("SELECT min(due_at) FROM messages WHERE state = 'pending' AND crashes < 3", "messages_due (channel=?)"),
-    ("SELECT channel, due_at FROM messages", "messages_due (channel>?)"),
+    ("crashes < 3 AND channel > ?1", "messages_due (channel>?)"),
+    ("crashes >= 3 AND channel > ?1", "messages_suspect (channel>?)"),
     ("WHERE state = 'sending' AND boot <> ?1", "messages_sending"),
     ("state = 'sending' AND lease_epoch = :epoch", "sqlite_autoindex_messages_1 (id=?)"),
     ("welcomed FROM users WHERE email = ?1", "users_email (email=?)"),
@@ -118,6 +119,7 @@ fn deliver(connection: &Connection) {
     let overdue = Overdue {
         channel: channel(),
         fallback: Some("email.sales".parse().unwrap()),
+        known: vec!["email.sales".parse().unwrap()],
         hand_over_before: NOW,
         expire_before: NOW,
         expire_alerts_before: NOW,

@@ -29,7 +29,7 @@ pub(super) fn correct(connection: &Connection, now: Timestamp) -> Result<Correct
                        FROM (SELECT rowid AS id, due_at,
                                     max(created_at, coalesce((SELECT max(started_at) FROM attempts
                                                                WHERE message_id = messages.id), 0)) AS named_at
-                               FROM messages WHERE state = 'pending' AND due_at > :now)) AS late
+                               FROM messages WHERE state = 'pending' AND crashes < 3 AND due_at > :now)) AS late
               WHERE messages.rowid = late.id AND (late.named_at > :now OR late.senseless)",
         )?
         .execute(rusqlite::named_params! {

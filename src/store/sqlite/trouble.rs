@@ -88,10 +88,16 @@ fn incidents(row: &Row<'_>) -> rusqlite::Result<(ChannelAddress, Incidents)> {
 fn waiting(connection: &Connection, now: Timestamp) -> Result<BTreeMap<ChannelAddress, Waiting>, StoreError> {
     let mut waiting = BTreeMap::new();
     let mut statement = connection.prepare_cached(
-        "SELECT count(*), min(due_at) FROM (SELECT due_at FROM messages
-                                             WHERE state = 'pending' AND crashes < 3 AND channel = ?1 AND due_at <= ?2
-                                                   AND purpose <> 'alert'
-                                             ORDER BY due_at LIMIT ?3)",
+        "SELECT count(*), min(due_at)
+           FROM (SELECT * FROM (SELECT due_at FROM messages
+                                 WHERE state = 'pending' AND crashes < 3 AND channel = ?1 AND due_at <= ?2
+                                       AND purpose <> 'alert'
+                                 ORDER BY due_at LIMIT ?3)
+                 UNION ALL
+                 SELECT * FROM (SELECT due_at FROM messages
+                                 WHERE state = 'pending' AND crashes >= 3 AND channel = ?1 AND due_at <= ?2
+                                       AND purpose <> 'alert'
+                                 ORDER BY due_at LIMIT ?3))",
     )?;
     for (channel, _) in outbox::next_due(connection)?.into_iter().filter(|(_, due)| *due <= now) {
         let (count, since): (u32, Option<i64>) =
@@ -145,14 +151,14 @@ pub(super) fn note_pause(
 pub(super) fn note_patience(
     connection: &Connection,
     channel: &ChannelAddress,
-    not_before: Timestamp,
+    not_before: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO channels (address, not_before) VALUES (?1, ?2)
              ON CONFLICT (address) DO UPDATE SET not_before = excluded.not_before",
         )?
-        .execute((channel.as_str(), not_before.as_millis()))?;
+        .execute((channel.as_str(), not_before.map(Timestamp::as_millis)))?;
     Ok(())
 }
 

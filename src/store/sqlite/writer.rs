@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::figures::WriterFigures;
 use super::journal::{Delivered, Journal};
-use super::log::Log;
+use super::log::{Log, WAIT_FOR_READERS};
 use super::trust::Trust;
 use super::{StoreError, closed};
 
@@ -236,7 +236,13 @@ impl Thread {
     fn close(self) {
         let Self { connection, mut journal, trust, .. } = self;
         journal.sync();
-        let closed = Log::write_back(&connection).and_then(|()| Ok(connection.close().map_err(|(_, error)| error)?));
+        // Somebody who reads, such as a backup, keeps the log from being emptied, and a server beside this process from
+        // writing while we wait for that.
+        let closed = connection
+            .busy_timeout(WAIT_FOR_READERS)
+            .map_err(StoreError::from)
+            .and_then(|()| Log::write_back(&connection))
+            .and_then(|()| Ok(connection.close().map_err(|(_, error)| error)?));
         match closed {
             Ok(()) => {}
             Err(error @ StoreError::Broken(_)) => trust.lose(&error),

@@ -177,13 +177,14 @@ impl Model {
 
     pub(super) fn sweep(&mut self, overdue: &Overdue, now: Timestamp) -> (usize, u64) {
         let (mut handed_over, mut expired) = (0, 0);
-        for row in self.rows.values_mut().filter(|row| row.is_due(&overdue.channel, false, now)) {
-            match &overdue.fallback {
-                Some(fallback) if row.handed_over_from.is_none() && row.first_due_at <= overdue.hand_over_before => {
+        let is_due = |row: &&mut Row| [false, true].iter().any(|suspects| row.is_due(&overdue.channel, *suspects, now));
+        for row in self.rows.values_mut().filter(is_due) {
+            match overdue.fallback.as_ref().filter(|_| row.handed_over_from.is_none()) {
+                Some(fallback) if row.first_due_at <= overdue.hand_over_before => {
                     row.hand_over(fallback, &overdue.why, now);
                     handed_over += 1;
                 }
-                _ if row.first_due_at <= overdue.expire_before => {
+                None if row.first_due_at <= overdue.expire_before => {
                     (row.state, row.finished_at) = (State::Dead, Some(now));
                     row.last_error = format!("expired: {}", overdue.why);
                     expired += 1;
@@ -214,10 +215,10 @@ impl Model {
         (before - self.rows.len()) as u64
     }
 
-    /// For each channel; suspects are not waited for.
+    /// For each channel.
     pub(super) fn next_due(&self) -> Vec<(ChannelAddress, Timestamp)> {
         let mut next = BTreeMap::new();
-        for row in self.rows.values().filter(|row| row.state == State::Pending && !row.is_suspect()) {
+        for row in self.rows.values().filter(|row| row.state == State::Pending) {
             let due = next.entry(row.channel.as_str()).or_insert(row.due_at);
             *due = row.due_at.min(*due);
         }
