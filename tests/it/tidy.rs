@@ -8,22 +8,24 @@ use std::path::{Path, PathBuf};
 /// What each module may import of ours. Nobody imports what is not in its row.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("crash", &[]),
     ("clock", &["domain"]),
     ("wake", &["domain"]),
     ("conditions", &["domain"]),
     ("metrics", &["domain"]),
     ("intake", &["domain"]),
     // What is counted is a plain value, like a number: the store keeps its own.
-    ("store", &["domain", "metrics"]),
-    ("channel", &["domain"]),
+    ("store", &["domain", "crash", "metrics"]),
+    ("channel", &["domain", "crash"]),
     ("render", &["domain"]),
     ("preview", &["domain", "channel", "render", "store"]),
     ("config", &["domain", "channel"]),
-    ("relay", &["domain", "store", "channel", "clock", "conditions", "metrics", "render", "wake"]),
+    ("relay", &["domain", "crash", "store", "channel", "clock", "conditions", "metrics", "render", "wake"]),
     (
         "http",
         &[
             "domain",
+            "crash",
             "store",
             "channel",
             "clock",
