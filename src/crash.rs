@@ -5,25 +5,24 @@
 //! without flushing anything; `UMISHOP_CRASH=relay.delivering:poison` when it passes there with a text that contains
 //! `poison`. The crate `fail` does more and yet not this: its actions panic, sleep or return, and none of them aborts.
 
-#[cfg(feature = "crash-points")]
+// Armed in the unit tests too, so that every run of them tries the orders below.
+#[cfg(any(test, feature = "crash-points"))]
 pub(crate) use armed::{point, point_for};
-#[cfg(not(feature = "crash-points"))]
+#[cfg(not(any(test, feature = "crash-points")))]
 pub(crate) use disarmed::{point, point_for};
 
-#[cfg(not(feature = "crash-points"))]
+#[cfg(not(any(test, feature = "crash-points")))]
 mod disarmed {
     /// Nothing.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "it is to leave no trace, not even a call in a build for debugging")]
     pub(crate) const fn point(_place: &str) {}
 
     /// Nothing.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "it is to leave no trace, not even a call in a build for debugging")]
     pub(crate) const fn point_for(_place: &str, _text: &str) {}
 }
 
-#[cfg(feature = "crash-points")]
+#[cfg(any(test, feature = "crash-points"))]
 mod armed {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};

@@ -238,6 +238,21 @@ fn the_architecture_page_names_every_file() {
 }
 
 #[test]
+fn every_place_where_the_program_can_end_is_tried_by_the_campaign() {
+    let row = fs::read_to_string(root().join("tests/reliability/rows/crashes.py")).unwrap();
+    let list = row.split_once("PLACES = (").and_then(|(_, rest)| rest.split_once("\n)")).unwrap().0;
+    let tried: BTreeSet<&str> = list.split('"').skip(1).step_by(2).collect();
+    let sources = sources();
+    let marked: BTreeSet<&str> = sources
+        .iter()
+        .flat_map(Source::code)
+        .filter_map(|line| line.strip_prefix("crash::point(\"")?.split('"').next())
+        .collect();
+    assert!(marked.len() > 15, "the search found only {marked:?}");
+    assert_eq!(tried, marked);
+}
+
+#[test]
 fn migrations_are_numbered_without_gaps() {
     let mut names = Vec::new();
     walk(&root().join("src/store/sqlite/migrations"), &mut |path| {

@@ -41,6 +41,7 @@ def matrix(run, directory):
     if run.crash_binary is None:
         result.skipped = LEFT_OUT
         return result
+    result.require(b"UMISHOP_CRASH" not in run.binary.read_bytes(), "--binary can be ended on purpose: it must not ship")
     run = armed(run)
     lives, ended, doubled = 0, 0, {}
     for place in PLACES:
@@ -106,7 +107,8 @@ def dies(scenario, order):
 def await_abort(server):
     code = server.await_end(STEP_LIMIT)
     if code != -signal.SIGABRT:
-        raise Gone(f"umishop should have ended at a named place, and ended with {code}; see {server.log_path}")
+        raise Gone(f"umishop should have ended at a named place, and ended with {code}: see {server.log_path}, "
+                   "or it was built without crash-points")
     return True
 
 
