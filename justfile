@@ -15,7 +15,7 @@ test *ARGS:
 
 lint:
     cargo fmt --all --check
-    cargo clippy --all-targets --locked -- -D warnings
+    cargo clippy --all-targets --all-features --locked -- -D warnings
 
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
@@ -37,11 +37,12 @@ reliability SEED="" CYCLES="":
     #!/usr/bin/env bash
     set -euo pipefail
     cargo build --profile bench --locked
+    cargo build --locked --features crash-points --target-dir target/crash-points
     target=$(cargo metadata --locked --no-deps --format-version 1 |
         python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
     seed={{SEED}} cycles={{CYCLES}}
     python3 tests/reliability/campaign.py --full --binary "$target/release/umishop" \
-        ${seed:+--seed "$seed"} ${cycles:+--cycles "$cycles"}
+        --crash-binary target/crash-points/debug/umishop ${seed:+--seed "$seed"} ${cycles:+--cycles "$cycles"}
 
 # Write docs/openapi.json anew, after an intended change of the API
 bless:

@@ -21,6 +21,7 @@ use url::Url;
 use super::secrets::Secrets;
 use super::threads::Threads;
 use super::tls;
+use crate::crash;
 use crate::domain::{Outcome, Scope, one_line, truncate};
 
 /// As much of an answer as we read: it is shown to a person at most.
@@ -76,8 +77,10 @@ impl Wire {
     /// Sends a request and reads its answer, whatever the status. The error is the outcome when there is no answer.
     pub(super) async fn call(&self, request: Request<Vec<u8>>) -> Result<Answer, Outcome> {
         let agent = self.agent.get_or_init(|| agent(self.https, self.timeout)).clone();
-        let answered = self.threads.run(move || agent.run(request).map(read));
-        match answered.await {
+        crash::point("http.calling");
+        let answered = self.threads.run(move || agent.run(request).map(read)).await;
+        crash::point("http.answered");
+        match answered {
             Some(Ok(answer)) => Ok(Answer { shown: self.secrets.hide(answer.body.clone()), ..answer }),
             Some(Err(error)) => Err(of_failure(&error, &self.secrets.hide(error.to_string()))),
             None => Err(Outcome::Unknown { why: "the call broke off inside umishop".to_owned() }),

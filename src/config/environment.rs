@@ -17,7 +17,13 @@ use super::{channels, problems};
 const PREFIX: &str = "UMISHOP_";
 
 /// Names that are no keys: the command line reads them, or the shipped configuration refers to them.
-const RESERVED: [&str; 3] = ["UMISHOP_SECRET", "UMISHOP_CONFIG", "UMISHOP_LOG"];
+const RESERVED: &[&str] = &[
+    "UMISHOP_SECRET",
+    "UMISHOP_CONFIG",
+    "UMISHOP_LOG",
+    #[cfg(feature = "crash-points")]
+    "UMISHOP_CRASH",
+];
 
 /// Longest `.env` file that is read.
 const LONGEST_FILE: u64 = 256 * 1024;

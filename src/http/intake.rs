@@ -15,6 +15,7 @@ use super::auth;
 use super::bodies::{TopicBody, UserBody};
 use super::delivery::{Delivery, Incomplete};
 use super::{SharedWeb, Web};
+use crate::crash;
 use crate::domain::{
     Contact, Fingerprint, InboxId, MessageId, NewMessage, NewRequest, NewUser, Purpose, RequestId, Route, Routed,
     UserId,
@@ -238,8 +239,10 @@ async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         fallback: None,
     });
     let registration = Registration { user: new_user(&fields, contact, id), welcome, trace: fields.trace.clone() };
+    crash::point("intake.received");
     let Registered { user, created, welcome_due } =
         web.store.register_user(registration, now).await.map_err(Refusal::Store)?;
+    crash::point("intake.stored");
     web.metrics.registrations.count(created);
     if let (Some(due), Some(welcome)) = (welcome_due, &web.welcome) {
         web.wake.at(&welcome.channel, due);
@@ -279,7 +282,9 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         fallback: routed.route.fallback.clone(),
     });
     let user = (!contact.is_empty()).then(|| new_user(&fields, contact, UserId::new(now)));
+    crash::point("intake.received");
     let stored = web.store.submit_request(Submission { user, request, messages: messages.collect() }, now).await;
+    crash::point("intake.stored");
     if let Ok(done) = &stored {
         web.metrics.requests.count(!done.duplicate);
     }

@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::breaker::{Leave, News};
 use super::lane::Lane;
+use crate::crash;
 use crate::domain::{
     Attempt, Claim, MessageId, Outcome, Purpose, Scope, Settlement, Timestamp, Transition, mask_addresses, truncate,
 };
@@ -86,6 +87,8 @@ impl Lane {
         let channel = &self.served.channel;
         match self.common.renderer.render(&claim, channel.markup()) {
             Ok(rendered) => {
+                crash::point("relay.delivering");
+                crash::point_for("relay.delivering", &claim.context.question);
                 let begun = Instant::now();
                 let outcome = channel.deliver(&rendered).await;
                 Tried { outcome, asked: Some(begun.elapsed()) }
@@ -152,6 +155,7 @@ impl Lane {
     /// The store takes things in order, so a claim that is made from now on comes after this settlement, most often in
     /// the same commit: the next message need not wait for it, and yet no more are ever unsettled than there are slots.
     async fn settle(&self, settlement: Settlement, slot: OwnedSemaphorePermit) {
+        crash::point("relay.settling");
         let id = settlement.id;
         let common = &self.common;
         let mut slot = Some(slot);
@@ -178,6 +182,7 @@ impl Lane {
             }
             common.clock.sleep_until(Some(common.clock.now().after(STORE_PAUSE)), STORE_PAUSE).await;
         }
+        crash::point("relay.settled");
         match &settlement.transition {
             Transition::Again { due_at, .. } => self.alarm.set(*due_at),
             Transition::HandedOver { channel } => common.wake.at(channel, common.clock.now()),

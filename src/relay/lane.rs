@@ -11,6 +11,7 @@ use super::attempt::STORE_PAUSE;
 use super::breaker::{Breaker, Leave};
 use super::bucket::Bucket;
 use super::{Common, Served};
+use crate::crash;
 use crate::domain::Timestamp;
 use crate::metrics::ChannelMetrics;
 use crate::store::{Claimed, StoreError};
@@ -110,9 +111,13 @@ impl Lane {
             Leave::WaitForProbe => return Ok(Look { started: 0, next: Next::WhenDue(None) }),
         };
         slots.truncate(limit);
+        crash::point("relay.claiming");
         let Claimed { claims, next_due } =
             common.store.claim_due(&self.served.address, common.boot, limit, common.clock.now()).await?;
         let started = claims.len();
+        if started > 0 {
+            crash::point("relay.claimed");
+        }
         self.started(started);
         for (claim, slot) in claims.into_iter().zip(slots) {
             let lane = Arc::clone(self);

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
+use crate::crash;
 use crate::domain::{BootId, ChannelAddress, Rules};
 use crate::metrics::Metrics;
 use crate::render::Renderer;
@@ -87,7 +88,9 @@ impl Relay {
 
     /// Makes pending again what an earlier start was sending when it died. Call it before anything is claimed.
     pub async fn rescue(&self) -> Result<Rescued, StoreError> {
+        crash::point("start.rescuing");
         let rescued = self.common.store.rescue(self.common.boot, self.common.clock.now()).await?;
+        crash::point("start.rescued");
         self.has_suspects.store(rescued.suspects > 0, Ordering::Relaxed);
         Ok(rescued)
     }

@@ -8,22 +8,24 @@ use std::path::{Path, PathBuf};
 /// What each module may import of ours. Nobody imports what is not in its row.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("crash", &[]),
     ("clock", &["domain"]),
     ("wake", &["domain"]),
     ("conditions", &["domain"]),
     ("metrics", &["domain"]),
     ("intake", &["domain"]),
     // What is counted is a plain value, like a number: the store keeps its own.
-    ("store", &["domain", "metrics"]),
-    ("channel", &["domain"]),
+    ("store", &["domain", "crash", "metrics"]),
+    ("channel", &["domain", "crash"]),
     ("render", &["domain"]),
     ("preview", &["domain", "channel", "render", "store"]),
     ("config", &["domain", "channel"]),
-    ("relay", &["domain", "store", "channel", "clock", "conditions", "metrics", "render", "wake"]),
+    ("relay", &["domain", "crash", "store", "channel", "clock", "conditions", "metrics", "render", "wake"]),
     (
         "http",
         &[
             "domain",
+            "crash",
             "store",
             "channel",
             "clock",
@@ -233,6 +235,21 @@ fn the_architecture_page_names_every_file() {
     };
     let missing: Vec<String> = sources().into_iter().map(|source| source.path).filter(|path| !names(path)).collect();
     assert!(missing.is_empty(), "docs/architecture.md does not name {missing:?}");
+}
+
+#[test]
+fn every_place_where_the_program_can_end_is_tried_by_the_campaign() {
+    let row = fs::read_to_string(root().join("tests/reliability/rows/crashes.py")).unwrap();
+    let list = row.split_once("PLACES = (").and_then(|(_, rest)| rest.split_once("\n)")).unwrap().0;
+    let tried: BTreeSet<&str> = list.split('"').skip(1).step_by(2).collect();
+    let sources = sources();
+    let marked: BTreeSet<&str> = sources
+        .iter()
+        .flat_map(Source::code)
+        .filter_map(|line| line.strip_prefix("crash::point(\"")?.split('"').next())
+        .collect();
+    assert!(marked.len() > 15, "the search found only {marked:?}");
+    assert_eq!(tried, marked);
 }
 
 #[test]

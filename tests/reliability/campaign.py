@@ -28,7 +28,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if arguments.self_test:
         return selftest.run()
-    run = Run(arguments.binary.resolve(), arguments.seed, arguments.full, arguments.cycles)
+    crash_binary = arguments.crash_binary and arguments.crash_binary.resolve()
+    run = Run(arguments.binary.resolve(), arguments.seed, arguments.full, arguments.cycles, crash_binary)
     evidence = Path(tempfile.mkdtemp(prefix="reliability-", dir=arguments.evidence))
     fsync = measure_fsync(evidence)
     print(f"seed {run.seed}, {'full' if run.full else 'short'} form, evidence in {evidence}", flush=True)
@@ -46,6 +47,7 @@ def main():
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--binary", type=Path, help="the umishop to try")
+    parser.add_argument("--crash-binary", type=Path, help="the same with the feature crash-points, for NL-3 and FA-3")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 2**31))
     parser.add_argument("--cycles", type=int, help="kills of NL-1 (60; full: 1000)")
     parser.add_argument("--full", action="store_true", help="the long form of every row")
@@ -55,6 +57,8 @@ def parse():
     arguments = parser.parse_args()
     if not arguments.self_test and not (arguments.binary and arguments.binary.is_file()):
         parser.error("--binary must name an umishop")
+    if arguments.crash_binary and not arguments.crash_binary.is_file():
+        parser.error("--crash-binary must name an umishop that was built with --features crash-points")
     return arguments
 
 

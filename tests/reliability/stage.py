@@ -21,6 +21,8 @@ class Run:
     seed: int
     full: bool
     cycles: int | None
+    #: the same program with the feature `crash-points`, or None
+    crash_binary: Path | None = None
 
     def choose(self, short, full):
         """How often, in the form that was asked for."""

@@ -12,6 +12,7 @@ use smtp_proto::response::parser::ResponseReceiver;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::verdict::{Failure, Stage};
+use crate::crash;
 
 /// A byte stream, encrypted or not.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -57,8 +58,11 @@ impl Conversation {
 
     /// Sends a mail's text, in one write, and returns the server's last word about it.
     pub(super) async fn text(&mut self, mail: &[u8]) -> Result<Response<String>, Error> {
+        crash::point("smtp.text");
         self.say(&dotted(mail)).await?;
+        crash::point("smtp.sent");
         let reply = self.reply().await?;
+        crash::point("smtp.accepted");
         if (200..300).contains(&reply.code) { Ok(reply) } else { Err(Error::UnexpectedReply(reply)) }
     }
 

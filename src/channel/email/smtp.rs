@@ -18,6 +18,7 @@ use super::conversation::{Conversation, Stream, within};
 use super::server::{Security, Server};
 use super::verdict::{Failure, Reply, Stage};
 use crate::channel::tls::{self, CaFile};
+use crate::crash;
 use crate::domain::EmailAddress;
 
 /// Most servers close a quiet connection after a minute or more; a kept one is given up well before.
@@ -149,6 +150,7 @@ impl Smtp {
                 Err(failure) => return Err(failure),
             }
         }
+        crash::point("smtp.recipient");
         // Nothing has been sent yet: better all of them later than some of them never.
         if let Some(later) = refused.iter().position(|(_, failure)| failure.is_temporary()) {
             return Err(refused.swap_remove(later).1);
@@ -190,6 +192,7 @@ impl Smtp {
             let login = within(self.access.timeout, client.authenticate(credentials, extensions));
             login.await.map_err(Failure::at(Stage::Auth))?;
         }
+        crash::point("smtp.connected");
         Ok(Conversation::new(client.stream, pipelining))
     }
 

@@ -19,6 +19,7 @@ use super::{
     MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, Rescued, Retention, Selection,
     Store, StoreError, StoreFigures, Submission, Submitted, Swept, Troubles, UserTimeline,
 };
+use crate::crash;
 use crate::domain::{
     BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, Settlement, Suppression, Timestamp, Transition,
     User, UserId,
@@ -106,6 +107,7 @@ impl SqliteStore {
         migrations::check_ours(&connection)?;
         Log::recover(&connection)?;
         migrations::migrate(&mut connection, path)?;
+        crash::point("start.migrated");
         Self::start(path, connection, Some(lock))
     }
 

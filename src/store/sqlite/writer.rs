@@ -23,6 +23,7 @@ use super::journal::{Delivered, Journal};
 use super::log::{Log, WAIT_FOR_READERS};
 use super::trust::Trust;
 use super::{StoreError, closed};
+use crate::crash;
 
 /// How many writes may wait. At 20,000 writes a second this is a fifth of a second of work.
 const QUEUE: usize = 4096;
@@ -202,6 +203,7 @@ impl Thread {
             let committed = if writes > 0 { commit(&self.connection, &mut batch, &self.figures) } else { Ok(()) };
             if committed.is_ok() {
                 self.journal.note(batch.iter().filter_map(|write| write.note()));
+                crash::point("store.noted");
             }
             for write in batch.drain(..) {
                 write.answer(committed.clone());
@@ -304,9 +306,11 @@ fn transact(
     execute(connection, "BEGIN IMMEDIATE")?;
     let result = run(connection, batch).and_then(|done| {
         if done == Done::All {
+            crash::point("store.written");
             let begun = Instant::now();
             execute(connection, "COMMIT")?;
             figures.commits.observe_duration(begun.elapsed());
+            crash::point("store.committed");
         }
         Ok(done)
     });
