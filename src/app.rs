@@ -23,8 +23,7 @@ use crate::config::{self, Auth, Config, Display, StoreUrl};
 use crate::domain::{ChannelAddress, Topic};
 use crate::housekeeping::Housekeeping;
 use crate::http::{
-    self, CallRate, ConnectionLimits, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies, TcpAcceptor, Web,
-    Welcome,
+    self, ConnectionLimits, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies, TcpAcceptor, Web, Welcome,
 };
 use crate::metrics::Metrics;
 use crate::relay::{Relay, Served};
@@ -356,8 +355,7 @@ fn web(
         landbot,
         topics: config.routes.topics().map(Topic::as_str).map(str::to_owned).collect(),
     };
-    let calls = config.intake.rate.map(|per_second| CallRate { per_second, burst: config.intake.burst });
-    let gate = Gate::new(Proxies::new(config.server.trusted_proxies), calls, clock.clone());
+    let gate = Gate::new(Proxies::new(config.server.trusted_proxies), config.intake.rate, clock.clone());
     let welcome = config.welcome.channel.map(|channel| Welcome { channel, delay: config.welcome.delay });
     Web {
         store,

@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, Country, RoutingTable, Rules};
+use crate::domain::{ChannelAddress, Country, Rate, RoutingTable, Rules};
 
 mod alerts;
 mod channels;
@@ -148,10 +148,8 @@ pub struct Intake {
     pub auth: Auth,
     /// Where phone numbers without a country code are at home.
     pub default_country: Country,
-    /// How many calls a second one address may make; `None`: as many as it likes.
-    pub rate: Option<u32>,
-    /// How many calls one address may make at once, at least one.
-    pub burst: u32,
+    /// How many calls one address may make; `None`: as many as it likes.
+    pub rate: Option<Rate>,
 }
 
 /// Who may call the webhooks.

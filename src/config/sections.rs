@@ -12,7 +12,7 @@ use super::beside;
 use super::reader::Reader;
 use super::tree::path;
 use super::{Admin, Auth, Backup, Display, Intake, Landbot, Log, LogFormat, Retention, StoreUrl, Welcome};
-use crate::domain::{ChannelAddress, Country};
+use crate::domain::{ChannelAddress, Country, Rate};
 
 /// Longest time between a registration and its welcome.
 const LONGEST_DELAY: Duration = Duration::from_hours(30 * 24);
@@ -28,13 +28,15 @@ pub(super) fn intake(reader: &mut Reader<'_>) -> Option<Intake> {
     if is_secret == Some(true) && secret.is_none() && !reader.sandbox {
         refuse_missing_secret(reader);
     }
-    let (rate, burst) =
-        (reader.number("intake.rate", 0..=1_000_000, 50), reader.number("intake.burst", 1..=1_000_000, 500));
+    let burst = reader.number("intake.burst", 1..=1_000_000, 500);
+    let rate = reader.parse("intake.rate", "a rate like \"50/s\", or \"none\"", "50/s", |text| match text {
+        "none" => Some(None),
+        _ => text.parse::<Rate>().ok().map(Some),
+    });
     Some(Intake {
         auth: if is_secret? { Auth::Secret(secret) } else { Auth::None },
         default_country: default_country?,
-        rate: rate.map(|rate| Some(rate).filter(|rate| *rate > 0))?,
-        burst: burst?,
+        rate: burst.and_then(|burst| Some(rate?.map(|rate| rate.with_burst(burst))))?,
     })
 }
 

@@ -9,22 +9,14 @@ use std::time::Duration;
 use poem::Request;
 
 use super::client::{Client, Proxies};
-use super::rate_limit::{Rate, RateLimit};
+use super::rate_limit::RateLimit;
 use super::tally::Tally;
 use crate::clock::Clock;
+use crate::domain::Rate;
 
 /// How many wrong secrets an address may show: ten at once, then ten a minute. Enough for somebody who sets up a bot;
 /// more is not read as a mistake any longer.
-const WRONG_SECRETS: Rate = Rate { burst: 10, every: Duration::from_secs(6) };
-
-/// How often an address may call the webhooks.
-#[derive(Clone, Copy, Debug)]
-pub struct CallRate {
-    /// How many calls a second.
-    pub per_second: u32,
-    /// How many at once.
-    pub burst: u32,
-}
+const WRONG_SECRETS: Rate = Rate { count: 10, per: Duration::from_mins(1), burst: 10 };
 
 /// Who may call how often.
 pub struct Gate {
@@ -56,12 +48,11 @@ impl TooOften {
 
 impl Gate {
     /// With these proxies, and at most so many calls from an address; `None`: as many as they like.
-    pub fn new(proxies: Proxies, calls: Option<CallRate>, clock: Clock) -> Self {
-        let rate = |rate: CallRate| Rate { burst: rate.burst, every: Duration::from_secs(1) / rate.per_second.max(1) };
+    pub fn new(proxies: Proxies, calls: Option<Rate>, clock: Clock) -> Self {
         Self {
             proxies,
             clock,
-            calls: calls.map(|calls| RateLimit::new(rate(calls))),
+            calls: calls.map(RateLimit::new),
             calls_refused: Tally::default(),
             wrong_secrets: Guesses { limit: RateLimit::new(WRONG_SECRETS), told: Tally::default() },
             wrong_tokens: Guesses { limit: RateLimit::new(WRONG_SECRETS), told: Tally::default() },

@@ -51,7 +51,7 @@ mod tally;
 pub use admin::{attempt_json, message_json, user_json};
 pub use auth::{IntakeAuth, fresh_token, hash};
 pub use client::Proxies;
-pub use gate::{CallRate, Gate};
+pub use gate::Gate;
 pub use listener::{ConnectionLimits, TcpAcceptor, listen};
 pub use pages::{Landbot, PageSettings};
 

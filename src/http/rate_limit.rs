@@ -10,19 +10,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::client::one_caller;
-use crate::domain::Timestamp;
+use crate::domain::{Rate, Timestamp};
 
 /// How many addresses each of the two generations holds; together less than a megabyte.
 const GENERATION: usize = 8 * 1024;
-
-/// What a caller may do: so much at once, and one more each so often.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
-    /// How much at once.
-    pub(super) burst: u32,
-    /// How long until one more.
-    pub(super) every: Duration,
-}
 
 /// A token bucket for each caller.
 #[derive(Debug)]
@@ -44,7 +35,7 @@ struct Buckets {
 
 impl RateLimit {
     pub(super) fn new(rate: Rate) -> Self {
-        let every = i64::try_from(rate.every.as_micros()).unwrap_or(i64::MAX).max(1);
+        let every = i64::try_from(rate.interval().as_micros()).unwrap_or(i64::MAX).max(1);
         Self { every, filling: every.saturating_mul(i64::from(rate.burst)), buckets: Mutex::default() }
     }
 
@@ -90,7 +81,7 @@ mod tests {
     }
 
     fn ten_a_second(burst: u32) -> RateLimit {
-        RateLimit::new(Rate { burst, every: Duration::from_millis(100) })
+        RateLimit::new(Rate { count: 10, per: Duration::from_secs(1), burst })
     }
 
     #[test]

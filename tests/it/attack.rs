@@ -186,7 +186,7 @@ async fn one_address_gets_its_share_of_connections_and_a_trusted_proxy_all() {
     }
 }
 
-const LIMITED: &str = "[intake]\nrate = 2\nburst = 3\n";
+const LIMITED: &str = "[intake]\nrate = \"2/s\"\nburst = 3\n";
 
 #[tokio::test]
 async fn over_the_rate_a_bot_reads_429_and_when_to_come_back_and_may_then() {

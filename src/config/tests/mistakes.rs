@@ -234,8 +234,8 @@ fn a_mistake_in_a_variable_is_mended_in_the_variables_own_form() {
 }
 
 #[test]
-fn no_proxy_is_trusted_when_the_list_is_empty_and_no_rate_holds_when_it_is_nought() {
-    let config = Shop::of("[server]\ntrusted_proxies = []\n[intake]\nrate = 0\n").loaded().config;
+fn no_proxy_is_trusted_when_the_list_is_empty_and_no_rate_holds_when_it_says_none() {
+    let config = Shop::of("[server]\ntrusted_proxies = []\n[intake]\nrate = \"none\"\n").loaded().config;
     assert!(config.server.trusted_proxies.is_empty() && config.intake.rate.is_none());
 }
 
