@@ -1,10 +1,9 @@
 //! How a channel's messages are treated: how fast they go, how often they are tried, how long they are worth sending,
 //! and who takes over.
 
-use std::str::FromStr;
 use std::time::Duration;
 
-use super::{ChannelAddress, OnUnknown, RetrySchedule};
+use super::{ChannelAddress, OnUnknown, Rate, RetrySchedule};
 
 /// How many times a message's attempt may have ended with the end of the process before the message is suspected of
 /// having caused it, and from then on is sent alone. Two may be chance.
@@ -56,67 +55,9 @@ pub struct Fallback {
     pub after: Duration,
 }
 
-/// Why a text is no rate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a rate is a number from 1 to 1000000 for each s, m, h or day, as in \"1/s\" or \"30/m\"")]
-pub struct RateError;
-
-/// So many in a stretch of time, and so many at once after a quiet while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// How many.
-    pub count: u32,
-    /// In how long.
-    pub per: Duration,
-    /// How many may follow each other without a pause after a quiet while; at least 1.
-    pub burst: u32,
-}
-
-impl Rate {
-    /// The same rate with another burst.
-    #[must_use]
-    pub const fn with_burst(self, burst: u32) -> Self {
-        Self { burst, ..self }
-    }
-
-    /// The time between two at this rate.
-    pub fn interval(&self) -> Duration {
-        self.per / self.count.max(1)
-    }
-}
-
-impl FromStr for Rate {
-    type Err = RateError;
-
-    /// Reads `1/s`, `30/m`, `100/h`, `500/day`; the burst is 1.
-    fn from_str(text: &str) -> Result<Self, RateError> {
-        let (count, unit) = text.split_once('/').ok_or(RateError)?;
-        let per = match unit.trim() {
-            "s" | "sec" | "second" => Duration::from_secs(1),
-            "m" | "min" | "minute" => Duration::from_mins(1),
-            "h" | "hour" => Duration::from_hours(1),
-            "d" | "day" => Duration::from_hours(24),
-            _ => return Err(RateError),
-        };
-        let count = count.trim().parse().ok().filter(|count| (1..=1_000_000).contains(count)).ok_or(RateError)?;
-        Ok(Self { count, per, burst: 1 })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_rate_is_a_number_for_each_stretch_of_time() {
-        let rate: Rate = "30/m".parse().unwrap();
-        assert_eq!((rate.count, rate.per, rate.burst), (30, Duration::from_mins(1), 1));
-        assert_eq!(rate.interval(), Duration::from_secs(2));
-        assert_eq!("1/s".parse::<Rate>().unwrap().with_burst(3).burst, 3);
-        for wrong in ["", "5", "0/s", "1/week", "-1/s", "1.5/s", "/s", "2000000/s"] {
-            assert_eq!(wrong.parse::<Rate>(), Err(RateError), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_suspect_waits_longer_after_every_crash() {

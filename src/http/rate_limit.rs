@@ -1,8 +1,5 @@
-//! How often each caller may do something: a token bucket per address.
-//!
-//! A bucket is one number, the moment at which it will be full again (the generic cell rate algorithm). That is less
-//! code than an adapter from our [`Clock`](crate::clock::Clock) to a crate's idea of time, and unlike the crates that
-//! were looked at it holds a fixed number of addresses, whoever invents how many.
+//! How often each caller may do something: a token bucket per address, for a fixed number of addresses, whoever invents
+//! how many.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::client::one_caller;
-use crate::domain::{Rate, Timestamp};
+use crate::domain::{Bucket, Rate, Timestamp};
 
 /// How many addresses each of the two generations holds; together less than a megabyte.
 const GENERATION: usize = 8 * 1024;
@@ -18,54 +15,45 @@ const GENERATION: usize = 8 * 1024;
 /// A token bucket for each caller.
 #[derive(Debug)]
 pub(super) struct RateLimit {
-    /// Microseconds.
-    every: i64,
-    /// Microseconds that an empty bucket takes to fill.
-    filling: i64,
+    rate: Rate,
     buckets: Mutex<Buckets>,
 }
 
-/// When each bucket is full again, in microseconds since 1970. When the young generation is full it becomes the old
-/// one, and what was old is forgotten: those addresses start anew with a full bucket.
+/// When the young generation is full it becomes the old one, and what was old is forgotten: those addresses start anew
+/// with a full bucket.
 #[derive(Debug, Default)]
 struct Buckets {
-    young: HashMap<IpAddr, i64>,
-    old: HashMap<IpAddr, i64>,
+    young: HashMap<IpAddr, Bucket>,
+    old: HashMap<IpAddr, Bucket>,
 }
 
 impl RateLimit {
     pub(super) fn new(rate: Rate) -> Self {
-        let every = i64::try_from(rate.interval().as_micros()).unwrap_or(i64::MAX).max(1);
-        Self { every, filling: every.saturating_mul(i64::from(rate.burst)), buckets: Mutex::default() }
+        Self { rate, buckets: Mutex::default() }
     }
 
     /// Takes a token from this caller's bucket. An error: there is none, and how long until there will be.
     pub(super) fn take(&self, address: IpAddr, now: Timestamp) -> Result<(), Duration> {
         let address = one_caller(address);
-        let now = now.as_millis().saturating_mul(1000);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        // A bucket that takes longer to fill than an empty one comes from a clock that was set back since.
-        let full = buckets.get(&address).filter(|full| *full <= now.saturating_add(self.filling));
-        let next = full.unwrap_or(now).max(now).saturating_add(self.every);
-        let over = next.saturating_sub(now).saturating_sub(self.filling);
-        if over > 0 {
-            return Err(Duration::from_micros(over.unsigned_abs()));
-        }
-        buckets.put(address, next);
+        let mut bucket = buckets.get(&address).unwrap_or(Bucket::full());
+        bucket.available(self.rate, now)?;
+        bucket.take(self.rate, 1, now);
+        buckets.put(address, bucket);
         Ok(())
     }
 }
 
 impl Buckets {
-    fn get(&self, address: &IpAddr) -> Option<i64> {
+    fn get(&self, address: &IpAddr) -> Option<Bucket> {
         self.young.get(address).or_else(|| self.old.get(address)).copied()
     }
 
-    fn put(&mut self, address: IpAddr, full: i64) {
+    fn put(&mut self, address: IpAddr, bucket: Bucket) {
         if self.young.len() >= GENERATION && !self.young.contains_key(&address) {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(address, full);
+        self.young.insert(address, bucket);
     }
 }
 

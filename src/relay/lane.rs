@@ -9,10 +9,9 @@ use tokio_util::task::TaskTracker;
 
 use super::attempt::STORE_PAUSE;
 use super::breaker::{Breaker, Leave};
-use super::bucket::Bucket;
 use super::{Common, Served};
 use crate::crash;
-use crate::domain::Timestamp;
+use crate::domain::{Bucket, Rate, Timestamp};
 use crate::metrics::ChannelMetrics;
 use crate::store::{Claimed, StoreError};
 use crate::wake::Alarm;
@@ -27,7 +26,8 @@ pub(super) struct Lane {
     pub(super) metrics: Arc<ChannelMetrics>,
     slots: Arc<Semaphore>,
     breaker: Mutex<Breaker>,
-    bucket: Mutex<Bucket>,
+    /// `None`: no rate.
+    pace: Option<Mutex<Pace>>,
 }
 
 impl Lane {
@@ -37,8 +37,8 @@ impl Lane {
         let not_before = common.conditions.of(&served.address).and_then(|condition| condition.not_before);
         let breaker = Breaker::new(not_before, now);
         common.conditions.change(&served.address, |condition| condition.trouble = breaker.trouble().cloned());
-        let bucket = Mutex::new(Bucket::new(served.rules.rate, now));
-        Self { common, served, alarm, metrics, slots, breaker: Mutex::new(breaker), bucket }
+        let pace = served.rules.rate.map(|rate| Mutex::new(Pace { rate, bucket: Bucket::with_one(rate, now) }));
+        Self { common, served, alarm, metrics, slots, breaker: Mutex::new(breaker), pace }
     }
 
     /// Delivers everything that is due now, and returns how many attempts that took.
@@ -153,9 +153,12 @@ impl Lane {
         if try_now {
             breaker.try_now(now);
         }
-        match (breaker.leave(free, now), self.bucket().available(now)) {
-            (Leave::Start(limit), Ok(available)) => Leave::Start(limit.min(available)),
-            (Leave::Start(_), Err(moment)) => Leave::WaitUntil(moment),
+        let Some(pace) = &self.pace else { return breaker.leave(free, now) };
+        let Pace { rate, bucket } = *held(pace);
+        match (breaker.leave(free, now), bucket.available(rate, now)) {
+            (Leave::Start(limit), Ok(tokens)) => Leave::Start(limit.min(tokens as usize)),
+            // To the whole millisecond, so that the token is there when the lane looks again.
+            (Leave::Start(_), Err(wait)) => Leave::WaitUntil(now.after(wait + Duration::from_micros(999))),
             (wait, _) => wait,
         }
     }
@@ -164,18 +167,27 @@ impl Lane {
     pub(super) fn started(&self, messages: usize) {
         if messages > 0 {
             self.breaker().started();
-            self.bucket().spend(messages);
+            if let Some(pace) = &self.pace {
+                let Pace { rate, bucket } = &mut *held(pace);
+                bucket.take(*rate, u32::try_from(messages).unwrap_or(u32::MAX), self.common.clock.now());
+            }
             self.metrics.claims.add(messages as u64);
         }
     }
 
     pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+        held(&self.breaker)
     }
+}
 
-    fn bucket(&self) -> MutexGuard<'_, Bucket> {
-        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How fast messages may follow each other.
+struct Pace {
+    rate: Rate,
+    bucket: Bucket,
 }
 
 /// What a look at the outbox came to.

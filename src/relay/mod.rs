@@ -30,7 +30,6 @@ use lane::Lane;
 
 mod attempt;
 mod breaker;
-mod bucket;
 mod lane;
 mod overdue;
 mod quarantine;
