@@ -153,7 +153,7 @@ impl Sight {
             ),
             Some(Condition { paused_at: Some(paused_at), .. }) => (
                 format!("{channel} is paused by an operator since {}", paused_at.to_readable()),
-                "resume it in the console, under Channels.".to_owned(),
+                format!("resume it: POST /api/channels/{channel}/resume with the admin token."),
             ),
             Some(Condition { trouble: Some(trouble), .. }) => {
                 (plain(&trouble.why), format!("nothing yet: it is tried again at {}.", trouble.probe_at.to_readable()))

@@ -195,7 +195,7 @@ async fn messages_that_wait_too_long_are_told_with_the_reason() {
         &[
             "2 messages wait for http.crm, the longest since 2026-11-24 09:30 UTC",
             "Why: http.crm is paused by an operator since 2026-11-24 09:30 UTC",
-            "resume it in the console",
+            "resume it: POST /api/channels/http.crm/resume",
         ],
     );
 

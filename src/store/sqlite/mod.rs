@@ -49,6 +49,7 @@ mod rows;
 mod times;
 mod trouble;
 mod trust;
+mod unfinished;
 mod upgrade_copy;
 mod writer;
 
@@ -202,7 +203,7 @@ impl Store for SqliteStore {
     }
 
     async fn rescue(&self, boot: BootId, now: Timestamp) -> Result<Rescued, StoreError> {
-        self.writer()?.write_patiently(move |connection| outbox::rescue(connection, boot, now)).await
+        self.writer()?.write_patiently(move |connection| unfinished::rescue(connection, boot, now)).await
     }
 
     async fn claim_due(
@@ -237,7 +238,9 @@ impl Store for SqliteStore {
     }
 
     async fn sweep(&self, overdue: Overdue, now: Timestamp) -> Result<Swept, StoreError> {
-        self.writer()?.write_patiently(move |connection| outbox::sweep(connection, &overdue, now, SWEEP_BATCH)).await
+        self.writer()?
+            .write_patiently(move |connection| unfinished::sweep(connection, &overdue, now, SWEEP_BATCH))
+            .await
     }
 
     async fn retry_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {

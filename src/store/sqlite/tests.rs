@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
-use super::{check_version, connect, intake, migrations, outbox};
+use super::{check_version, connect, intake, migrations, outbox, unfinished};
 use crate::domain::{
     Attempt, BootId, ChannelAddress, Contact, EmailAddress, Fingerprint, InboxId, MessageId, NewMessage, NewRequest,
     NewUser, Origin, Phone, Purpose, RequestId, Settlement, Timestamp, Topic, Transition, UserId,
@@ -125,8 +125,8 @@ fn deliver(connection: &Connection) {
         expire_alerts_before: NOW,
         why: String::new(),
     };
-    outbox::sweep(connection, &overdue, NOW, 10).unwrap();
-    outbox::rescue(connection, BootId::new(NOW), NOW).unwrap();
+    unfinished::sweep(connection, &overdue, NOW, 10).unwrap();
+    unfinished::rescue(connection, BootId::new(NOW), NOW).unwrap();
     let month = Duration::from_hours(24 * 30);
     outbox::prune(connection, Retention { delivered: month, dead: month, inbox: month }, NOW, 10).unwrap();
 }
