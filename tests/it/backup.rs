@@ -334,13 +334,13 @@ async fn scheduled_backups_keep_the_newest_and_their_failure_is_told_by_readyz()
     let mut seen = BTreeSet::new();
     while seen.len() < 4 {
         assert!(Instant::now() < deadline, "only {seen:?} were made");
-        let whole = names(&backups).into_iter().filter(|name| !name.ends_with(".partial"));
+        let whole = names(&backups).into_iter().filter(|name| name.ends_with(".db"));
         seen.extend(whole);
         tokio::task::yield_now().await;
     }
     assert_eq!(warnings().await, "[]");
     drop(process);
-    let kept: Vec<_> = names(&backups).into_iter().filter(|name| !name.ends_with(".partial")).collect();
+    let kept: Vec<_> = names(&backups).into_iter().filter(|name| name.ends_with(".db")).collect();
     // A third one for a moment, before the oldest is deleted.
     assert!((2..=3).contains(&kept.len()), "{kept:?} of {seen:?}, beside {:?}", names(&backups));
     assert!(kept.iter().all(|name| name.starts_with("umishop-20")), "{kept:?}");
