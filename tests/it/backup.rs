@@ -46,6 +46,12 @@ fn names(directory: &Path) -> BTreeSet<String> {
     fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+/// The names of the backups in `directory`, without the one that is being made and its companions.
+fn whole(directory: &Path) -> BTreeSet<String> {
+    let is_whole = |name: &String| Path::new(name).extension().is_some_and(|extension| extension == "db");
+    names(directory).into_iter().filter(is_whole).collect()
+}
+
 /// Why a command failed.
 fn refused(directory: &Path, arguments: &[&str]) -> String {
     let (code, out, error) = run(directory, arguments);
@@ -334,13 +340,12 @@ async fn scheduled_backups_keep_the_newest_and_their_failure_is_told_by_readyz()
     let mut seen = BTreeSet::new();
     while seen.len() < 4 {
         assert!(Instant::now() < deadline, "only {seen:?} were made");
-        let whole = names(&backups).into_iter().filter(|name| name.ends_with(".db"));
-        seen.extend(whole);
+        seen.extend(whole(&backups));
         tokio::task::yield_now().await;
     }
     assert_eq!(warnings().await, "[]");
     drop(process);
-    let kept: Vec<_> = names(&backups).into_iter().filter(|name| name.ends_with(".db")).collect();
+    let kept: Vec<_> = whole(&backups).into_iter().collect();
     // A third one for a moment, before the oldest is deleted.
     assert!((2..=3).contains(&kept.len()), "{kept:?} of {seen:?}, beside {:?}", names(&backups));
     assert!(kept.iter().all(|name| name.starts_with("umishop-20")), "{kept:?}");
