@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value, context};
 
-use crate::domain::{Claim, Context, Markup, Message, MessageId, Purpose, Rendered, Timestamp, one_line, truncate};
+use crate::domain::{
+    About, Claim, Context, Markup, Message, MessageId, Purpose, Rendered, Timestamp, one_line, truncate,
+};
 
 /// The templates that are compiled in, by their file names.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -98,19 +100,23 @@ pub struct Draft<'a> {
     pub created_at: Timestamp,
     /// What it is for.
     pub purpose: Purpose,
+    /// Whom and what it is about.
+    pub about: About,
     /// What it says.
     pub context: &'a Context,
 }
 
 impl<'a> From<&'a Claim> for Draft<'a> {
     fn from(claim: &'a Claim) -> Self {
-        Self { id: claim.id, created_at: claim.created_at, purpose: claim.purpose, context: &claim.context }
+        let Claim { id, created_at, purpose, about, ref context, .. } = *claim;
+        Self { id, created_at, purpose, about, context }
     }
 }
 
 impl<'a> From<&'a Message> for Draft<'a> {
     fn from(message: &'a Message) -> Self {
-        Self { id: message.id, created_at: message.created_at, purpose: message.purpose, context: &message.context }
+        let Message { id, created_at, purpose, ref context, .. } = *message;
+        Self { id, created_at, purpose, about: About { user: message.user_id, request: message.request_id }, context }
     }
 }
 
@@ -159,10 +165,12 @@ impl Renderer {
             id: draft.id,
             created_at: draft.created_at,
             purpose,
+            about: draft.about,
             subject: truncate(&one_line(&subject), LONGEST_SUBJECT).text.to_owned(),
             text,
             rich,
             chat_url,
+            thread: None,
             context: draft.context.clone(),
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Channel;
-use crate::domain::{Markup, Outcome, Rendered, Scope};
+use crate::domain::{Context, Markup, Outcome, Rendered, Scope};
 
 /// Wraps a channel so that nothing leaves this machine.
 pub struct Capture(Arc<dyn Channel>);
@@ -25,6 +25,14 @@ impl Channel for Capture {
 
     fn has_own_address(&self) -> bool {
         self.0.has_own_address()
+    }
+
+    fn customer<'a>(&self, customer: &'a Context) -> Option<&'a str> {
+        self.0.customer(customer)
+    }
+
+    fn keeps_threads(&self) -> bool {
+        self.0.keeps_threads()
     }
 
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {

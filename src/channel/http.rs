@@ -21,8 +21,9 @@ use serde_json::json;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use super::secrets::Secrets;
 use super::wire::{self, CONTENT_TYPE, Wire};
-use super::{Channel, Kind};
+use super::{Channel, Kind, Pace};
 use crate::domain::{Markup, Outcome, Rendered, Scope};
 
 /// Any HTTP receiver.
@@ -37,12 +38,36 @@ body    = '{"title": "{{ subject }}", "text": "{{ text }}", "chat": {{ chat_url 
 # success = ["2xx"]                      # also "409" or "200-204"
 # timeout = "15s"
 "#,
+    pasted: &["{url}"],
+    notes: r#"
+- **Fields** of the body: `id`, `purpose`, `created_at`, `subject`, `text`, `chat_url`, `name`, `email`, `phone`, `topic`,
+  `topic_unknown`, `question`, `source`. Without `body` all of them are sent, as one JSON object.
+- **Quotes**: write `"{{ field }}"` with quotes around it, or `{{ field | tojson }}` without. In between, a customer could
+  add to your document; such a body is refused when the configuration is read. With a `content-type` of
+  `application/x-www-form-urlencoded` values are encoded for a form, with any other they stay as they are.
+- The message's id goes along as `Idempotency-Key`, the same on every attempt.
+- Redirects are not followed. Secrets belong into `headers` or the address, never into the body.
+
+| what you read | what it means |
+|---|---|
+| HTTP 401, 403 | the credentials are wrong. The channel waits, messages keep their attempts |
+| HTTP 404, 410 | the receiver is gone: check `url` |
+| HTTP 3xx | it has moved: write its new address |
+| HTTP 429, or 503 with `Retry-After` | the whole channel waits as long as the receiver asks, and no attempt counts |
+| HTTP 408, 425, other 5xx | this message is tried again |
+| any other | it does not accept this request. If it means "had that already", add it to `success` |
+
+Discord, for instance:
+
+```toml
+[channels.http.discord]
+url  = "env:DISCORD_WEBHOOK"
+body = '{"content": "{{ text }}", "allowed_mentions": {"parse": []}}'
+```
+"#,
+    meanings: &[],
     shared: &[],
-    retry: wire::RETRY,
-    concurrency: 32,
-    rate: "",
-    burst: 32,
-    expire: "2days",
+    pace: Pace { concurrency: 32, rate: "", burst: 32, ..Pace::CHAT },
     open,
 };
 
@@ -97,7 +122,7 @@ fn open(table: &Figment) -> Result<Arc<dyn Channel>, figment::Error> {
     let headers = headers(&settings.headers).map_err(|(name, why)| wrong("headers", format!("`{name}`: {why}")))?;
     let notation = Notation::of(&headers);
     let body = settings.body.map(|source| Body::new(source, notation)).transpose().map_err(|why| wrong("body", why))?;
-    let wire = Wire::new(KIND.name, &url, &headers, settings.timeout);
+    let wire = Wire::new(KIND.name, &url, Secrets::of(&url, &headers), settings.timeout);
     Ok(Arc::new(Http { method, url, headers, body, success: settings.success, wire }))
 }
 
@@ -292,7 +317,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Context, MessageId, Purpose, Timestamp};
+    use crate::domain::{About, Context, MessageId, Purpose, Timestamp};
 
     fn rendered(question: &str) -> Rendered {
         let created_at = Timestamp::from_millis(1_795_509_000_000);
@@ -300,10 +325,12 @@ mod tests {
             id: MessageId::new(created_at),
             created_at,
             purpose: Purpose::Request,
+            about: About::default(),
             subject: question.into(),
             text: question.into(),
             rich: question.into(),
             chat_url: None,
+            thread: None,
             context: Context { question: question.into(), ..Context::default() },
         }
     }

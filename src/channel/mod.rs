@@ -9,11 +9,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use figment::Figment;
 
-use crate::domain::{Markup, Outcome, Rendered};
+use crate::domain::{Context, Markup, Outcome, Rendered};
 
+mod api;
 mod capture;
+mod docs;
 mod email;
 mod http;
+mod meaning;
 mod secrets;
 mod slack;
 mod threads;
@@ -21,6 +24,8 @@ mod tls;
 mod wire;
 
 pub use capture::Capture;
+pub use docs::section;
+pub use meaning::{Meaning, Verdict};
 pub use wire::agent as web_agent;
 
 /// A way to reach people, opened from its table `[channels.<kind>.<name>]`.
@@ -34,6 +39,18 @@ pub trait Channel: Send + Sync {
         true
     }
 
+    /// The address that it reaches this customer at: of those that it writes to customers at, the one they gave.
+    /// `None`: it does not reach them.
+    fn customer<'a>(&self, _customer: &'a Context) -> Option<&'a str> {
+        None
+    }
+
+    /// Whether it puts what is about one customer into one thread. Then a message is given the reference of the first
+    /// one that was delivered.
+    fn keeps_threads(&self) -> bool {
+        false
+    }
+
     /// The exact bytes that [`deliver`](Self::deliver) would send, credentials left out. Pure.
     ///
     /// The error says why the message cannot be put into this channel's form at all.
@@ -42,6 +59,22 @@ pub trait Channel: Send + Sync {
     /// Sends `message` once, within the channel's own deadlines. May be asked again for the same message: delivery is
     /// at least once, and the message's id lets the receiver notice.
     async fn deliver(&self, message: &Rendered) -> Outcome;
+
+    /// Asks each server whether it would take a message from us, without sending any. Nothing is told when there is no
+    /// way to ask.
+    async fn check(&self) -> Vec<Checked> {
+        Vec::new()
+    }
+}
+
+/// What asking a server has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// Which one: its host.
+    pub what: String,
+    /// What a message would have met with, as far as that depends on the channel. The reference of a delivery says who
+    /// we are there.
+    pub outcome: Outcome,
 }
 
 /// The code behind a channel, and what the rest of the program needs to know about it.
@@ -54,22 +87,47 @@ pub struct Kind {
     /// A complete table with believable values, and every address that it leads to. Shown in the documentation, opened by the contract suite, and, in the
     /// sandbox, lent to a channel whose own credentials are not there yet.
     pub example: &'static str,
+    /// Addresses that stand for a whole table, as in `channels.slack.pricing = "slack://TOKEN@CHANNEL"`. Each `{key}`
+    /// names the key that takes what stands there; `{https:key}` takes it as a host, `{key}` alone as a whole address.
+    pub pasted: &'static [&'static str],
+    /// How to set it up and what to know about it, as a list in Markdown.
+    pub notes: &'static str,
+    /// What its receiver's answers mean.
+    pub meanings: &'static [Meaning],
     /// Keys that a channel takes from the channel called `welcome` of the same kind unless it writes its own. The first
     /// of a group says where the rest of it belongs: whoever writes that one takes none of the group, because a login
     /// is for the server beside which it is written and no other.
     pub shared: &'static [&'static [&'static str]],
-    /// The waits between attempts, unless the channel's `retry` says otherwise.
-    pub retry: &'static [&'static str],
-    /// How many messages may be on their way at once, unless the channel's `concurrency` says otherwise.
-    pub concurrency: usize,
-    /// How fast messages may follow each other, unless the channel's `rate` says otherwise: `1/s`; empty: no limit.
-    pub rate: &'static str,
-    /// How many may follow each other without a pause after a quiet while, unless the channel's `burst` says otherwise.
-    pub burst: u32,
-    /// How long after it was first due a message is still worth sending, unless the channel's `expire` says otherwise.
-    pub expire: &'static str,
+    /// How its messages go out, unless the channel says otherwise.
+    pub pace: Pace,
     /// Opens a channel from its table. The error names the key that is wrong, one at a time.
     pub open: Open,
+}
+
+/// How a kind's messages go out, unless the channel's own keys of the same names say otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The waits between attempts.
+    pub retry: &'static [&'static str],
+    /// How many messages may be on their way at once.
+    pub concurrency: usize,
+    /// How fast messages may follow each other: `1/s`; empty: no limit.
+    pub rate: &'static str,
+    /// How many may follow each other without a pause after a quiet while.
+    pub burst: u32,
+    /// How long after it was first due a message is still worth sending.
+    pub expire: &'static str,
+}
+
+impl Pace {
+    /// For what people wait for before a chat.
+    pub(crate) const CHAT: Self = Self {
+        retry: &["5s", "30s", "2m", "10m", "30m", "1h", "3h", "6h", "12h"],
+        concurrency: 3,
+        rate: "1/s",
+        burst: 3,
+        expire: "2days",
+    };
 }
 
 /// Opens a channel from its settings.

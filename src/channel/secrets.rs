@@ -17,6 +17,11 @@ const LONGER_THAN_NAMES: usize = 12;
 pub(super) struct Secrets(Vec<String>);
 
 impl Secrets {
+    /// These, but for what is too short to be found without hiding words.
+    pub(super) fn these<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::sorted(secrets.into_iter().map(str::trim).filter(|text| text.len() > 7).map(str::to_owned).collect())
+    }
+
     /// The values of headers, without their scheme too; path and query, and what in them is too long for a mere name.
     pub(super) fn of(url: &Url, headers: &HeaderMap) -> Self {
         let values = headers.iter().filter(|(name, _)| **name != CONTENT_TYPE);
@@ -27,7 +32,11 @@ impl Secrets {
         let whole = values.iter().copied().chain(credentials).chain([place]).filter(|text| text.len() > 7);
         let mut secrets: Vec<String> = whole.chain(parts).map(str::to_owned).collect();
         secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()).filter(|v| v.len() >= LONGER_THAN_NAMES));
-        // A secret goes before its parts.
+        Self::sorted(secrets)
+    }
+
+    /// A secret goes before its parts.
+    fn sorted(mut secrets: Vec<String>) -> Self {
         secrets.sort_by_key(|secret| Reverse(secret.len()));
         secrets.dedup();
         Self(secrets)

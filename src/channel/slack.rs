@@ -3,11 +3,13 @@
 //! Slack answers most errors with status 200 and `"ok": false`, so the status alone says nothing. What a customer
 //! wrote arrives here already escaped; headings are plain text, and `verbatim` keeps Slack from turning a
 //! customer's `@channel` into a mention.
+//!
+//! Sources: docs.slack.dev, `chat.postMessage` (errors, threads), "Sending messages using incoming webhooks" (error
+//! handling), "Rate limits", "Block Kit" (lengths).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use figment::Figment;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -15,8 +17,10 @@ use serde_json::{Value, json};
 use ureq::http::{HeaderMap, HeaderValue};
 use url::Url;
 
-use super::wire::{self, Answer, CONTENT_TYPE, Wire};
-use super::{Channel, Kind};
+use super::api::{Api, Call, Web, address, below, credential, secret_address, wrong};
+use super::secrets::Secrets;
+use super::wire::Answer;
+use super::{Channel, Kind, Meaning, Pace};
 use crate::domain::{Markup, Outcome, Rendered, Scope, truncate};
 
 /// Slack.
@@ -28,17 +32,77 @@ token   = "xoxb-1234567890-correct-horse"       # of a bot with the scope chat:w
 channel = "#pricing"                            # its name or id; invite the bot there with /invite
 # webhook_url = "https://hooks.slack.com/services/T0/B0/correct-horse" # instead of both
 api_url = "https://slack.com/api"               # or a proxy, or a compatible server
+# threads     = true                            # a bot: what one customer asks stays in one thread
 # timeout     = "15s"
 "##,
+    pasted: &["{webhook_url}", "slack://{token}@{channel}"],
+    notes: "
+- **A bot**: make an app at <https://api.slack.com/apps>, give it the bot scope `chat:write` under *OAuth & Permissions*,
+  install it, copy the *Bot User OAuth Token*, and `/invite` the bot into the channel. One token serves all channels of a
+  workspace. An id such as `C0123456789` outlives a renaming.
+- **Threads**: a bot puts what the same customer asks again into the thread of their first question, and shows it in the
+  channel, too. A webhook cannot.
+- **An incoming webhook** is made for one channel and needs nothing else: `webhook_url = \"env:SLACK_WEBHOOK\"`.
+- **Limits**: a heading holds 150 characters, a section 3,000. A long text is cut at line ends into up to ten sections;
+  what is left out can be read in the console.
+- A customer's text can mention nobody: `@channel` stays what it is, a word.
+",
+    meanings: MEANINGS,
     shared: &[],
-    retry: wire::RETRY,
-    concurrency: 3,
-    // Slack takes one message a second into each channel, and short bursts (docs.slack.dev, rate limits).
-    rate: "1/s",
-    burst: 3,
-    expire: "2days",
+    // Slack takes one message a second into each channel, and short bursts.
+    pace: Pace::CHAT,
     open,
 };
+
+const MEANINGS: &[Meaning] = &[
+    Meaning::dead(
+        &["invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive", "org_login_required"],
+        Scope::Channel,
+        "reinstall the app in Slack and write its new bot token into `token`",
+    ),
+    Meaning::dead(
+        &["missing_scope", "not_allowed_token_type", "no_permission", "access_denied"],
+        Scope::Channel,
+        "give the bot the scope chat:write under OAuth & Permissions, and reinstall the app; the token begins with xoxb-",
+    ),
+    Meaning::dead(&["not_in_channel"], Scope::Destination, "the bot is not in the channel: write /invite @bot there"),
+    Meaning::dead(
+        &["channel_not_found"],
+        Scope::Destination,
+        "check `channel`; a private channel is only seen by a bot that was invited with /invite",
+    ),
+    Meaning::dead(
+        &["is_archived", "channel_is_archived"],
+        Scope::Destination,
+        "unarchive the channel, or write another one",
+    ),
+    Meaning::dead(
+        &["restricted_action*", "ekm_access_denied", "messages_tab_disabled", "action_prohibited"],
+        Scope::Destination,
+        "an administrator does not allow posting there",
+    ),
+    Meaning::dead(
+        &["invalid_token", "HTTP 403"],
+        Scope::Channel,
+        "make a new incoming webhook and write its address into `webhook_url`",
+    ),
+    Meaning::dead(
+        &["no_service", "user_not_found", "HTTP 404", "HTTP 410"],
+        Scope::Destination,
+        "the webhook or its channel is gone: make a new one",
+    ),
+    Meaning::retry(
+        &["ratelimited", "rate_limited", "message_limit_exceeded"],
+        Scope::Channel,
+        "nothing: it goes on when Slack says so",
+    ),
+    Meaning::retry(
+        &["service_unavailable", "internal_error", "request_timeout", "team_added_to_org", "rollup_error"],
+        Scope::Message,
+        "",
+    ),
+    Meaning::unknown(&["fatal_error"], ""),
+];
 
 /// Slack's limit of a heading, in characters.
 const LONGEST_HEADING: usize = 150;
@@ -58,102 +122,122 @@ struct Settings {
     webhook_url: Option<SecretString>,
     #[serde(default = "default_api_url")]
     api_url: String,
-    #[serde(default = "default_timeout", with = "humantime_serde")]
-    timeout: Duration,
+    #[serde(default = "yes")]
+    threads: bool,
+    #[serde(default, with = "humantime_serde")]
+    timeout: Option<Duration>,
 }
 
 fn default_api_url() -> String {
     "https://slack.com/api".to_owned()
 }
 
-const fn default_timeout() -> Duration {
-    Duration::from_secs(15)
+const fn yes() -> bool {
+    true
 }
 
-struct Slack {
-    url: Url,
-    headers: HeaderMap,
-    /// `Some`: where a bot posts. `None`: a webhook knows its channel itself.
-    channel: Option<String>,
-    wire: Wire,
+/// How messages get there.
+enum Slack {
+    Bot {
+        api: Url,
+        authorization: HeaderValue,
+        channel: String,
+        threads: bool,
+    },
+    /// A webhook knows its channel itself.
+    Webhook(Url),
 }
 
 fn open(table: &Figment) -> Result<Arc<dyn Channel>, figment::Error> {
     let settings: Settings = table.extract()?;
-    let wrong = |key: &str, why: &str| figment::Error::from(why.to_owned()).with_path(key);
-    let mut headers =
-        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"))]);
-    let (url, channel) = match (settings.token, settings.channel, settings.webhook_url) {
+    match (settings.token, settings.channel, settings.webhook_url) {
         (Some(token), Some(channel), None) => {
-            let bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret().trim()));
-            headers.insert(
-                wire::header("authorization"),
-                bearer.map_err(|_| wrong("token", "a token has no line breaks or control characters"))?,
-            );
-            let url = wire::parse_url(&format!("{}/chat.postMessage", settings.api_url.trim_end_matches('/')));
-            (url.map_err(|why| wrong("api_url", &why))?, Some(channel))
+            let api = address("api_url", &settings.api_url)?;
+            let authorization = credential("token", "Bearer", &token)?;
+            let slack = Slack::Bot { api: api.clone(), authorization, channel, threads: settings.threads };
+            Ok(Web::open(&KIND, slack, &api, Secrets::these([token.expose_secret()]), settings.timeout))
         }
         (None, None, Some(url)) => {
-            (wire::parse_url(url.expose_secret()).map_err(|why| wrong("webhook_url", &why))?, None)
+            let url = secret_address("webhook_url", &url)?;
+            let secrets = Secrets::of(&url, &HeaderMap::new());
+            Ok(Web::open(&KIND, Slack::Webhook(url.clone()), &url, secrets, settings.timeout))
         }
-        (Some(_), None, None) => {
-            return Err(wrong("channel", "say where to post: write `channel = \"#name\"` beside `token`"));
-        }
+        (Some(_), None, None) => Err(wrong("channel", "say where to post: write `channel = \"#name\"` beside `token`")),
         (None, Some(_), None) => {
-            return Err(wrong("token", "a `channel` needs the `token` of a bot: write `token = \"env:SLACK_TOKEN\"`"));
+            Err(wrong("token", "a `channel` needs the `token` of a bot: write `token = \"env:SLACK_TOKEN\"`"))
         }
-        (None, None, None) => return Err(wrong("token", "write `token` and `channel`, or `webhook_url`")),
-        _ => return Err(wrong("webhook_url", "write either `token` and `channel`, or `webhook_url`, not both")),
-    };
-    let wire = Wire::new(KIND.name, &url, &headers, settings.timeout);
-    Ok(Arc::new(Slack { url, headers, channel, wire }))
+        (None, None, None) => Err(wrong("token", "write `token` and `channel`, or `webhook_url`")),
+        _ => Err(wrong("webhook_url", "write either `token` and `channel`, or `webhook_url`, not both")),
+    }
 }
 
-#[async_trait]
-impl Channel for Slack {
+impl Api for Slack {
     fn markup(&self) -> Markup {
         Markup::Mrkdwn
     }
 
-    fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {
-        let place = if self.channel.is_some() { self.url.to_string() } else { wire::shown_place(&self.url) };
-        Ok(wire::readable("POST", &place, &self.headers, &[CONTENT_TYPE], &self.body(message)))
+    fn keeps_threads(&self) -> bool {
+        matches!(self, Self::Bot { threads: true, .. })
     }
 
-    async fn deliver(&self, message: &Rendered) -> Outcome {
-        let answer = match wire::request("POST", &self.url, &self.headers, self.body(message)) {
-            Ok(request) => self.wire.call(request).await,
-            Err(outcome) => return outcome,
-        };
-        match answer {
-            Ok(answer) if self.channel.is_some() => of_api(&answer),
-            Ok(answer) => of_webhook(&answer),
-            Err(outcome) => outcome,
+    fn call(&self, message: &Rendered) -> Result<Call, Outcome> {
+        let mut body = body(message);
+        match self {
+            Self::Webhook(url) => Ok(Call::post(url.clone(), &body)),
+            Self::Bot { api, authorization, channel, .. } => {
+                body["channel"] = Value::from(channel.as_str());
+                if let Some(thread) = message.thread.as_deref().filter(|thread| is_timestamp(thread)) {
+                    body["thread_ts"] = Value::from(thread);
+                    body["reply_broadcast"] = Value::from(true);
+                }
+                Ok(Call::post(below(api, &["chat.postMessage"]), &body).authorized(authorization))
+            }
         }
+    }
+
+    fn outcome(&self, answer: &Answer) -> Outcome {
+        match self {
+            Self::Webhook(_) => of_webhook(answer),
+            // A reply is called by the name of its thread: that is what the next reply needs.
+            Self::Bot { .. } => of_api(answer, |said| {
+                said["message"]["thread_ts"].as_str().or(said["ts"].as_str()).unwrap_or_default().to_owned()
+            }),
+        }
+    }
+
+    fn question(&self) -> Option<Call> {
+        match self {
+            Self::Webhook(_) => None,
+            Self::Bot { api, authorization, .. } => {
+                Some(Call::post(below(api, &["auth.test"]), &json!({})).authorized(authorization))
+            }
+        }
+    }
+
+    fn checked(&self, answer: &Answer) -> Outcome {
+        let said = |field: &Value| field.as_str().unwrap_or_default().to_owned();
+        of_api(answer, |answer| format!("{} in {}", said(&answer["user"]), said(&answer["team"])))
     }
 }
 
-impl Slack {
-    fn body(&self, message: &Rendered) -> Vec<u8> {
-        let mut blocks = vec![
-            json!({"type": "header", "text": {"type": "plain_text", "emoji": false, "text": truncate(&message.subject, LONGEST_HEADING).text}}),
-        ];
-        blocks.extend(
-            sections(&message.rich)
-                .into_iter()
-                .map(|text| json!({"type": "section", "text": {"type": "mrkdwn", "verbatim": true, "text": text}})),
-        );
-        if let Some(url) = &message.chat_url {
-            let button = json!({"type": "button", "text": {"type": "plain_text", "text": "Open chat"}, "url": url});
-            blocks.push(json!({"type": "actions", "elements": [button]}));
-        }
-        let text = notification(&message.subject);
-        let mut body = json!({"text": text, "blocks": blocks, "unfurl_links": false, "unfurl_media": false});
-        if let Some(channel) = &self.channel {
-            body["channel"] = Value::from(channel.as_str());
-        }
-        body.to_string().into_bytes()
+/// Whether Slack can have called a message so; what the sandbox kept has another name.
+fn is_timestamp(text: &str) -> bool {
+    text.contains('.') && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+fn body(message: &Rendered) -> Value {
+    let plain = |text: &str| json!({"type": "plain_text", "emoji": false, "text": text});
+    let mut blocks = vec![json!({"type": "header", "text": plain(truncate(&message.subject, LONGEST_HEADING).text)})];
+    blocks.extend(
+        sections(&message.rich)
+            .into_iter()
+            .map(|text| json!({"type": "section", "text": {"type": "mrkdwn", "verbatim": true, "text": text}})),
+    );
+    if let Some(url) = &message.chat_url {
+        let button = json!({"type": "button", "text": {"type": "plain_text", "text": "Open chat"}, "url": url});
+        blocks.push(json!({"type": "actions", "elements": [button]}));
     }
+    json!({"text": notification(&message.subject), "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
 }
 
 /// What a notification shows. Slack reads it as its notation too, so no text of a customer may be a mention, a link or a
@@ -214,84 +298,31 @@ fn whole_entities<'a>(piece: &'a str, whole: &str) -> &'a str {
     }
 }
 
+/// Something between us and Slack answered in its place.
+fn not_slack(answer: &Answer) -> Outcome {
+    Outcome::retry(Scope::Channel, format!("this is not Slack's answer: {}", answer.line()))
+}
+
 fn of_webhook(answer: &Answer) -> Outcome {
-    let error = answer.body.trim();
-    match (answer.status, error) {
+    match (answer.status, answer.body.trim()) {
         (200, "ok") => Outcome::delivered(""),
-        (200, _) => Outcome::retry(Scope::Channel, format!("this is not Slack's answer: {}", answer.line())),
-        (429 | 500.., _) => answer.refusal(),
-        (403, "action_prohibited") => {
-            Outcome::dead(Scope::Destination, answer.line(), "an administrator does not allow posting there")
-        }
-        (403, _) | (_, "invalid_token") => Outcome::dead(
-            Scope::Channel,
-            answer.line(),
-            "make a new incoming webhook and write its address into `webhook_url`",
-        ),
-        (404 | 410, _) | (_, "user_not_found" | "channel_not_found" | "channel_is_archived" | "no_service") => {
-            Outcome::dead(Scope::Destination, answer.line(), "the webhook or its channel is gone: make a new one")
-        }
-        _ => answer.refusal(),
+        (200, _) => not_slack(answer),
+        (_, word) => answer.judge(MEANINGS, &[word], ""),
     }
 }
 
-fn of_api(answer: &Answer) -> Outcome {
-    if answer.status == 429 || answer.status >= 500 {
-        return answer.refusal();
-    }
-    let Ok(said) = serde_json::from_str::<Value>(&answer.body) else {
-        return if answer.status == 200 {
-            Outcome::retry(Scope::Channel, format!("this is not Slack's answer: {}", answer.line()))
-        } else {
-            answer.refusal()
-        };
-    };
+fn of_api(answer: &Answer, reference: impl FnOnce(&Value) -> String) -> Outcome {
+    let said = answer.json();
     match (said["ok"].as_bool(), said["error"].as_str()) {
-        (Some(true), _) => Outcome::delivered(said["ts"].as_str().unwrap_or_default()),
-        (_, Some(error)) => of_error(error, answer),
+        (Some(true), _) => Outcome::delivered(reference(&said)),
+        (Some(false), Some(error)) => match answer.judge(MEANINGS, &[error], error) {
+            Outcome::Dead { scope: Scope::Message, why, .. } => {
+                Outcome::dead(Scope::Message, why, "Slack does not take this message")
+            }
+            outcome => outcome,
+        },
+        _ if answer.status == 200 => not_slack(answer),
         _ => answer.refusal(),
-    }
-}
-
-/// What `"ok": false` means, by the name Slack gives the error.
-fn of_error(error: &str, answer: &Answer) -> Outcome {
-    let why = format!("Slack answered `{}`", truncate(error, 100).text);
-    let new_token = "the token is not accepted: reinstall the app in Slack and write its new bot token into `token`";
-    match error {
-        "ratelimited" | "rate_limited" | "message_limit_exceeded" => {
-            Outcome::Retry { after: answer.retry_after, scope: Scope::Channel, why }
-        }
-        "service_unavailable" | "internal_error" | "request_timeout" | "team_added_to_org" => {
-            Outcome::retry(Scope::Message, why)
-        }
-        "fatal_error" => Outcome::Unknown { why: format!("{why}: it may have been posted") },
-        "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive"
-        | "org_login_required" => Outcome::dead(Scope::Channel, why, new_token),
-        "missing_scope" | "not_allowed_token_type" | "no_permission" | "access_denied" => Outcome::dead(
-            Scope::Channel,
-            why,
-            "give the bot the scope chat:write under OAuth & Permissions, and reinstall the app",
-        ),
-        "not_in_channel" => {
-            Outcome::dead(Scope::Destination, why, "the bot is not in the channel: write /invite @bot there")
-        }
-        "channel_not_found" => Outcome::dead(
-            Scope::Destination,
-            why,
-            "check `channel`; a private channel is only seen by a bot that was invited with /invite",
-        ),
-        "is_archived" => Outcome::dead(
-            Scope::Destination,
-            why,
-            "the channel is archived: unarchive it, or write another one into `channel`",
-        ),
-        "ekm_access_denied" | "messages_tab_disabled" => {
-            Outcome::dead(Scope::Destination, why, "an administrator does not allow posting there")
-        }
-        _ if error.starts_with("restricted_action") => {
-            Outcome::dead(Scope::Destination, why, "an administrator does not allow posting there")
-        }
-        _ => Outcome::dead(Scope::Message, why, "Slack does not take this message"),
     }
 }
 

@@ -9,6 +9,7 @@ use std::io::Read as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use ureq::config::Config;
 use ureq::http::header::{DATE, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderName, Request, Response, Uri};
@@ -39,9 +40,6 @@ const ADDRESSES_LAST: Duration = Duration::from_secs(30);
 /// The name of the header that says what the body is; its value is no secret.
 pub(super) const CONTENT_TYPE: HeaderName = header("content-type");
 
-/// The waits between attempts at something people wait for.
-pub(super) const RETRY: &[&str] = &["5s", "30s", "2m", "10m", "30m", "1h", "3h", "6h", "12h"];
-
 /// Carries requests to one receiver.
 pub(super) struct Wire {
     https: bool,
@@ -62,16 +60,21 @@ pub(super) struct Answer {
 }
 
 impl Wire {
-    /// For requests to `url`'s host, each at most `timeout` long. What is secret in `url` and `headers` stands in no
-    /// answer and no outcome, whoever repeats it.
-    pub(super) fn new(kind: &str, url: &Url, headers: &HeaderMap, timeout: Duration) -> Self {
+    /// For requests to `url`'s host, each at most `timeout` long. What is secret stands in no answer and no outcome,
+    /// whoever repeats it.
+    pub(super) fn new(kind: &str, url: &Url, secrets: Secrets, timeout: Duration) -> Self {
         Self {
             https: url.scheme() == "https",
             timeout,
             agent: OnceLock::new(),
             threads: Threads::new(format!("channel-{kind}")),
-            secrets: Secrets::of(url, headers),
+            secrets,
         }
+    }
+
+    /// `text` without what is secret.
+    pub(super) fn hide(&self, text: String) -> String {
+        self.secrets.hide(text)
     }
 
     /// Sends a request and reads its answer, whatever the status. The error is the outcome when there is no answer.
@@ -91,10 +94,24 @@ impl Wire {
 impl Answer {
     /// The answer on one short line.
     pub(super) fn line(&self) -> String {
-        let body = one_line(&self.shown);
-        let line =
-            if body.is_empty() { format!("HTTP {}", self.status) } else { format!("HTTP {}: {body}", self.status) };
+        self.explained("")
+    }
+
+    /// The status and what the receiver `said`, else the start of its body, on one short line.
+    pub(super) fn explained(&self, said: &str) -> String {
+        let text = one_line(if said.is_empty() { &self.shown } else { said });
+        let line = match self.status {
+            // That status says nothing where errors have names of their own.
+            200 if !said.is_empty() => format!("the answer was {text}"),
+            status if text.is_empty() => format!("HTTP {status}"),
+            status => format!("HTTP {status}: {text}"),
+        };
         truncate(&line, 200).text.to_owned()
+    }
+
+    /// The body as JSON; null when it is none.
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.shown).unwrap_or_default()
     }
 
     /// What a status that is no success means.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Global, block_on};
 use crate::clock::Clock;
-use crate::domain::{ChannelAddress, Context, EmailAddress, MessageId, Outcome, Purpose};
+use crate::domain::{About, ChannelAddress, Context, EmailAddress, MessageId, Outcome, Purpose};
 use crate::render::{Draft, Renderer};
 
 #[derive(Debug, Args)]
@@ -29,7 +29,8 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
     })?;
     let now = Clock::system().now();
     let context = Context { email: arguments.to.clone(), ..Context::default() };
-    let draft = Draft { id: MessageId::new(now), created_at: now, purpose: Purpose::Test, context: &context };
+    let (id, about) = (MessageId::new(now), About::default());
+    let draft = Draft { id, created_at: now, purpose: Purpose::Test, about, context: &context };
     let rendered =
         Renderer::new(config.templates.as_deref(), &config.site_url())?.render(draft, channel.channel.markup())?;
     let composed = channel.channel.compose(&rendered).map_err(|why| {

@@ -44,10 +44,10 @@ const FALLBACK_AFTER: Duration = Duration::from_mins(2);
 pub(super) fn rules(reader: &mut Reader<'_>, table: &mut Table) -> Option<Rules> {
     let kind = table.kind;
     let retry = retry(reader, table);
-    let concurrency = number(reader, table, "concurrency", MOST_AT_ONCE, u32::try_from(kind.concurrency).ok()?);
+    let concurrency = number(reader, table, "concurrency", MOST_AT_ONCE, u32::try_from(kind.pace.concurrency).ok()?);
     let on_unknown = on_unknown(reader, table);
     let rate = rate(reader, table);
-    let expire = duration(reader, table, "expire", || humantime::parse_duration(kind.expire).ok());
+    let expire = duration(reader, table, "expire", || humantime::parse_duration(kind.pace.expire).ok());
     let fallback = fallback(reader, table);
     Some(Rules {
         retry: retry?,
@@ -60,7 +60,9 @@ pub(super) fn rules(reader: &mut Reader<'_>, table: &mut Table) -> Option<Rules>
 }
 
 fn retry(reader: &mut Reader<'_>, table: &mut Table) -> Option<RetrySchedule> {
-    let Some((path, value)) = table.keys.remove("retry") else { return schedule(table.kind.retry.iter().copied()) };
+    let Some((path, value)) = table.keys.remove("retry") else {
+        return schedule(table.kind.pace.retry.iter().copied());
+    };
     let texts = value.as_array().unwrap_or_default().iter().map(Value::as_str).collect::<Option<Vec<_>>>();
     let found = texts.filter(|_| Form::of(&value) == Form::List).and_then(schedule);
     if found.is_none() {
@@ -118,10 +120,10 @@ fn on_unknown(reader: &mut Reader<'_>, table: &mut Table) -> Option<OnUnknown> {
 /// `None`: not a rate. `Some(None)`: no limit.
 #[expect(clippy::option_option, reason = "unreadable and unlimited are two things")]
 fn rate(reader: &mut Reader<'_>, table: &mut Table) -> Option<Option<Rate>> {
-    let burst = number(reader, table, "burst", LARGEST_BURST, table.kind.burst);
+    let burst = number(reader, table, "burst", LARGEST_BURST, table.kind.pace.burst);
     let (path, text) = match table.keys.remove("rate") {
         Some((path, value)) => (path, value.as_str().unwrap_or_default().to_owned()),
-        None => (Path::new(), table.kind.rate.to_owned()),
+        None => (Path::new(), table.kind.pace.rate.to_owned()),
     };
     if text.is_empty() || text == "none" {
         return burst.map(|_| None);

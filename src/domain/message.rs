@@ -170,6 +170,16 @@ impl Context {
     }
 }
 
+/// Whom and what a message is about. Receivers that keep messages of one customer, or about one request, together know
+/// them by these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The customer.
+    pub user: Option<UserId>,
+    /// The request.
+    pub request: Option<RequestId>,
+}
+
 /// A message to put into the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMessage {
@@ -229,6 +239,8 @@ pub struct Claim {
     pub attempt: u32,
     /// What the message is for.
     pub purpose: Purpose,
+    /// Whom and what it is about.
+    pub about: About,
     /// When the message was made.
     pub created_at: Timestamp,
     /// When it was due.
@@ -413,6 +425,7 @@ mod tests {
             epoch: 1,
             attempt,
             purpose: Purpose::Request,
+            about: About::default(),
             created_at: NOW,
             due_at: NOW,
             first_due_at: NOW,

@@ -26,7 +26,8 @@ pub use channel_address::{ChannelAddress, ChannelAddressError};
 pub use email_address::{EmailAddress, EmailAddressError, Mailbox, MailboxError};
 pub use id::{BootId, CallId, IdError, InboxId, MessageId, RequestId, UserId};
 pub use message::{
-    Attempt, Claim, Context, Message, NewMessage, Purpose, Settlement, State, Suppression, Transition, UnknownWord,
+    About, Attempt, Claim, Context, Message, NewMessage, Purpose, Settlement, State, Suppression, Transition,
+    UnknownWord,
 };
 pub use origin::Origin;
 pub use outcome::{OnUnknown, Outcome, Scope};

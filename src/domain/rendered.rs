@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Context, EmailAddress, Mailbox, MessageId, Purpose, Timestamp};
+use super::{About, Context, EmailAddress, Mailbox, MessageId, Purpose, Timestamp};
 
 /// The notation a channel shows rich text in. Each has its own escaping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +36,8 @@ pub struct Rendered {
     pub created_at: Timestamp,
     /// What it is for.
     pub purpose: Purpose,
+    /// Whom and what it is about.
+    pub about: About,
     /// One line of plain text.
     pub subject: String,
     /// The text without any notation.
@@ -44,6 +46,8 @@ pub struct Rendered {
     pub rich: String,
     /// Opens the customer's chat, when it is known.
     pub chat_url: Option<String>,
+    /// What the receiver calls the first message about this customer, where messages are kept in threads.
+    pub thread: Option<String>,
     /// What the message says, field by field.
     pub context: Context,
 }

@@ -86,7 +86,10 @@ impl Lane {
     async fn deliver(self: Arc<Self>, claim: Claim) -> Tried {
         let channel = &self.served.channel;
         match self.common.renderer.render(&claim, channel.markup()) {
-            Ok(rendered) => {
+            Ok(mut rendered) => {
+                if channel.keeps_threads() {
+                    rendered.thread = self.thread(&claim).await;
+                }
                 crash::point("relay.delivering");
                 crash::point_for("relay.delivering", &claim.context.question);
                 let begun = Instant::now();
@@ -96,6 +99,18 @@ impl Lane {
             Err(error) => {
                 let hint = "mend the template, then retry the message";
                 Tried::unasked(Outcome::dead(Scope::Message, error.to_string(), hint))
+            }
+        }
+    }
+
+    /// What the receiver calls the customer's thread. A message that begins a second one is better than none.
+    async fn thread(&self, claim: &Claim) -> Option<String> {
+        let user = claim.about.user?;
+        match self.common.store.thread(&self.served.address, user).await {
+            Ok(thread) => thread,
+            Err(error) => {
+                tracing::warn!(message.id = %claim.id, %error, "Could not find the thread of message {}; it begins one", claim.id);
+                None
             }
         }
     }

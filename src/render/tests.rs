@@ -8,7 +8,7 @@ use crate::domain::EmailAddress;
 const NOW: Timestamp = Timestamp::from_millis(1_795_509_000_123);
 
 fn draft(purpose: Purpose, context: &Context) -> Draft<'_> {
-    Draft { id: MessageId::new(NOW), created_at: NOW, purpose, context }
+    Draft { id: MessageId::new(NOW), created_at: NOW, purpose, about: About::default(), context }
 }
 
 fn renderer() -> Renderer {

@@ -333,6 +333,9 @@ pub trait Store: Send + Sync {
     /// One message with everything that was tried.
     async fn message(&self, id: MessageId) -> Result<Option<MessageHistory>, StoreError>;
 
+    /// What `channel`'s receiver calls the first question of this customer that it took, as far back as is kept.
+    async fn thread(&self, channel: &ChannelAddress, user: UserId) -> Result<Option<String>, StoreError>;
+
     /// Unreadable webhooks, newest first.
     async fn inbox(&self, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError>;
 

@@ -75,8 +75,8 @@ async fn trouble_that_does_not_mend_by_itself_is_told_at_once_and_over_the_other
         "slack.sales delivers nothing",
         &[
             "Nothing is sent over slack.sales since 2026-11-24 09:30 UTC.",
-            "Why: Slack answered `invalid_auth`",
-            "What to do: the token is not accepted: reinstall the app in Slack and write its new bot token into `token`.",
+            "Why: the answer was invalid_auth",
+            "What to do: reinstall the app in Slack and write its new bot token into `token`.",
             "umishop messages --state pending --channel slack.sales",
         ],
     );

@@ -12,7 +12,8 @@ use mail_parser::{Address, Message, MessageParser, MimeHeaders as _};
 use serde_json::Value;
 use umishop::channel::{Channel, kind};
 use umishop::domain::{
-    Context, Country, EmailAddress, Markup, MessageId, Origin, Phone, Purpose, Rendered, Timestamp, Topic, one_line,
+    About, Context, Country, EmailAddress, Markup, MessageId, Origin, Phone, Purpose, Rendered, Timestamp, Topic,
+    one_line,
 };
 use umishop::intake::{Fields, Reading, Received, read};
 use umishop::render::{Draft, Renderer};
@@ -51,7 +52,7 @@ pub(crate) fn open(kind_name: &str, table: &str) -> Arc<dyn Channel> {
 pub(crate) fn rendered(purpose: Purpose, context: &Context, markup: Markup) -> Rendered {
     static RENDERER: LazyLock<Renderer> = LazyLock::new(|| Renderer::new(None, "https://shop.example").unwrap());
     let id = MessageId::from_bytes([7; 16]);
-    RENDERER.render(Draft { id, created_at: NOW, purpose, context }, markup).unwrap()
+    RENDERER.render(Draft { id, created_at: NOW, purpose, about: About::default(), context }, markup).unwrap()
 }
 
 /// Spain, where numbers without a calling code are in the laws.

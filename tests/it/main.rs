@@ -5,6 +5,7 @@
 mod alerts;
 mod attack;
 mod backup;
+mod channel_answers;
 mod channel_contract;
 mod client;
 mod clock;

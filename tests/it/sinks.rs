@@ -330,10 +330,15 @@ pub(crate) struct HttpSink {
 
 impl HttpSink {
     pub(crate) async fn start() -> Self {
+        Self::answering(None).await
+    }
+
+    /// Gives everybody the same answer, if one is given.
+    pub(crate) async fn answering(fixed: Option<FixedAnswer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Seen::new();
-        let server = Arc::new(Http { seen: Arc::clone(&seen), tries: Mutex::default() });
+        let server = Arc::new(Http { seen: Arc::clone(&seen), tries: Mutex::default(), fixed });
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 server.seen.connected();
@@ -371,9 +376,13 @@ impl HttpSink {
     }
 }
 
+/// Status, further headers (each with its line end), body.
+pub(crate) type FixedAnswer = (u16, String, String);
+
 struct Http {
     seen: Arc<Seen<Request>>,
     tries: Mutex<Vec<String>>,
+    fixed: Option<FixedAnswer>,
 }
 
 impl Http {
@@ -384,8 +393,8 @@ impl Http {
             if request.path == "/hang" {
                 self.seen.hang().await;
             }
-            let Some((status, extra, body)) = self.answer(&request) else { return };
-            if (200..300).contains(&status) {
+            let Some((status, extra, body)) = self.fixed.clone().or_else(|| self.answer(&request)) else { return };
+            if (200..300).contains(&status) || self.fixed.is_some() {
                 self.seen.accept(request);
             }
             let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n{extra}\r\n{body}", body.len());

@@ -67,7 +67,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Context, MessageId, Purpose, Timestamp};
+    use crate::domain::{About, Context, MessageId, Purpose, Timestamp};
 
     fn rendered(purpose: Purpose, name: &str, subject: &str, text: &str) -> Rendered {
         let created_at = Timestamp::from_millis(1_795_509_000_000);
@@ -76,10 +76,12 @@ mod tests {
             id: MessageId::new(created_at),
             created_at,
             purpose,
+            about: About::default(),
             subject: subject.into(),
             text: text.into(),
             rich: format!("<p>{text}</p>"),
             chat_url: None,
+            thread: None,
             context: Context { name: name.into(), email, ..Context::default() },
         }
     }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Deserializer};
 use self::server::Server;
 use self::smtp::{Accepted, Access, Smtp};
 use super::tls::CaFile;
-use super::{Channel, Kind};
+use super::{Channel, Kind, Pace};
 use crate::domain::{EmailAddress, Mailbox, Markup, Outcome, Rendered, Scope};
 
 /// Mail.
@@ -41,12 +41,36 @@ to       = ["sales@umishop.example"]              # not needed where mail only g
 # timeout     = "30s"                             # of each step of a delivery
 # connections = 8                                 # kept open for the next mail
 "#,
+    pasted: &["smtps://{username}:{password}@{smtps:server}"],
+    notes: r#"
+- **Shared**: `from`; and `server` with its `ca_file`, `username` and `password`, which go together: a channel with a
+  server of its own takes none of them. With the shipped configuration a second address needs one key, `to`.
+- **Who gets it**: a welcome goes to the customer, everything else to `to`; a route to a channel without `to` is refused.
+  An answer to a request goes to the customer who asked.
+- **Encryption**: `smtp+starttls://` and `smtps://` never go on in the clear; `smtp://` is refused for any machine but
+  this one. A server that asks for no login needs neither `username` nor `password`.
+- The same message is the same mail on every attempt, Message-ID, Date and all: a receiver can notice a repetition.
+
+| what you read | what it means |
+|---|---|
+| `AUTH: 535 …` | `username` or `password` is wrong. The channel waits, messages keep their attempts |
+| `MAIL FROM: 550 …` | the server does not let you send as `from`: verify that address or domain with your provider |
+| `… 5.7.2x …` | the domain of `from` lacks SPF, DKIM or DMARC |
+| `RCPT TO: 550 5.1.1 …` | nobody reads mail at this address. This message is dead; others to other people go on |
+| `… 5.2.2 …` | their mailbox is full: tried again later |
+| `the server does not offer STARTTLS` | wrong port: `smtps://` usually is 465, `smtp+starttls://` 587 |
+| `TLS with the mail server failed` | the certificate is not trusted: if it is your own, name its CA in `ca_file` |
+| `the mail was sent, but no answer came` | `on_unknown` decides |
+"#,
+    meanings: &[],
     shared: &[&["server", "ca_file", "username", "password"], &["from"]],
-    retry: &["1m", "5m", "15m", "1h", "3h", "8h", "24h", "24h"],
-    concurrency: 8,
-    rate: "",
-    burst: 8,
-    expire: "5days",
+    pace: Pace {
+        retry: &["1m", "5m", "15m", "1h", "3h", "8h", "24h", "24h"],
+        concurrency: 8,
+        rate: "",
+        burst: 8,
+        expire: "5days",
+    },
     open,
 };
 

@@ -301,6 +301,11 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reads::message(connection, id)).await
     }
 
+    async fn thread(&self, channel: &ChannelAddress, user: UserId) -> Result<Option<String>, StoreError> {
+        let channel = channel.clone();
+        self.readers.read(move |connection| reads::thread(connection, &channel, user)).await
+    }
+
     async fn inbox(&self, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError> {
         self.readers.read(move |connection| reads::inbox(connection, page)).await
     }

@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::rows;
 use crate::domain::{
-    BootId, ChannelAddress, Claim, MessageId, Purpose, SUSPECT_AFTER, Settlement, State, Timestamp, Transition,
+    About, BootId, ChannelAddress, Claim, MessageId, Purpose, RequestId, SUSPECT_AFTER, Settlement, State, Timestamp,
+    Transition, UserId,
 };
 use crate::store::{Changed, Claimed, Pruned, Retention, StoreError};
 
@@ -22,7 +23,7 @@ macro_rules! claim_sql {
             " AND channel = :channel AND due_at <= :now
                                ORDER BY due_at LIMIT :limit)
              RETURNING id, lease_epoch, attempts, purpose, created_at, due_at, first_due_at, context, fallback,
-                       handed_over_from IS NOT NULL"
+                       handed_over_from IS NOT NULL, user_id, request_id"
         )
     };
 }
@@ -104,6 +105,10 @@ fn claim(row: &Row<'_>) -> rusqlite::Result<Claim> {
         epoch: row.get(1)?,
         attempt: row.get::<_, u32>(2)?.saturating_add(1),
         purpose: rows::word(row, 3)?,
+        about: About {
+            user: row.get::<_, Option<_>>(10)?.map(UserId::from_bytes),
+            request: row.get::<_, Option<_>>(11)?.map(RequestId::from_bytes),
+        },
         created_at: rows::time(row, 4)?,
         due_at: rows::time(row, 5)?,
         first_due_at: rows::time(row, 6)?,

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql};
 use tokio::sync::Semaphore;
 
 use super::{OpenError, StoreError, rows};
-use crate::domain::{InboxId, Message, MessageId, User, UserId};
+use crate::domain::{ChannelAddress, InboxId, Message, MessageId, User, UserId};
 use crate::store::{InboxEntry, MessageFilter, MessageHistory, Page, UserTimeline};
 
 /// How many reads run at once; the others wait.
@@ -188,6 +188,18 @@ pub(super) fn message(connection: &Connection, id: MessageId) -> Result<Option<M
         .query_row([key], |row| row.get(0))
         .optional()?;
     Ok(Some(MessageHistory { message, attempts: rows::collect(connection, attempts, [key], rows::attempt)?, capture }))
+}
+
+pub(super) fn thread(
+    connection: &Connection,
+    channel: &ChannelAddress,
+    user: UserId,
+) -> Result<Option<String>, StoreError> {
+    let first = "SELECT reference FROM messages
+                  WHERE user_id = ?1 AND channel = ?2 AND purpose = 'request' AND state = 'delivered' AND reference <> ''
+                  ORDER BY id LIMIT 1";
+    let found = connection.prepare_cached(first)?.query_row((&user.as_bytes()[..], channel.as_str()), |row| row.get(0));
+    Ok(found.optional()?)
 }
 
 pub(super) fn inbox(connection: &Connection, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError> {
