@@ -12,7 +12,8 @@ pub fn section(kind: &Kind) -> String {
     // Writing to a text cannot fail.
     let _ = write!(text, "```toml\n[channels.{}.{}]\n{table}\n```\n\n", kind.name, example_name(kind));
     if !kind.pasted.is_empty() {
-        let addresses: Vec<String> = kind.pasted.iter().map(|pattern| format!("`\"{}\"`", shown(pattern))).collect();
+        let addresses: Vec<String> =
+            kind.pasted.iter().map(|pattern| format!("`\"{}\"`", as_written(pattern))).collect();
         let _ = writeln!(
             text,
             "- **As one address**, under `[channels.{}]`: `{} =` {}. Further keys follow as `?key=value&key=value`.",
@@ -42,7 +43,7 @@ fn example_name(kind: &Kind) -> &'static str {
 }
 
 /// `slack://{token}@{channel}` as a person writes it: `slack://TOKEN@CHANNEL`.
-fn shown(pattern: &str) -> String {
+pub fn as_written(pattern: &str) -> String {
     let mut shown = String::new();
     for (index, part) in pattern.split(['{', '}']).enumerate() {
         if index % 2 == 0 {

@@ -24,7 +24,7 @@ mod tls;
 mod wire;
 
 pub use capture::Capture;
-pub use docs::section;
+pub use docs::{as_written, section};
 pub use meaning::{Meaning, Verdict};
 pub use wire::agent as web_agent;
 

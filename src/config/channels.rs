@@ -85,6 +85,9 @@ pub(super) fn tables(reader: &mut Reader<'_>) -> Vec<Table> {
                     "expected a name of letters, digits, - and _",
                     format!("write [channels.{kind_name}.sales]"),
                 ),
+                (Ok(address), None) if keys.as_str().is_some() && form_of(kind_name, &here[2..]).is_none() => {
+                    tables.push(pasted(reader, &here, kind, address, keys.as_str().unwrap_or_default()));
+                }
                 (_, None) => reader.problem(
                     &here,
                     "expected a channel's table here",
@@ -95,6 +98,21 @@ pub(super) fn tables(reader: &mut Reader<'_>) -> Vec<Table> {
     }
     share(&mut tables);
     tables
+}
+
+/// The table that an address stands for. All its keys were set where the address stands.
+fn pasted(reader: &mut Reader<'_>, here: &Path, kind: &'static Kind, address: ChannelAddress, text: &str) -> Table {
+    let keys = match super::pasted::table(kind, text) {
+        Ok(keys) => keys,
+        // What it refers to is missing, which is told when the channel is opened.
+        Err(_) if text.is_empty() => Dict::new(),
+        Err((what, mend)) => {
+            reader.problem(here, what, mend);
+            // That is said; nothing that follows from it needs to be.
+            example(kind)
+        }
+    };
+    Table { address, kind, keys: keys.into_iter().map(|(key, value)| (key, (here.clone(), value))).collect() }
 }
 
 fn complain_of_table(reader: &mut Reader<'_>, here: &Path, what: &str, mend: String) {
@@ -197,9 +215,13 @@ fn channel(reader: &mut Reader<'_>, mut table: Table, is_used: bool, loading: &m
 
 /// Takes out blank keys, and lends those whose reference is missing the example's value. `false`: something is lent.
 fn lend(reader: &mut Reader<'_>, table: &mut Table, is_used: bool, loading: &mut Loading) -> bool {
+    // The address that stands for the whole table has no key.
+    let whole = [(String::new(), (table.path(), Value::from("")))];
+    let whole = whole.iter().filter(|_| table.keys.is_empty()).map(|(key, set)| (key, set));
     let missing: Vec<(String, Path, Reference)> = table
         .keys
         .iter()
+        .chain(whole)
         .flat_map(|(key, (path, _))| {
             reader
                 .resolved

@@ -26,6 +26,7 @@ mod environment;
 mod layers;
 mod load;
 mod open;
+mod pasted;
 mod problems;
 mod reader;
 mod references;

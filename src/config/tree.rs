@@ -144,8 +144,11 @@ pub(super) fn is_secret(path: &[String]) -> bool {
         return true;
     }
     let in_channel = path.first().is_some_and(|first| first == "channels");
+    // An address that stands for a whole channel has its secret in it.
+    let is_whole = path.len() == 3;
     in_channel
-        && (name == "username"
+        && (is_whole
+            || name == "username"
             || name == "key"
             || name.ends_with("_key")
             || name.ends_with("_url")
@@ -166,6 +169,7 @@ mod tests {
             "channels.slack.x.webhook_url",
             "channels.email.x.password",
             "channels.http.x.headers.Authorization",
+            "channels.slack.pricing",
         ] {
             assert!(is_secret(&path(secret)), "{secret}");
         }

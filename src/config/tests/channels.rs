@@ -186,3 +186,43 @@ fn a_channels_mistakes_are_told_together_where_each_was_written() {
     Shop::of("[channels.slack.help]\ntoken = \"x\"\n[[routes]]\nchannels = [\"slack.help\"]\n")
         .says("config.toml:1: [channels.slack.help]");
 }
+
+#[test]
+fn a_channel_may_be_one_address() {
+    let config = "[channels.slack]\npricing = \"slack://xoxb-1@C1?threads=false&rate=2/s\"\n";
+    let loaded = Shop::of(config).loaded();
+    let pricing = &loaded.config.channels[&address("slack.pricing")];
+    assert_eq!(pricing.rules.rate, "2/s".parse::<crate::domain::Rate>().ok().map(|rate| rate.with_burst(3)));
+    assert!(loaded.missing.iter().all(|missing| !missing.key.contains("slack")), "{:?}", loaded.missing);
+    let hook = "[channels.slack]\npricing = \"env:HOOK\"\n";
+    let loaded = Shop::of(hook).set(&[("HOOK", "https://hooks.slack.com/services/T0/B0/x")]).loaded();
+    assert!(loaded.config.channels.contains_key(&address("slack.pricing")));
+    let missing = Shop::of(hook).loaded().missing;
+    assert!(missing.iter().any(|missing| missing.to_string().contains("variable HOOK")), "{missing:?}");
+}
+
+#[test]
+fn an_address_that_stands_for_nothing_is_refused_and_not_repeated() {
+    for bad in ["slack://xoxb-hunter2", "discord://xoxb-hunter2@C1", "slack://xoxb-hunter2@C1?chanel=x"] {
+        let problems = Shop::of(&format!("[channels.slack]\npricing = \"{bad}\"\n")).problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with("config.toml:2: [channels.slack"), "{problems:?}");
+        assert!(!problems[0].contains("hunter2"), "{problems:?}");
+    }
+    Shop::of("[channels.slack]\npricing = \"slack://xoxb-1\"\n")
+        .says("write \"https://…\" or \"slack://TOKEN@CHANNEL\"");
+}
+
+#[test]
+fn every_kind_knows_the_keys_that_its_addresses_stand_for() {
+    for kind in crate::channel::KINDS {
+        for pattern in kind.pasted {
+            for key in pattern.split('{').skip(1).filter_map(|piece| piece.split('}').next()) {
+                let key = key.rsplit(':').next().unwrap();
+                let is_known =
+                    kind.example.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} ")));
+                assert!(is_known, "{}: {pattern} names `{key}`, which the example does not show", kind.name);
+            }
+        }
+    }
+}
