@@ -13,7 +13,7 @@ use umishop::channel::{KINDS, Kind};
 use umishop::domain::{Outcome, Purpose};
 
 use crate::channel_contract::{message, table_to, try_open};
-use crate::sinks::HttpSink;
+use crate::sinks::{FixedAnswer, HttpSink};
 
 /// Kinds that do not speak HTTP have suites of their own.
 const OTHERS: &[&str] = &["email"];
@@ -63,6 +63,17 @@ fn fixtures(kind: &Kind) -> Fixtures {
     Figment::from(Toml::string(&text)).extract().unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// The answer of a receiver that takes the message.
+pub(crate) fn taken(kind: &Kind) -> FixedAnswer {
+    let fixtures = fixtures(kind).answer;
+    let taken = fixtures.into_iter().find(|fixture| fixture.outcome == "delivered" && fixture.table.is_none()).unwrap();
+    (taken.status, lines(&taken.headers), taken.body)
+}
+
+fn lines(headers: &BTreeMap<String, String>) -> String {
+    headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
+}
+
 fn over_http() -> impl Iterator<Item = &'static Kind> {
     KINDS.iter().filter(|kind| !OTHERS.contains(&kind.name))
 }
@@ -80,8 +91,8 @@ async fn every_documented_answer_means_what_it_should() {
     for kind in over_http() {
         let fixtures = fixtures(kind);
         for fixture in &fixtures.answer {
-            let headers = fixture.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-            let sink = HttpSink::answering(Some((fixture.status, headers, fixture.body.clone()))).await;
+            let answer = (fixture.status, lines(&fixture.headers), fixture.body.clone());
+            let sink = HttpSink::answering(Some(answer)).await;
             let table = match &fixture.table {
                 Some(name) => fixtures.tables[name].replace("{sink}", &sink.url("")),
                 None => table_to(kind, sink.url("").trim_start_matches("http://")).replace("300ms", "10s"),

@@ -12,6 +12,7 @@ mod clock;
 mod command_line;
 mod crash;
 mod delivery;
+mod every_kind;
 mod faults;
 mod hostile;
 mod laws;
