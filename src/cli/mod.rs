@@ -21,6 +21,7 @@ use crate::store::sqlite::{OpenError, SqliteStore, Watch};
 mod backup;
 mod bulk;
 mod check;
+mod kinds;
 mod landbot;
 mod log;
 mod messages;
@@ -61,6 +62,8 @@ enum Command {
     Restore(restore::Arguments),
     /// Send one test message over a channel and show the answer
     SendTest(send_test::Arguments),
+    /// List the kinds of channels, or tell all about one
+    Kinds(kinds::Arguments),
     /// Post bodies as Landbot sends them, in every shape, to a running server
     Simulate(simulate::Arguments),
     /// Print what to paste into Landbot
@@ -127,6 +130,7 @@ impl Cli {
             Command::Backup(arguments) => backup::run(&global, arguments, out),
             Command::Restore(arguments) => restore::run(&global, &arguments, out),
             Command::SendTest(arguments) => send_test::run(&global, &arguments, out),
+            Command::Kinds(arguments) => kinds::run(&global, &arguments, out),
             Command::Simulate(arguments) => simulate::run(&global, &arguments, out),
             Command::Landbot(arguments) => landbot::run(&global, &arguments, out),
             Command::Openapi => print(out, &crate::http::openapi()),

@@ -138,6 +138,19 @@ fn config_openapi_and_completions_are_printed() {
 }
 
 #[test]
+fn kinds_are_listed_and_each_tells_all_about_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, list, _) = run(directory.path(), &["kinds"]);
+    for kind in umishop::channel::KINDS {
+        assert!(list.contains(kind.summary), "{list}");
+        let (code, section, _) = run(directory.path(), &["kinds", kind.name]);
+        assert_eq!((code, section), (Some(0), umishop::channel::section(kind)));
+    }
+    assert!(run(directory.path(), &["kinds", "pigeon"]).2.contains("the kinds are email, "));
+    assert_eq!(json_of(directory.path(), &["kinds", "slack", "--json"])["kind"], "slack");
+}
+
+#[test]
 fn a_missing_database_is_explained() {
     let directory = tempfile::tempdir().unwrap();
     let (code, _, error) = run(directory.path(), &["users"]);
