@@ -26,6 +26,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("alert.txt", include_str!("../templates/alert.txt")),
     ("reply.txt", include_str!("../templates/reply.txt")),
     ("request.html", include_str!("../templates/request.html")),
+    ("request.inline", include_str!("../templates/request.inline")),
+    ("request.md", include_str!("../templates/request.md")),
     ("request.mrkdwn", include_str!("../templates/request.mrkdwn")),
     ("request.txt", include_str!("../templates/request.txt")),
     ("test.txt", include_str!("../templates/test.txt")),
@@ -34,7 +36,19 @@ const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// Further files that a shop may write though none is compiled in.
-const OPTIONAL: &[&str] = &["alert.html", "alert.mrkdwn", "test.html", "test.mrkdwn", "welcome.mrkdwn"];
+const OPTIONAL: &[&str] = &[
+    "alert.html",
+    "alert.inline",
+    "alert.md",
+    "alert.mrkdwn",
+    "test.html",
+    "test.inline",
+    "test.md",
+    "test.mrkdwn",
+    "welcome.inline",
+    "welcome.md",
+    "welcome.mrkdwn",
+];
 
 /// What a message's template may use.
 const MESSAGE_FIELDS: &[&str] = &[
@@ -155,11 +169,11 @@ impl Renderer {
         let name = format!("{purpose}.{}", markup.extension());
         let rich = match markup {
             Markup::Plain => text.clone(),
-            Markup::Html | Markup::Mrkdwn if self.environment.get_template(&name).is_ok() => {
-                self.fill(&name, &values)?
-            }
+            _ if self.environment.get_template(&name).is_ok() => self.fill(&name, &values)?,
             Markup::Html => format!("<div style=\"white-space:pre-wrap\">{}</div>\n", escape_html(&text)),
             Markup::Mrkdwn => escape_mrkdwn(&text),
+            Markup::Markdown => escape_markdown(&text),
+            Markup::Inline => escape_inline(&text),
         };
         Ok(Rendered {
             id: draft.id,
@@ -291,13 +305,20 @@ fn environment() -> Environment<'static> {
     environment.set_auto_escape_callback(|name| match name.rsplit('.').next() {
         Some("html") => AutoEscape::Html,
         Some("mrkdwn") => AutoEscape::Custom("mrkdwn".into()),
+        Some("md") => AutoEscape::Custom("md".into()),
+        Some("inline") => AutoEscape::Custom("inline".into()),
         _ => AutoEscape::None,
     });
     environment.set_formatter(|out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value| {
         match state.auto_escape() {
-            AutoEscape::Custom(_) => {
+            AutoEscape::Custom(notation) => {
                 let text = value.to_string();
-                out.write_str(&if value.is_safe() { text } else { escape_mrkdwn(&text) }).map_err(Into::into)
+                let escape = match notation.as_ref() {
+                    "md" => escape_markdown,
+                    "inline" => escape_inline,
+                    _ => escape_mrkdwn,
+                };
+                out.write_str(&if value.is_safe() { text } else { escape(&text) }).map_err(Into::into)
             }
             _ => minijinja::escape_formatter(out, state, value),
         }
@@ -341,6 +362,39 @@ fn escape_mrkdwn(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// Makes text harmless in Markdown: whatever is notation anywhere is escaped, and so is what is notation at the start of
+/// a line. An `@` that does not stand inside a mail address is parted from what follows it, so that nobody is called.
+fn escape_markdown(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 16);
+    let mut before = '\n';
+    // Whether nothing but spaces, or a number, stands before this character on its line.
+    let (mut starts, mut numbered) = (true, false);
+    for character in text.chars() {
+        let is_notation = match character {
+            '\\' | '`' | '*' | '_' | '~' | '|' | '[' | ']' | '<' | '>' | '#' => true,
+            '+' | '-' | '=' => starts,
+            '.' | ')' => numbered,
+            _ => false,
+        };
+        if is_notation {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+        if character == '@' && !before.is_alphanumeric() {
+            escaped.push('\u{200B}');
+        }
+        numbered = (starts || numbered) && character.is_ascii_digit();
+        starts = character == '\n' || (starts && character.is_whitespace());
+        before = character;
+    }
+    escaped
+}
+
+/// Makes text harmless in HTML, for receivers that know few entities.
+fn escape_inline(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -13,6 +13,10 @@ pub enum Markup {
     Html,
     /// Slack's mrkdwn.
     Mrkdwn,
+    /// Markdown, as chats read it.
+    Markdown,
+    /// HTML with nothing but inline tags (b, i, a, code) and blockquote; a line break is a line break.
+    Inline,
 }
 
 impl Markup {
@@ -22,6 +26,8 @@ impl Markup {
             Self::Plain => "txt",
             Self::Html => "html",
             Self::Mrkdwn => "mrkdwn",
+            Self::Markdown => "md",
+            Self::Inline => "inline",
         }
     }
 }

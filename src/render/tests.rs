@@ -132,6 +132,42 @@ fn hostile() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Markdown without every character that is escaped.
+fn unescaped(markdown: &str) -> String {
+    let mut bare = String::new();
+    let mut characters = markdown.chars();
+    while let Some(character) = characters.next() {
+        if character == '\\' {
+            characters.next();
+        } else {
+            bare.push(character);
+        }
+    }
+    bare
+}
+
+/// Whether there is an `@` with a word right behind it that is not a part of a mail address.
+fn calls_somebody(text: &str) -> bool {
+    let characters: Vec<char> = text.chars().collect();
+    let mut at = characters.iter().enumerate().filter(|(_, character)| **character == '@').map(|(index, _)| index);
+    at.any(|index| {
+        let inside = index > 0 && characters[index - 1].is_alphanumeric();
+        !inside && characters.get(index + 1).is_some_and(|next| next.is_alphanumeric())
+    })
+}
+
+#[test]
+fn markdown_is_escaped_where_it_would_be_read_and_a_mail_address_stays_whole() {
+    for (text, escaped) in [
+        ("ana@example.com, 3.5 - and (more)!", "ana@example.com, 3.5 - and (more)!"),
+        ("1. one\n - two\n# three", "1\\. one\n \\- two\n\\# three"),
+        ("[free](https://x.example) **now** `code`", "\\[free\\](https://x.example) \\*\\*now\\*\\* \\`code\\`"),
+        ("@all, @channel and <@U1>", "@\u{200B}all, @\u{200B}channel and \\<@\u{200B}U1\\>"),
+    ] {
+        assert_eq!(escape_markdown(text), escaped);
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_breaks_a_template_or_out_of_its_notation(
@@ -145,6 +181,16 @@ proptest! {
         let slack = renderer.render(draft(purpose, &context), Markup::Mrkdwn).unwrap();
         prop_assert!(!slack.rich.contains('<') && !slack.rich.contains("```"));
         prop_assert!(!slack.subject.chars().any(char::is_control));
+        let chat = renderer.render(draft(purpose, &context), Markup::Markdown).unwrap().rich;
+        let bare = unescaped(&chat);
+        prop_assert!(!bare.contains(['`', '[', '<', '~', '#', '|']), "{chat}");
+        prop_assert!(!calls_somebody(&chat), "{chat}");
+        let inline = renderer.render(draft(purpose, &context), Markup::Inline).unwrap().rich;
+        let mut rest = inline.clone();
+        for tag in ["<b>", "</b>", "<i>", "</i>", "<blockquote>", "</blockquote>"] {
+            rest = rest.replace(tag, "");
+        }
+        prop_assert!(!rest.contains(['<', '>', '"']), "{inline}");
         renderer.reply("queued", &context.name, &context.topic, &context.question, &context.phone).unwrap();
     }
 }
