@@ -27,7 +27,7 @@ use crate::http::{
 };
 use crate::metrics::Metrics;
 use crate::relay::{Relay, Served};
-use crate::render::Renderer;
+use crate::render::{Renderer, Texts};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Corrected, Rescued, Retention, Store};
 use crate::wake::Wake;
@@ -77,7 +77,7 @@ impl App {
     /// Puts the program together over `store`.
     pub async fn with_store(config: Config, clock: Clock, store: Arc<dyn Store>) -> anyhow::Result<Self> {
         let (admin_token_hash, new_admin_token) = admin_token(&config, &*store).await?;
-        let renderer = Arc::new(Renderer::new(config.templates.as_deref(), &config.site_url())?);
+        let renderer = Arc::new(Renderer::new(texts(&config))?);
         let served = served(&config);
         let wake = Wake::new(served.iter().map(|served| &served.address));
         let channels = served.iter().map(|served| (served.address.clone(), Arc::clone(&served.channel))).collect();
@@ -266,6 +266,17 @@ fn alerts(config: &Config, store: &Arc<dyn Store>, clock: &Clock, reach: &Reach)
     let settings = alerts::Settings { channels, every, late };
     let (wake, conditions, backup) = (reach.wake.clone(), reach.conditions.clone(), reach.backup.clone());
     Alerts::new(Arc::clone(store), clock.clone(), wake, conditions, backup, settings)
+}
+
+/// What the messages are made from.
+pub fn texts(config: &Config) -> Texts {
+    let channels = config.channels.iter().map(|(address, channel)| (address.clone(), channel.language.clone()));
+    Texts {
+        directory: config.templates.directory.clone(),
+        public_url: config.site_url(),
+        language: config.templates.language.clone(),
+        channels: channels.collect(),
+    }
 }
 
 /// The channels as the relay serves them. In the sandbox none of them sends.

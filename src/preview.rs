@@ -34,7 +34,7 @@ fn compose(message: &Message, renderer: &Renderer, channels: &BTreeMap<ChannelAd
         return format!("(the channel {} is no longer configured)", message.channel);
     };
     let composed = renderer
-        .render(message, channel.markup())
+        .render(message, &message.channel, channel.markup())
         .map_err(|error| error.to_string())
         .and_then(|rendered| channel.compose(&rendered));
     match composed {

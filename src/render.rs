@@ -1,53 +1,47 @@
 //! Fills a message's words into its templates.
 //!
-//! A template is named `<purpose>.<notation>`: `welcome.txt`, `welcome.html`, `request.mrkdwn`. The ones compiled in
-//! stand in `templates/`; a file of the same name in the shop's own directory takes their place. A message's `.txt`
-//! template begins with a line `Subject: …` and a blank line. What a customer wrote is escaped for the notation it is
-//! put into, and is never read as a template itself. This module does not know how anything is sent.
-//!
-//! Slack's notation has no way to write a literal `*` or `_`. Only what does harm is taken out of a customer's text:
-//! `&`, `<` and `>` (mentions, links) are escaped, and a run of backticks is broken up, because an unclosed code block
-//! swallows what follows it. For the rest, the template quotes each line of the question, so that nobody takes a
-//! customer's bold text for ours.
+//! Which template says what is for [`variants`]; the ones compiled in stand in `templates/`, and files in the shop's own
+//! directory take their place. A message's `.txt` template begins with a line `Subject: …` and a blank line. What a
+//! customer wrote is escaped for the notation it is put into ([`escape`]), and is never read as a template itself. This
+//! module does not know how anything is sent.
+
+mod escape;
+#[cfg(test)]
+mod tests;
+mod variants;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value, context};
 
+use self::variants::{REPLY, Variant, Variants};
 use crate::domain::{
-    About, Claim, Context, Markup, Message, MessageId, Purpose, Rendered, Timestamp, one_line, truncate,
+    About, ChannelAddress, Claim, Context, EmailAddress, Markup, Message, MessageId, Purpose, Rendered, Timestamp,
+    one_line, truncate,
 };
 
 /// The templates that are compiled in, by their file names.
 const BUILT_IN: &[(&str, &str)] = &[
     ("alert.txt", include_str!("../templates/alert.txt")),
+    ("reply.es.txt", include_str!("../templates/reply.es.txt")),
     ("reply.txt", include_str!("../templates/reply.txt")),
+    ("request.es.html", include_str!("../templates/request.es.html")),
+    ("request.es.inline", include_str!("../templates/request.es.inline")),
+    ("request.es.md", include_str!("../templates/request.es.md")),
+    ("request.es.mrkdwn", include_str!("../templates/request.es.mrkdwn")),
+    ("request.es.txt", include_str!("../templates/request.es.txt")),
     ("request.html", include_str!("../templates/request.html")),
     ("request.inline", include_str!("../templates/request.inline")),
     ("request.md", include_str!("../templates/request.md")),
     ("request.mrkdwn", include_str!("../templates/request.mrkdwn")),
     ("request.txt", include_str!("../templates/request.txt")),
     ("test.txt", include_str!("../templates/test.txt")),
+    ("welcome.es.html", include_str!("../templates/welcome.es.html")),
+    ("welcome.es.txt", include_str!("../templates/welcome.es.txt")),
     ("welcome.html", include_str!("../templates/welcome.html")),
     ("welcome.txt", include_str!("../templates/welcome.txt")),
-];
-
-/// Further files that a shop may write though none is compiled in.
-const OPTIONAL: &[&str] = &[
-    "alert.html",
-    "alert.inline",
-    "alert.md",
-    "alert.mrkdwn",
-    "test.html",
-    "test.inline",
-    "test.md",
-    "test.mrkdwn",
-    "welcome.inline",
-    "welcome.md",
-    "welcome.mrkdwn",
 ];
 
 /// What a message's template may use.
@@ -75,8 +69,8 @@ const LONGEST_SUBJECT: usize = 200;
 /// How a message's `.txt` template begins.
 const SUBJECT: &str = "Subject:";
 
-/// Place and source of each template, by its name.
-type Sources = BTreeMap<String, (String, String)>;
+/// What the subject is compiled as, beside the notations.
+const SUBJECT_PART: &str = "subject";
 
 /// Why a template cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -89,9 +83,14 @@ pub enum RenderError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// The directory has a file that no message uses.
-    #[error("{0}: no message uses a template of this name; the names are {known}", known = known_names().join(", "))]
-    UnknownFile(PathBuf),
+    /// No message uses a file of this name, or the name is not enough.
+    #[error("{path}: {why}")]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// The template does not begin as it must.
     #[error("{0}:1: a message's text begins with a line `Subject: …` and a blank line")]
     NoSubject(String),
@@ -134,51 +133,66 @@ impl<'a> From<&'a Message> for Draft<'a> {
     }
 }
 
+/// What must be known to choose among templates and to fill them in.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    /// Where the shop's own templates are.
+    pub directory: Option<PathBuf>,
+    /// Where the shop's page is.
+    pub public_url: String,
+    /// What those read of whom nothing is known; empty: whatever the templates for everybody are written in.
+    pub language: String,
+    /// Every channel, with the language of the shop's people who read it; empty: as above.
+    pub channels: BTreeMap<ChannelAddress, String>,
+}
+
 /// The templates, ready to be filled in.
 #[derive(Debug)]
 pub struct Renderer {
     environment: Environment<'static>,
-    public_url: String,
+    variants: Variants,
+    texts: Texts,
 }
 
 impl Renderer {
-    /// Reads and checks every template: the compiled-in ones, and the shop's own in `directory`.
-    pub fn new(directory: Option<&Path>, public_url: &str) -> Result<Self, RenderError> {
-        let mut sources: Sources = BUILT_IN
-            .iter()
-            .map(|(name, source)| ((*name).to_owned(), (format!("templates/{name}"), (*source).to_owned())))
-            .collect();
-        if let Some(directory) = directory {
-            sources.extend(own_templates(directory)?);
+    /// Reads and checks every template: the compiled-in ones, and the shop's own.
+    pub fn new(texts: Texts) -> Result<Self, RenderError> {
+        let channels: Vec<ChannelAddress> = texts.channels.keys().cloned().collect();
+        let variants = Variants::read(BUILT_IN, texts.directory.as_deref(), &channels)?;
+        let mut environment = environment();
+        for (variant, extension, source) in variants.all() {
+            add(&mut environment, variant, extension, &source.place, &source.text)?;
         }
-        let mut renderer = Self { environment: environment(), public_url: public_url.to_owned() };
-        for (name, (place, source)) in sources {
-            renderer.add(&name, &place, &source)?;
-        }
+        let renderer = Self { environment, variants, texts };
+        renderer.try_out()?;
         Ok(renderer)
     }
 
-    /// Fills in a message's words for a channel of this notation.
-    pub fn render<'a>(&self, draft: impl Into<Draft<'a>>, markup: Markup) -> Result<Rendered, RenderError> {
+    /// Fills in a message's words for `channel`, which shows rich text in this notation.
+    pub fn render<'a>(
+        &self,
+        draft: impl Into<Draft<'a>>,
+        channel: &ChannelAddress,
+        markup: Markup,
+    ) -> Result<Rendered, RenderError> {
         let draft = draft.into();
-        let purpose = draft.purpose;
+        let variant = self.variant(draft.purpose, draft.context, channel);
         let chat_url = chat_url(&draft.context.chat_uuid);
         let values = self.values(draft, chat_url.as_deref());
-        let subject = self.fill(&format!("{purpose}.subject"), &values)?;
-        let text = self.fill(&format!("{purpose}.txt"), &values)?;
-        let name = format!("{purpose}.{}", markup.extension());
+        let subject = self.fill(variant, "subject", &values)?;
+        let text = self.fill(variant, Markup::Plain.extension(), &values)?;
         let rich = match markup {
             Markup::Plain => text.clone(),
-            _ if self.environment.get_template(&name).is_ok() => self.fill(&name, &values)?,
-            Markup::Html => format!("<div style=\"white-space:pre-wrap\">{}</div>\n", escape_html(&text)),
-            Markup::Mrkdwn => escape_mrkdwn(&text),
-            Markup::Markdown => escape_markdown(&text),
-            Markup::Inline => escape_inline(&text),
+            _ if self.variants.has(variant, markup.extension()) => self.fill(variant, markup.extension(), &values)?,
+            Markup::Html => format!("<div style=\"white-space:pre-wrap\">{}</div>\n", escape::html(&text)),
+            Markup::Mrkdwn => escape::mrkdwn(&text),
+            Markup::Markdown => escape::markdown(&text),
+            Markup::Inline => escape::inline(&text),
         };
         Ok(Rendered {
             id: draft.id,
             created_at: draft.created_at,
-            purpose,
+            purpose: draft.purpose,
             about: draft.about,
             subject: truncate(&one_line(&subject), LONGEST_SUBJECT).text.to_owned(),
             text,
@@ -187,6 +201,16 @@ impl Renderer {
             thread: None,
             context: draft.context.clone(),
         })
+    }
+
+    /// The file that a message over `channel` is made from in this notation, for people; of its text, if the notation is
+    /// made from that.
+    pub fn template<'a>(&self, draft: impl Into<Draft<'a>>, channel: &ChannelAddress, markup: Markup) -> String {
+        let draft = draft.into();
+        let variant = self.variant(draft.purpose, draft.context, channel);
+        let place = self.variants.place(variant, markup.extension());
+        let (place, own) = place.or_else(|| self.variants.place(variant, "txt")).unwrap_or_default();
+        if own { place.to_owned() } else { format!("{place} (built in)") }
     }
 
     /// What the bot shows the customer, on one line. `field` names what the customer can mend.
@@ -198,8 +222,20 @@ impl Renderer {
         field: &str,
         language: &str,
     ) -> Result<String, RenderError> {
+        let variant = self.variants.choose(REPLY, None, &[language, &self.texts.language]);
         let values = context! { status, name => one_line(name), topic => one_line(topic), field, language };
-        Ok(one_line(&self.fill("reply.txt", &values)?))
+        Ok(one_line(&self.fill(variant, Markup::Plain.extension(), &values)?))
+    }
+
+    /// A customer is written to in their own language, the shop's people in their channel's.
+    fn variant(&self, purpose: Purpose, said: &Context, channel: &ChannelAddress) -> &Variant {
+        let theirs = match purpose {
+            Purpose::Welcome => said.language.as_str(),
+            Purpose::Request | Purpose::Test | Purpose::Alert => {
+                self.texts.channels.get(channel).map_or("", String::as_str)
+            }
+        };
+        self.variants.choose(purpose.as_str(), Some(channel), &[theirs, &self.texts.language])
     }
 
     fn values(&self, draft: Draft<'_>, chat_url: Option<&str>) -> Value {
@@ -216,84 +252,107 @@ impl Renderer {
             question => said.question.trim(),
             source => one_line(&said.source),
             chat_url => chat_url.unwrap_or_default(),
-            public_url => self.public_url.as_str(),
+            public_url => self.texts.public_url.as_str(),
         }
     }
 
-    fn fill(&self, name: &str, values: &Value) -> Result<String, RenderError> {
-        let filled = self.environment.get_template(name).and_then(|template| template.render(values));
-        let mut text = filled.map_err(|error| understand(name, &error))?;
+    fn fill(&self, variant: &Variant, extension: &str, values: &Value) -> Result<String, RenderError> {
+        let name = variant.name(extension);
+        let filled = self.environment.get_template(&name).and_then(|template| template.render(values));
+        let mut text = filled.map_err(|error| {
+            let file = if extension == SUBJECT_PART { Markup::Plain.extension() } else { extension };
+            understand(self.variants.place(variant, file).map_or(name.as_str(), |(place, _)| place), &error)
+        })?;
         text.truncate(text.trim_end().len());
         text.push('\n');
         Ok(text.trim_start_matches('\n').to_owned())
     }
 
-    /// Takes a template in; a message's text as its subject and its body.
-    fn add(&mut self, name: &str, place: &str, source: &str) -> Result<(), RenderError> {
-        if name == "reply.txt" {
-            return self.compile(name, place, source, REPLY_FIELDS);
-        }
-        let Some(purpose) = name.strip_suffix(".txt") else {
-            return self.compile(name, place, source, MESSAGE_FIELDS);
-        };
-        let (subject, body) = source
-            .strip_prefix(SUBJECT)
-            .and_then(|rest| rest.split_once('\n'))
-            .filter(|(_, body)| body.trim_start_matches('\r').starts_with('\n'))
-            .ok_or_else(|| RenderError::NoSubject(place.to_owned()))?;
-        self.compile(&format!("{purpose}.subject"), place, subject.trim(), MESSAGE_FIELDS)?;
-        // The empty first line stands for the subject's, so that errors name the line of the file.
-        self.compile(name, place, &format!("\n{body}"), MESSAGE_FIELDS)
-    }
-
-    fn compile(&mut self, name: &str, place: &str, source: &str, fields: &[&str]) -> Result<(), RenderError> {
-        self.environment
-            .add_template_owned(name.to_owned(), source.to_owned())
-            .map_err(|error| understand(place, &error))?;
-        let template = self.environment.get_template(name).map_err(|error| understand(place, &error))?;
-        let mut unknown: Vec<String> = template
-            .undeclared_variables(false)
-            .into_iter()
-            .filter(|field| !fields.contains(&field.as_str()))
-            .collect();
-        unknown.sort();
-        match unknown.first() {
-            None => Ok(()),
-            Some(field) => {
-                let line = source.lines().position(|line| line.contains(field.as_str())).map_or(1, |index| index + 1);
-                let why =
-                    format!("`{field}` is nothing that a template can show here; it can show {}", fields.join(", "));
-                Err(RenderError::Template { place: format!("{place}:{line}"), why })
+    /// Fills in every template with everything and with nothing, so that a mistake in one shows now and not at its first
+    /// customer.
+    fn try_out(&self) -> Result<(), RenderError> {
+        for (variant, extension, _) in self.variants.all() {
+            if variant.is_reply() {
+                for (status, field) in [("created", ""), ("queued", ""), ("invalid", "email"), ("error", "")] {
+                    let values = context! { status, name => "Ana", topic => "Sales", field, language => "" };
+                    self.fill(variant, extension, &values)?;
+                }
+                continue;
+            }
+            for said in [Context::default(), everything()] {
+                let (id, created_at, about) =
+                    (MessageId::from_bytes([0; 16]), Timestamp::from_millis(0), About::default());
+                let draft = Draft { id, created_at, purpose: Purpose::Test, about, context: &said };
+                let values = self.values(draft, Some("https://chat.example").filter(|_| !said.name.is_empty()));
+                self.fill(variant, extension, &values)?;
+                if extension == Markup::Plain.extension() {
+                    self.fill(variant, SUBJECT_PART, &values)?;
+                }
             }
         }
+        Ok(())
     }
 }
 
-/// Every name that a template file may have.
-fn known_names() -> Vec<&'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name).chain(OPTIONAL.iter().copied()).collect()
+/// A message about which all is known.
+fn everything() -> Context {
+    let text = || "Ana".to_owned();
+    Context {
+        name: text(),
+        email: EmailAddress::parse("ana@shop.example").ok(),
+        phone: "+34600123456".to_owned(),
+        topic: text(),
+        topic_unknown: true,
+        question: text(),
+        source: text(),
+        chat_uuid: text(),
+        language: "es".to_owned(),
+    }
 }
 
-/// The shop's own templates.
-fn own_templates(directory: &Path) -> Result<Sources, RenderError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        move |error| RenderError::Unreadable { path, error }
-    };
-    let mut found = Sources::new();
-    for entry in fs::read_dir(directory).map_err(unreadable(directory))? {
-        let path = entry.map_err(unreadable(directory))?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with('.') {
-            continue;
-        }
-        if !known_names().contains(&name.as_str()) {
-            return Err(RenderError::UnknownFile(path));
-        }
-        let source = fs::read_to_string(&path).map_err(unreadable(&path))?;
-        found.insert(name, (path.display().to_string(), source));
+/// Takes a template in; a message's text as its subject and its body.
+fn add(
+    environment: &mut Environment<'static>,
+    variant: &Variant,
+    extension: &str,
+    place: &str,
+    source: &str,
+) -> Result<(), RenderError> {
+    if variant.is_reply() {
+        return compile(environment, variant.name(extension), place, source, REPLY_FIELDS);
     }
-    Ok(found)
+    if extension != Markup::Plain.extension() {
+        return compile(environment, variant.name(extension), place, source, MESSAGE_FIELDS);
+    }
+    let (subject, body) = source
+        .strip_prefix(SUBJECT)
+        .and_then(|rest| rest.split_once('\n'))
+        .filter(|(_, body)| body.trim_start_matches('\r').starts_with('\n'))
+        .ok_or_else(|| RenderError::NoSubject(place.to_owned()))?;
+    compile(environment, variant.name(SUBJECT_PART), place, subject.trim(), MESSAGE_FIELDS)?;
+    // The empty first line stands for the subject's, so that errors name the line of the file.
+    compile(environment, variant.name(extension), place, &format!("\n{body}"), MESSAGE_FIELDS)
+}
+
+fn compile(
+    environment: &mut Environment<'static>,
+    name: String,
+    place: &str,
+    source: &str,
+    fields: &[&str],
+) -> Result<(), RenderError> {
+    environment.add_template_owned(name.clone(), source.to_owned()).map_err(|error| understand(place, &error))?;
+    let template = environment.get_template(&name).map_err(|error| understand(place, &error))?;
+    let unknown =
+        template.undeclared_variables(false).into_iter().filter(|field| !fields.contains(&field.as_str())).min();
+    match unknown {
+        None => Ok(()),
+        Some(field) => {
+            let line = source.lines().position(|line| line.contains(field.as_str())).map_or(1, |index| index + 1);
+            let why = format!("`{field}` is nothing that a template can show here; it can show {}", fields.join(", "));
+            Err(RenderError::Template { place: format!("{place}:{line}"), why })
+        }
+    }
 }
 
 fn environment() -> Environment<'static> {
@@ -314,9 +373,9 @@ fn environment() -> Environment<'static> {
             AutoEscape::Custom(notation) => {
                 let text = value.to_string();
                 let escape = match notation.as_ref() {
-                    "md" => escape_markdown,
-                    "inline" => escape_inline,
-                    _ => escape_mrkdwn,
+                    "md" => escape::markdown,
+                    "inline" => escape::inline,
+                    _ => escape::mrkdwn,
                 };
                 out.write_str(&if value.is_safe() { text } else { escape(&text) }).map_err(Into::into)
             }
@@ -342,60 +401,3 @@ fn chat_url(uuid: &str) -> Option<String> {
     let plain = (8..=64).contains(&uuid.len()) && uuid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     plain.then(|| format!("https://app.landbot.io/gui/chats_v4/{uuid}"))
 }
-
-fn escape_html(text: &str) -> String {
-    minijinja::HtmlEscape(text).to_string()
-}
-
-/// Makes text harmless in Slack's notation; see the head of this file.
-fn escape_mrkdwn(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len() + 16);
-    let mut backticks = 0;
-    for character in text.chars() {
-        backticks = if character == '`' { backticks + 1 } else { 0 };
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '`' if backticks > 2 => escaped.push_str("\u{200B}`"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-/// Makes text harmless in Markdown: whatever is notation anywhere is escaped, and so is what is notation at the start of
-/// a line. An `@` that does not stand inside a mail address is parted from what follows it, so that nobody is called.
-fn escape_markdown(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len() + 16);
-    let mut before = '\n';
-    // Whether nothing but spaces, or a number, stands before this character on its line.
-    let (mut starts, mut numbered) = (true, false);
-    for character in text.chars() {
-        let is_notation = match character {
-            '\\' | '`' | '*' | '_' | '~' | '|' | '[' | ']' | '<' | '>' | '#' => true,
-            '+' | '-' | '=' => starts,
-            '.' | ')' => numbered,
-            _ => false,
-        };
-        if is_notation {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-        if character == '@' && !before.is_alphanumeric() {
-            escaped.push('\u{200B}');
-        }
-        numbered = (starts || numbered) && character.is_ascii_digit();
-        starts = character == '\n' || (starts && character.is_whitespace());
-        before = character;
-    }
-    escaped
-}
-
-/// Makes text harmless in HTML, for receivers that know few entities.
-fn escape_inline(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests;

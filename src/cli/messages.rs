@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::bulk::{self, Change, Which};
 use super::{Global, block_on, channels, table};
+use crate::app;
 use crate::domain::{ChannelAddress, Message, MessageId, Purpose, State, UserId};
 use crate::http::{attempt_json, message_json};
 use crate::preview::preview;
@@ -109,7 +110,7 @@ async fn show(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let Some(history) = store.message(id).await? else { bail!("there is no such message; it may have been pruned") };
-    let renderer = Renderer::new(config.templates.as_deref(), &config.site_url())?;
+    let renderer = Renderer::new(app::texts(&config))?;
     let preview = preview(&history, &renderer, &channels(config));
     let (message, attempts) = (history.message, history.attempts);
     if global.json {

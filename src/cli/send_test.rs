@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Global, block_on};
+use crate::app;
 use crate::clock::Clock;
 use crate::domain::{About, ChannelAddress, Context, EmailAddress, MessageId, Outcome, Purpose};
 use crate::render::{Draft, Renderer};
@@ -31,8 +32,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
     let context = Context { email: arguments.to.clone(), ..Context::default() };
     let (id, about) = (MessageId::new(now), About::default());
     let draft = Draft { id, created_at: now, purpose: Purpose::Test, about, context: &context };
-    let rendered =
-        Renderer::new(config.templates.as_deref(), &config.site_url())?.render(draft, channel.channel.markup())?;
+    let rendered = Renderer::new(app::texts(&config))?.render(draft, &arguments.channel, channel.channel.markup())?;
     let composed = channel.channel.compose(&rendered).map_err(|why| {
         let hint = if arguments.to.is_none() { "; for this one test, --to name@example.com will do" } else { "" };
         anyhow::anyhow!("{why}{hint}")

@@ -203,6 +203,7 @@ fn channel(reader: &mut Reader<'_>, mut table: Table, is_used: bool, loading: &m
     leave_out_shipped(reader, &mut table);
     let is_complete = lend(reader, &mut table, is_used, loading);
     let rules = rules::rules(reader, &mut table);
+    let language = rules::language(reader, &mut table);
     refuse_example_sender(reader, &table, is_used);
     locate(reader, &mut table);
     let opened = open(reader, Settings::new(table));
@@ -210,7 +211,7 @@ fn channel(reader: &mut Reader<'_>, mut table: Table, is_used: bool, loading: &m
     if !is_complete && !reader.sandbox {
         return None;
     }
-    Some(ChannelConfig { channel: opened?, rules: rules? })
+    Some(ChannelConfig { channel: opened?, rules: rules?, language: language? })
 }
 
 /// Takes out blank keys, and lends those whose reference is missing the example's value. `false`: something is lent.

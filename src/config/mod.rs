@@ -87,8 +87,8 @@ pub struct Config {
     pub keep_free: u64,
     /// `[welcome]`
     pub welcome: Welcome,
-    /// `[templates] directory`
-    pub templates: Option<PathBuf>,
+    /// `[templates]`
+    pub templates: Templates,
     /// `[landbot]`
     pub landbot: Landbot,
     /// `[alerts]`
@@ -271,6 +271,17 @@ pub struct ChannelConfig {
     pub channel: Arc<dyn Channel>,
     /// How its messages are treated.
     pub rules: Rules,
+    /// The language that its people read; empty: the shop's.
+    pub language: String,
+}
+
+/// Message texts.
+#[derive(Clone, Debug)]
+pub struct Templates {
+    /// Where the shop's own are.
+    pub directory: Option<PathBuf>,
+    /// What is written to whom no language is known of; empty: the texts for everybody.
+    pub language: String,
 }
 
 /// Reads a file of at most `longest` bytes. The error is without the file's name.

@@ -10,10 +10,10 @@ use super::channels::Table;
 use super::reader::Reader;
 use super::routes::refuse_unknown;
 use super::tree::{self, Form, Path, child};
-use crate::domain::{ChannelAddress, Fallback, OnUnknown, Rate, RetrySchedule, Rules};
+use crate::domain::{ChannelAddress, Fallback, OnUnknown, Rate, RetrySchedule, Rules, is_language};
 
 /// The keys that every channel has, and their form.
-pub(super) const COMMON: [(&str, Form); 9] = [
+pub(super) const COMMON: [(&str, Form); 10] = [
     ("retry", Form::List),
     ("concurrency", Form::Number),
     ("on_unknown", Form::Text),
@@ -23,6 +23,7 @@ pub(super) const COMMON: [(&str, Form); 9] = [
     ("fallback", Form::Text),
     ("fallback_failures", Form::Number),
     ("fallback_after", Form::Text),
+    ("language", Form::Text),
 ];
 
 /// The most that a channel may send at once.
@@ -57,6 +58,17 @@ pub(super) fn rules(reader: &mut Reader<'_>, table: &mut Table) -> Option<Rules>
         expire: expire?,
         fallback: fallback?,
     })
+}
+
+/// The language that the channel's people read; empty: the shop's.
+pub(super) fn language(reader: &mut Reader<'_>, table: &mut Table) -> Option<String> {
+    let Some((path, value)) = table.keys.remove("language") else { return Some(String::new()) };
+    let found = value.as_str().filter(|text| is_language(text));
+    if found.is_none() {
+        let text = value.as_str().unwrap_or_default().to_owned();
+        reader.expected(&path, &text, "a language like \"es\" or \"pt-BR\"", "es");
+    }
+    found.map(str::to_owned)
 }
 
 fn retry(reader: &mut Reader<'_>, table: &mut Table) -> Option<RetrySchedule> {

@@ -1,6 +1,5 @@
 //! The sections with a fixed set of keys, but for `[server]`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use figment::value::Value;
@@ -11,8 +10,8 @@ use url::Url;
 use super::beside;
 use super::reader::Reader;
 use super::tree::path;
-use super::{Admin, Auth, Backup, Display, Intake, Landbot, Log, LogFormat, Retention, StoreUrl, Welcome};
-use crate::domain::{ChannelAddress, Country, Rate};
+use super::{Admin, Auth, Backup, Display, Intake, Landbot, Log, LogFormat, Retention, StoreUrl, Templates, Welcome};
+use crate::domain::{ChannelAddress, Country, Rate, is_language};
 
 /// Longest time between a registration and its welcome.
 const LONGEST_DELAY: Duration = Duration::from_hours(30 * 24);
@@ -103,7 +102,7 @@ pub(super) fn welcome(reader: &mut Reader<'_>) -> Option<Welcome> {
     Some(Welcome { delay: delay?, channel: channel? })
 }
 
-pub(super) fn templates(reader: &mut Reader<'_>) -> Option<PathBuf> {
+pub(super) fn templates(reader: &mut Reader<'_>) -> Templates {
     let directory =
         Some(reader.text("templates.directory")).filter(|text| !text.is_empty()).map(|text| beside(reader.base, text));
     if directory.as_ref().is_some_and(|directory| !directory.is_dir()) {
@@ -113,7 +112,10 @@ pub(super) fn templates(reader: &mut Reader<'_>) -> Option<PathBuf> {
             "make it, or leave the key empty for the built-in texts",
         );
     }
-    directory
+    let language = reader.parse("templates.language", "a language like \"es\" or \"pt-BR\"", "es", |text| {
+        (text.is_empty() || is_language(text)).then(|| text.to_owned())
+    });
+    Templates { directory, language: language.unwrap_or_default() }
 }
 
 pub(super) fn landbot(reader: &mut Reader<'_>) -> Option<Landbot> {

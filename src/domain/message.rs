@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ALERT_EXPIRES, ChannelAddress, EmailAddress, Mailbox, MessageId, OnUnknown, Origin, Outcome, Request, RequestId,
-    Rules, Scope, Timestamp, User, UserId,
+    Rules, Scope, Timestamp, User, UserId, language_of,
 };
 
 /// The text is none of the words that are known here.
@@ -132,6 +132,9 @@ pub struct Context {
     /// Landbot's name for the chat, when it told.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub chat_uuid: String,
+    /// The language that the customer reads, as a tag; empty when nothing tells.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub language: String,
 }
 
 impl Context {
@@ -143,6 +146,7 @@ impl Context {
             phone: user.phone.as_ref().map_or_else(String::new, |phone| phone.best().to_owned()),
             source: user.origin.source(),
             chat_uuid: user.origin.chat_uuid.clone().unwrap_or_default(),
+            language: language_of(&user.language, user.phone.as_ref()).to_owned(),
             ..Self::default()
         }
     }

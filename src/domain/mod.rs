@@ -7,6 +7,7 @@
 mod channel_address;
 mod email_address;
 mod id;
+mod language;
 mod message;
 mod origin;
 mod outcome;
@@ -25,6 +26,7 @@ mod user;
 pub use channel_address::{ChannelAddress, ChannelAddressError};
 pub use email_address::{EmailAddress, EmailAddressError, Mailbox, MailboxError};
 pub use id::{BootId, CallId, IdError, InboxId, MessageId, RequestId, UserId};
+pub use language::{is_language, language_of, languages_for};
 pub use message::{
     About, Attempt, Claim, Context, Message, NewMessage, Purpose, Settlement, State, Suppression, Transition,
     UnknownWord,

@@ -85,7 +85,7 @@ impl Lane {
 
     async fn deliver(self: Arc<Self>, claim: Claim) -> Tried {
         let channel = &self.served.channel;
-        match self.common.renderer.render(&claim, channel.markup()) {
+        match self.common.renderer.render(&claim, &self.served.address, channel.markup()) {
             Ok(mut rendered) => {
                 if channel.keeps_threads() {
                     rendered.thread = self.thread(&claim).await;

@@ -7,7 +7,7 @@ use figment::Figment;
 use figment::providers::{Format as _, Toml};
 use umishop::channel::{Capture, Channel, KINDS, Kind, kind, section};
 use umishop::domain::{About, Context, EmailAddress, Markup, MessageId, Outcome, Purpose, Rendered, Scope, Timestamp};
-use umishop::render::{Draft, Renderer};
+use umishop::render::{Draft, Renderer, Texts};
 
 use crate::sinks::{CA_FILE, Entrance, HttpSink, SmtpSink, nobody, silent};
 use crate::support::TestApp;
@@ -26,7 +26,8 @@ pub(crate) fn message(purpose: Purpose, to: &str, markup: Markup) -> Rendered {
     let created_at = Timestamp::from_millis(1_795_509_000_000);
     let (id, about) = (MessageId::new(created_at), About::default());
     let draft = Draft { id, created_at, purpose, about, context: &context };
-    Renderer::new(None, "https://shop.example").unwrap().render(draft, markup).unwrap()
+    let texts = Texts { public_url: "https://shop.example".into(), ..Texts::default() };
+    Renderer::new(texts).unwrap().render(draft, &"email.sales".parse().unwrap(), markup).unwrap()
 }
 
 pub(crate) fn try_open(kind: &Kind, table: &str) -> Result<Arc<dyn Channel>, figment::Error> {

@@ -98,6 +98,7 @@ fn context() -> impl Strategy<Value = Context> {
             question,
             source,
             chat_uuid,
+            ..Context::default()
         },
     )
 }

@@ -16,7 +16,7 @@ use umishop::domain::{
     one_line,
 };
 use umishop::intake::{Fields, Reading, Received, read};
-use umishop::render::{Draft, Renderer};
+use umishop::render::{Draft, Renderer, Texts};
 
 /// When every message of a law is made.
 const NOW: Timestamp = Timestamp::from_millis(1_795_509_000_123);
@@ -50,9 +50,11 @@ pub(crate) fn open(kind_name: &str, table: &str) -> Arc<dyn Channel> {
 
 /// The message as the relay would hand it over.
 pub(crate) fn rendered(purpose: Purpose, context: &Context, markup: Markup) -> Rendered {
-    static RENDERER: LazyLock<Renderer> = LazyLock::new(|| Renderer::new(None, "https://shop.example").unwrap());
-    let id = MessageId::from_bytes([7; 16]);
-    RENDERER.render(Draft { id, created_at: NOW, purpose, about: About::default(), context }, markup).unwrap()
+    static RENDERER: LazyLock<Renderer> = LazyLock::new(|| {
+        Renderer::new(Texts { public_url: "https://shop.example".into(), ..Texts::default() }).unwrap()
+    });
+    let (id, channel) = (MessageId::from_bytes([7; 16]), "email.sales".parse().unwrap());
+    RENDERER.render(Draft { id, created_at: NOW, purpose, about: About::default(), context }, &channel, markup).unwrap()
 }
 
 /// Spain, where numbers without a calling code are in the laws.

@@ -77,7 +77,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("figment", &["config/", "channel/"]),
     ("tokio_cron_scheduler", &["housekeeping.rs"]),
     ("anyhow", &["cli/", "app.rs", "main.rs"]),
-    ("minijinja", &["render.rs", "channel/http"]),
+    ("minijinja", &["render", "channel/http"]),
 ];
 
 /// What may be filled into SQL: lists of columns, and words that are written out where it is called. Values are bound.
