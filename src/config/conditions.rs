@@ -35,16 +35,18 @@ fn pattern(reader: &mut Reader<'_>, aspect: Aspect, text: &str, here: &Path) -> 
         refuse_empty(reader, here, aspect);
         return None;
     };
+    if aspect == Aspect::Channel && text.trim().eq_ignore_ascii_case("landbot") {
+        let mend = reader.write(here, "web");
+        reader.problem(here, "Landbot's own channel is called web", mend);
+    }
     if aspect != Aspect::Country || pattern.is_anything() {
         return Some(pattern);
     }
-    match Country::parse(text) {
-        Some(country) => Pattern::new(country.as_str()),
-        None => {
-            reader.expected(here, text, "a country's two letters like ES", "ES");
-            None
-        }
+    let country = Country::parse(text);
+    if country.is_none() {
+        reader.expected(here, text, "a country's two letters like ES", "ES");
     }
+    Pattern::new(country?.as_str())
 }
 
 fn refuse_empty(reader: &mut Reader<'_>, here: &Path, aspect: Aspect) {

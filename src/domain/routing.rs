@@ -4,6 +4,8 @@
 //! unless it says `continue`. The catch-all is tried last and always takes what comes to it, so that a request goes to
 //! at least one channel. The decision says of each route what became of it: whoever asks why reads what the webhook did.
 
+use std::collections::HashMap;
+
 use super::condition::Values;
 use super::{Aspect, ChannelAddress, Condition, Told, Topic, TopicKey};
 
@@ -12,7 +14,7 @@ use super::{Aspect, ChannelAddress, Condition, Told, Topic, TopicKey};
 pub struct Route {
     /// The topic, as the bot's button says it; `None`: any.
     pub topic: Option<Topic>,
-    /// Other names of the topic.
+    /// Other names of the topic; they count for every route with this topic.
     pub aliases: Vec<Topic>,
     /// What else must hold, all of it.
     pub when: Vec<Condition>,
@@ -30,17 +32,30 @@ impl Route {
         self.topic.is_none() && self.when.is_empty() && !self.continues
     }
 
-    /// The topic by all its names.
+    /// The topic by all the names that this route gives it.
     pub fn names(&self) -> impl Iterator<Item = &Topic> {
         self.topic.iter().chain(&self.aliases)
     }
 }
 
-/// A route with its names made ready for comparing.
+/// A route with all names of its topic, made ready for comparing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     route: Route,
     names: Vec<TopicKey>,
+}
+
+impl Entry {
+    fn all(routes: Vec<Route>) -> Vec<Self> {
+        let mut names: HashMap<TopicKey, Vec<TopicKey>> = HashMap::new();
+        for route in &routes {
+            let Some(topic) = &route.topic else { continue };
+            names.entry(topic.key()).or_default().extend(route.names().map(Topic::key));
+        }
+        let names_of = |topic: &Topic| names.get(&topic.key()).cloned().unwrap_or_default();
+        let entry = |route: Route| Self { names: route.topic.as_ref().map(names_of).unwrap_or_default(), route };
+        routes.into_iter().map(entry).collect()
+    }
 }
 
 /// All routes, in the order they are tried, and the one for what is left.
@@ -53,8 +68,7 @@ pub struct RoutingTable {
 impl RoutingTable {
     /// The routes that are tried in this order, and the one for everything else.
     pub fn new(routes: Vec<Route>, catch_all: Route) -> Self {
-        let entry = |route: Route| Entry { names: route.names().map(Topic::key).collect(), route };
-        Self { entries: routes.into_iter().map(entry).collect(), catch_all }
+        Self { entries: Entry::all(routes), catch_all }
     }
 
     /// Where a request that told this goes, and why.

@@ -292,7 +292,9 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
     match stored {
         Ok(done) if done.duplicate => Ok(submitted(web, Status::Duplicate, done.request_id, &decision, &fields)),
         Ok(done) => {
-            destinations.iter().for_each(|to| web.wake.at(to.channel, now));
+            for to in &destinations {
+                web.wake.at(to.channel, now);
+            }
             Ok(submitted(web, Status::Queued, done.request_id, &decision, &fields))
         }
         Err(StoreError::KeyReused) => {

@@ -179,6 +179,7 @@ fn conditions_are_held_to_what_they_can_mean() {
             "config.toml:2: [[routes]] when.country: expected a country's two letters like ES, found \"Spain\"; write country = \"ES\"",
         ),
         ("{ country = [\"ES\", \"E*\"] }", "when.country: expected a country's two letters like ES, found \"E*\""),
+        ("{ channel = \"landbot\" }", "when.channel: Landbot's own channel is called web; write channel = \"web\""),
         ("{ channel = 5 }", "when.channel: expected text in quotes, found the number 5; put it in quotes"),
         ("{ channel = [5] }", "when.channel: expected text in quotes, found the number 5; put it in quotes"),
         ("\"google\"", "config.toml:2: [[routes]] when: expected a table, found \"google\""),

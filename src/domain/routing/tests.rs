@@ -77,6 +77,15 @@ fn a_topic_takes_its_route_by_name_or_alias() {
 }
 
 #[test]
+fn another_name_counts_for_every_route_with_its_topic() {
+    let pricing = Route { aliases: vec![Topic::new("precios")], ..route(Some("Pricing"), &[], &["slack.pricing"]) };
+    let paid = route(Some("PRICING"), &[(Aspect::Medium, &["cpc"])], &["slack.ads"]);
+    let table = RoutingTable::new(vec![paid, pricing], rest());
+    assert_eq!(channels(&table, &Request::about("Precios").with("utm_medium", "cpc")), ["slack.ads"]);
+    assert_eq!(channels(&table, &Request::about("Precios")), ["slack.pricing"]);
+}
+
+#[test]
 fn every_condition_must_hold_and_any_of_its_values_will_do() {
     let summer: &[(Aspect, &[&str])] =
         &[(Aspect::Source, &["google", "bing"]), (Aspect::Campaign, &["summer-*"]), (Aspect::Country, &["ES", "PT"])];
@@ -240,7 +249,10 @@ proptest! {
         prop_assert_eq!(decision.steps.len(), table.routes().count());
         // What was not taken has a reason that is true.
         for step in &decision.steps {
-            let is_named = step.route.names().any(|name| name.key() == request.topic.key());
+            let key = |topic: &Topic| topic.key();
+            let is_same_topic = |route: &&Route| route.topic.as_ref().map(key) == step.route.topic.as_ref().map(key);
+            let mut names = table.routes().filter(is_same_topic).flat_map(Route::names);
+            let is_named = names.any(|name| name.key() == request.topic.key());
             match &step.verdict {
                 Verdict::OtherTopic => prop_assert!(!is_named),
                 Verdict::Unmet(unmet) => prop_assert!(!unmet.is_empty()),
