@@ -75,12 +75,12 @@ impl RoutingTable {
     pub fn decide<'a>(&'a self, told: Told<'a>) -> Decision<'a> {
         let key = told.topic.key();
         let values = Values::of(told);
-        let mut topic = None;
+        let (mut taken_as, mut named_as) = (None, None);
         let mut steps = Vec::with_capacity(self.entries.len() + 1);
         let mut ended = false;
         for Entry { route, names } in &self.entries {
             let is_named = names.contains(&key);
-            topic = topic.or(route.topic.as_ref().filter(|_| is_named));
+            let name = route.topic.as_ref().filter(|_| is_named);
             let verdict = match route.topic {
                 _ if ended => Verdict::NotTried,
                 Some(_) if !is_named => Verdict::OtherTopic,
@@ -89,12 +89,15 @@ impl RoutingTable {
                     unmet => Verdict::Unmet(unmet),
                 },
             };
-            ended |= verdict == Verdict::Taken && !route.continues;
+            let is_taken = verdict == Verdict::Taken;
+            ended |= is_taken && !route.continues;
+            taken_as = taken_as.or(name.filter(|_| is_taken));
+            named_as = named_as.or(name);
             steps.push(Step { route, verdict });
         }
         let verdict = if ended { Verdict::NotTried } else { Verdict::Taken };
         steps.push(Step { route: &self.catch_all, verdict });
-        Decision { topic, steps }
+        Decision { topic: taken_as.or(named_as), steps }
     }
 
     /// Every route in order, the catch-all last.
@@ -139,7 +142,8 @@ pub struct Step<'a> {
 /// Where a request goes, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision<'a> {
-    /// The topic as the shop calls it; `None`: no route names it.
+    /// The topic as the shop calls it: the first route that was taken for its name, else the first that names it. `None`:
+    /// no route does.
     pub topic: Option<&'a Topic>,
     /// Every route with what became of it, in the order of [`RoutingTable::routes`].
     pub steps: Vec<Step<'a>>,

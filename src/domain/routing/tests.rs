@@ -86,6 +86,18 @@ fn another_name_counts_for_every_route_with_its_topic() {
 }
 
 #[test]
+fn a_name_that_two_topics_share_is_the_topic_of_the_route_that_was_taken() {
+    let info = |topic, when: &[(Aspect, &[&str])]| Route {
+        aliases: vec![Topic::new("info")],
+        ..route(Some(topic), when, &["x.a"])
+    };
+    let table = RoutingTable::new(vec![info("Sales", &[(Aspect::Medium, &["cpc"])]), info("Support", &[])], rest());
+    let known_as = |request: Request| table.decide(request.told()).topic.map(|topic| topic.as_str().to_owned());
+    assert_eq!(known_as(Request::about("Info")).as_deref(), Some("Support"));
+    assert_eq!(known_as(Request::about("Info").with("utm_medium", "cpc")).as_deref(), Some("Sales"));
+}
+
+#[test]
 fn every_condition_must_hold_and_any_of_its_values_will_do() {
     let summer: &[(Aspect, &[&str])] =
         &[(Aspect::Source, &["google", "bing"]), (Aspect::Campaign, &["summer-*"]), (Aspect::Country, &["ES", "PT"])];
@@ -155,17 +167,18 @@ fn a_topic_with_several_routes_is_one_button() {
 fn a_route_that_an_earlier_one_leaves_nothing_is_found() {
     let source = |values: &'static [&'static str]| [(Aspect::Source, values)];
     for (earlier, later, obstacle) in [
-        (route(Some("A"), &[], &["x.a"]), route(Some("A"), &[], &["x.b"]), Some(0)),
+        (route(Some("A"), &[], &["x.a"]), route(Some("A"), &[], &["x.b"]), Some(1)),
         (continuing(route(Some("A"), &[], &["x.a"])), route(Some("A"), &[], &["x.b"]), None),
         (route(Some("A"), &source(&["goo*"]), &["x.a"]), route(Some("A"), &[], &["x.b"]), None),
-        (route(None, &source(&["goo*"]), &["x.a"]), route(Some("A"), &source(&["google"]), &["x.b"]), Some(0)),
-        (route(None, &source(&["goo*"]), &["x.a"]), route(None, &source(&["goo*le", "goo"]), &["x.b"]), Some(0)),
+        (route(None, &source(&["direct"]), &["x.a"]), route(Some("A"), &[], &["x.b"]), None),
+        (route(None, &source(&["goo*"]), &["x.a"]), route(Some("A"), &source(&["google"]), &["x.b"]), Some(1)),
+        (route(None, &source(&["goo*"]), &["x.a"]), route(None, &source(&["goo*le", "goo"]), &["x.b"]), Some(1)),
         (route(None, &source(&["goo*"]), &["x.a"]), route(None, &source(&["goo", "bing"]), &["x.b"]), None),
         (route(None, &source(&["google"]), &["x.a"]), route(None, &source(&["goo*"]), &["x.b"]), None),
         (
             route(None, &[(Aspect::Language, &["es"])], &["x.a"]),
             route(None, &[(Aspect::Language, &["es-MX"])], &["x.b"]),
-            Some(0),
+            Some(1),
         ),
         (
             route(None, &[(Aspect::Language, &["es-*"])], &["x.a"]),
@@ -174,8 +187,8 @@ fn a_route_that_an_earlier_one_leaves_nothing_is_found() {
         ),
     ] {
         let name = later.topic.clone();
-        let table = RoutingTable::new(vec![earlier, later], rest());
-        assert_eq!(table.obstacle(1, name.as_ref()), obstacle, "{table:?}");
+        let table = RoutingTable::new(vec![route(Some("B"), &[], &["x.c"]), earlier, later], rest());
+        assert_eq!(table.obstacle(2, name.as_ref()), obstacle, "{table:?}");
     }
 }
 
