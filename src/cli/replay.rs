@@ -119,8 +119,13 @@ impl Replay {
             table::write(out, ["TOPIC", "REQUESTS", "GO", "FROM", "TO", "FOR INSTANCE"], &rows)?;
             writeln!(out)?;
         }
-        let period = humantime::format_duration(period);
-        writeln!(out, "Of the last {period}: {} requests go as before, {} elsewhere.", self.same(), self.changed())?;
+        writeln!(
+            out,
+            "Of the last {}: {} requests go as before, {} elsewhere.",
+            readable(period),
+            self.same(),
+            self.changed()
+        )?;
         if self.pruned > 0 {
             writeln!(out, "Not compared: {} requests whose messages are no longer kept.", self.pruned)?;
         }
@@ -135,6 +140,15 @@ impl Replay {
         });
         let topics: Vec<Value> = topics.collect();
         json!({ "same": self.same(), "changed": self.changed(), "pruned": self.pruned, "topics": topics })
+    }
+}
+
+/// A period in days; one that is not whole days as humantime has it, whose months are not the calendar's.
+fn readable(period: Duration) -> String {
+    match (period.as_secs() / 86_400, period.as_secs() % 86_400) {
+        (1, 0) => "day".to_owned(),
+        (days, 0) if days > 0 => format!("{days} days"),
+        _ => humantime::format_duration(period).to_string(),
     }
 }
 

@@ -198,7 +198,7 @@ async fn a_replay_tells_what_other_routes_would_have_done_with_the_requests_that
     let (_, out, _) = run(app.directory(), &["route", "--replay", "30d", "--config", "new.toml"]);
     for expected in [
         "email.ads  email.sales, slack.pricing",
-        "Of the last 30days: 2 requests go as before, 1 elsewhere.",
+        "Of the last 30 days: 2 requests go as before, 1 elsewhere.",
         "Not compared: 1 requests whose messages are no longer kept.",
     ] {
         assert!(out.contains(expected), "{expected} in {out}");
