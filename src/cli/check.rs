@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::route::conditions;
 use super::{Global, table};
 use crate::config::{self, Config, Loaded, Problem};
-use crate::domain::{ChannelAddress, Route, Topic};
+use crate::domain::{ChannelAddress, Pattern, Route, Topic};
 
 pub(super) fn run(global: &Global, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match config::load(&global.sources()) {
@@ -50,9 +51,9 @@ fn report(loaded: &Loaded, out: &mut dyn Write) -> anyhow::Result<()> {
         channels => writeln!(out, "Alerts         over {channels}")?,
     }
     writeln!(out)?;
-    let rows: Vec<_> =
-        routes.routes().map(|route| [topic(route).to_owned(), aliases(route), channels(route)]).collect();
-    table::write(out, ["TOPIC", "ALSO CALLED", "GOES TO"], &rows)?;
+    let row = |route: &Route| [topic(route).to_owned(), aliases(route), conditions(route), channels(route)];
+    let rows: Vec<_> = routes.routes().map(row).collect();
+    table::write(out, ["TOPIC", "ALSO CALLED", "WHEN", "GOES TO"], &rows)?;
     if !loaded.missing.is_empty() {
         let note = if *sandbox { " (the sandbox does without)" } else { "" };
         writeln!(out, "\nNot set{note}:")?;
@@ -67,8 +68,13 @@ fn report(loaded: &Loaded, out: &mut dyn Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn topic(route: &Route) -> &str {
-    route.topic.as_ref().map_or("(anything else)", Topic::as_str)
+/// The topic of a route, for people.
+pub(super) fn topic(route: &Route) -> &str {
+    match &route.topic {
+        Some(topic) => topic.as_str(),
+        None if route.is_catch_all() => "(anything else)",
+        None => "(any)",
+    }
 }
 
 fn aliases(route: &Route) -> String {
@@ -76,19 +82,32 @@ fn aliases(route: &Route) -> String {
 }
 
 fn channels(route: &Route) -> String {
-    route.channels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let channels = route.channels.iter().map(ChannelAddress::as_str).collect::<Vec<_>>().join(", ");
+    if route.continues { format!("{channels}, and on") } else { channels }
+}
+
+/// A route for scripts, as it is written in the configuration.
+pub(super) fn route_json(route: &Route) -> serde_json::Value {
+    let aliases: Vec<_> = route.aliases.iter().map(Topic::as_str).collect();
+    let when: serde_json::Map<_, _> = route
+        .when
+        .iter()
+        .map(|condition| {
+            let any_of: Vec<_> = condition.any_of.iter().map(Pattern::as_str).collect();
+            (condition.aspect.to_string(), json!(any_of))
+        })
+        .collect();
+    json!({
+        "topic": route.topic.as_ref().map(Topic::as_str),
+        "aliases": aliases,
+        "when": when,
+        "continue": route.continues,
+        "channels": route.channels,
+    })
 }
 
 fn to_json(loaded: &Loaded) -> serde_json::Value {
-    let routes: Vec<_> = loaded
-        .config
-        .routes
-        .routes()
-        .map(|route| {
-            let aliases: Vec<_> = route.aliases.iter().map(Topic::as_str).collect();
-            json!({ "topic": route.topic.as_ref().map(Topic::as_str), "aliases": aliases, "channels": route.channels })
-        })
-        .collect();
+    let routes: Vec<_> = loaded.config.routes.routes().map(route_json).collect();
     let missing: Vec<_> = loaded
         .missing
         .iter()

@@ -25,7 +25,9 @@ mod kinds;
 mod landbot;
 mod log;
 mod messages;
+mod replay;
 mod restore;
+mod route;
 mod send_test;
 mod serve;
 mod simulate;
@@ -52,6 +54,8 @@ enum Command {
     Serve,
     /// Validate the configuration and show where each topic goes
     Check,
+    /// Explain where a question goes, or what other routes would have done with those that came
+    Route(route::Arguments),
     /// List messages; show, retry or cancel one, or many
     Messages(messages::Arguments),
     /// List customers and where they came from
@@ -125,6 +129,7 @@ impl Cli {
         match self.command {
             Command::Serve => serve::run(&global, out),
             Command::Check => check::run(&global, out),
+            Command::Route(arguments) => route::run(&global, &arguments, out),
             Command::Messages(arguments) => messages::run(&global, arguments, out),
             Command::Users(arguments) => users::run(&global, arguments, out),
             Command::Backup(arguments) => backup::run(&global, arguments, out),

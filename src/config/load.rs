@@ -10,7 +10,7 @@ use super::problems::{Place, Problem, Problems, shown_key};
 use super::reader::Reader;
 use super::references::{MissingReference, Resolved};
 use super::{Config, Loaded, Sources, alerts, routes, rules, sections, server, shape, tree};
-use crate::domain::{ChannelAddress, RoutingTable};
+use crate::domain::ChannelAddress;
 
 /// The name of the shop's own file.
 const FILE: &str = "config.toml";
@@ -142,12 +142,11 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
     let log = sections::log(reader);
     let tables = channels::tables(reader);
     let known: BTreeSet<ChannelAddress> = tables.iter().map(|table| table.address.clone()).collect();
-    let routes = routes::routes(reader, &known);
+    let (routes, route_places) = routes::routes(reader, &known);
     let alerts = alerts::alerts(reader, &known);
-    let asked: BTreeSet<ChannelAddress> =
-        routes.iter().flat_map(RoutingTable::routes).flat_map(|route| route.channels.clone()).collect();
+    let asked: BTreeSet<ChannelAddress> = routes.routes().flat_map(|route| route.channels.clone()).collect();
     let mut used = asked.clone();
-    used.extend(routes.iter().flat_map(RoutingTable::routes).filter_map(|route| route.fallback.clone()));
+    used.extend(routes.routes().filter_map(|route| route.fallback.clone()));
     if let Some(address) = welcome.as_ref().and_then(|welcome| welcome.channel.as_ref()) {
         routes::refuse_unknown(reader, &tree::path("welcome.channel"), address, &known);
         used.insert(address.clone());
@@ -174,6 +173,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
         backup: backup?,
         log: log?,
         channels,
-        routes: routes?,
+        routes,
+        route_places,
     })
 }

@@ -22,6 +22,7 @@ use crate::domain::{ChannelAddress, Country, Rate, RoutingTable, Rules};
 
 mod alerts;
 mod channels;
+mod conditions;
 mod environment;
 mod layers;
 mod load;
@@ -103,6 +104,8 @@ pub struct Config {
     pub channels: BTreeMap<ChannelAddress, ChannelConfig>,
     /// `[[routes]]`; every channel they name is in `channels`.
     pub routes: RoutingTable,
+    /// Where each of them stands, in the order of [`RoutingTable::routes`].
+    pub route_places: Vec<Place>,
 }
 
 impl Config {

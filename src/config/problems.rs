@@ -78,13 +78,13 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// A key for people: `sandbox`, `[server] listen`, `[[routes]] topic`. Elements of a list go by the list's name.
+/// A key for people: `sandbox`, `[server] listen`, `[[routes]] when.source`. Elements of a list go by the list's name.
 pub(super) fn shown_key(path: &[String]) -> String {
     let path: Vec<&str> = path.iter().map(String::as_str).filter(|part| part.parse::<usize>().is_err()).collect();
     match path.as_slice() {
         [] => String::new(),
         [name] => (*name).to_owned(),
-        ["routes", name] => format!("[[routes]] {name}"),
+        ["routes", rest @ ..] => format!("[[routes]] {}", rest.join(".")),
         [section @ .., name] => format!("[{}] {name}", section.join(".")),
     }
 }
@@ -126,6 +126,7 @@ mod tests {
             ("server.listen", "[server] listen"),
             ("channels.email.sales.to.0", "[channels.email.sales] to"),
             ("routes.1.channels.0", "[[routes]] channels"),
+            ("routes.1.when.country.0", "[[routes]] when.country"),
         ] {
             assert_eq!(shown_key(&path(dotted)), shown);
         }

@@ -110,11 +110,13 @@ impl Resolved {
         resolved
     }
 
-    /// Gives every key outside `[channels]` that goes without its reference the compiled-in value.
+    /// Gives every key outside `[channels]` that goes without its reference the compiled-in value. Inside a list there is
+    /// none: the shop's takes the place of the whole one.
     pub(super) fn fall_back(&self, tree: &mut Dict, shipped: &Dict) {
         for (path, _) in self.missing.iter().filter(|(path, _)| path[0] != "channels") {
-            let default =
-                tree::find(shipped, path).filter(|value| !value.as_str().is_some_and(|text| text.starts_with("env:")));
+            let default = tree::find(shipped, path)
+                .filter(|value| !value.as_str().is_some_and(|text| text.starts_with("env:")))
+                .filter(|_| path.iter().all(|step| step.parse::<usize>().is_err()));
             tree::put(tree, path, default.cloned().unwrap_or_else(|| Value::from("")));
         }
     }

@@ -1,49 +1,61 @@
 //! `[[routes]]`: which channels a question goes to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use figment::value::{Dict, Value};
 
 use super::ChannelConfig;
-use super::problems::{did_you_mean, in_a_row};
+use super::problems::{Place, did_you_mean, in_a_row};
 use super::reader::Reader;
-use super::rules;
 use super::tree::{Path, child, path};
-use crate::domain::{ChannelAddress, Route, RoutingTable, Topic, TopicKey};
+use super::{conditions, rules};
+use crate::domain::{ChannelAddress, Route, RoutingTable, Topic};
 
-/// Reads all routes; `known` are the channels that there are.
-pub(super) fn routes(reader: &mut Reader<'_>, known: &BTreeSet<ChannelAddress>) -> Option<RoutingTable> {
+/// Reads all routes, and where each stands; `known` are the channels that there are.
+pub(super) fn routes(reader: &mut Reader<'_>, known: &BTreeSet<ChannelAddress>) -> (RoutingTable, Vec<Place>) {
     let all = path("routes");
     let tables = reader.value("routes").and_then(Value::as_array).unwrap_or_default();
-    let mut named = Vec::new();
-    let mut catch_all: Option<(usize, Route)> = None;
+    let mut read = Vec::new();
     for (index, table) in tables.iter().enumerate() {
         let Some(table) = table.as_dict() else { continue };
         let here = child(&all, &index);
         let route = route(reader, table, &here, known);
-        match (&route.topic, &catch_all) {
-            (Some(_), _) => named.push((here, route)),
-            (None, Some((first, _))) => {
-                let first = reader.layers.place(&child(&all, first));
-                reader.problem(
-                    &here,
-                    format!("a second route without a topic; the first stands at {first}"),
-                    "give it a topic, or put its channels into the first one",
-                );
-            }
-            (None, None) => catch_all = Some((index, route)),
-        }
+        read.push((here, route));
     }
-    refuse_unreachable(reader, &named);
-    let Some((_, catch_all)) = catch_all else {
+    // A route whose conditions could not be read takes more than was meant; what follows from that is no news.
+    let is_misread = reader.problems.iter().any(|problem| problem.key.starts_with("[[routes]] when"));
+    let (mut catch_alls, tried): (Vec<_>, Vec<_>) = read.into_iter().partition(|(_, route)| route.is_catch_all());
+    let mut here: Vec<Path> = tried.iter().map(|(path, _)| path.clone()).collect();
+    let tried: Vec<Route> = tried.into_iter().map(|(_, route)| route).collect();
+    if catch_alls.is_empty() {
         reader.problem(
             &all,
-            "no route takes a topic that nobody has named",
-            "add a [[routes]] without a topic, as in channels = [\"email.sales\"]",
+            "no route takes what no other one took",
+            "add a [[routes]] without topic, when and continue, as in channels = [\"email.sales\"]",
         );
-        return None;
-    };
-    Some(RoutingTable::new(named.into_iter().map(|(_, route)| route).collect(), catch_all))
+        catch_alls.push((all, Route::default()));
+    }
+    let (last, catch_all) = catch_alls.remove(0);
+    let table = RoutingTable::new(tried, catch_all);
+    if !is_misread {
+        refuse_further(reader, &last, &catch_alls);
+        refuse_unreachable(reader, &table, &here);
+    }
+    here.push(last);
+    let places = here.iter().map(|path| reader.layers.place(path)).collect();
+    (table, places)
+}
+
+/// One route takes whatever is left; another would never be tried.
+fn refuse_further(reader: &mut Reader<'_>, first: &Path, further: &[(Path, Route)]) {
+    for (here, _) in further {
+        let first = reader.layers.place(first);
+        reader.problem(
+            here,
+            format!("a second route that takes whatever is left; the first stands at {first}"),
+            "give it a topic or a when, or put its channels into the first one",
+        );
+    }
 }
 
 fn route(reader: &mut Reader<'_>, table: &Dict, here: &Path, known: &BTreeSet<ChannelAddress>) -> Route {
@@ -52,7 +64,7 @@ fn route(reader: &mut Reader<'_>, table: &Dict, here: &Path, known: &BTreeSet<Ch
         reader.problem(
             &child(here, "topic"),
             "a topic must not be empty",
-            "write what the bot's button says, or leave the line out: the route then takes what no other one took",
+            "write what the bot's button says, or leave the line out: the route then takes any topic",
         );
     }
     let aliases: Vec<Topic> = texts(table, "aliases").map(Topic::new).collect();
@@ -62,14 +74,16 @@ fn route(reader: &mut Reader<'_>, table: &Dict, here: &Path, known: &BTreeSet<Ch
     if topic.is_none() && !aliases.is_empty() {
         reader.problem(
             &child(here, "aliases"),
-            "a route without a topic takes whatever is left, so other names mean nothing",
+            "a route without a topic takes any topic, so other names mean nothing",
             "add a topic, or leave aliases out",
         );
     }
+    let when = conditions::when(reader, table, here);
+    let continues = table.get("continue").and_then(Value::to_bool).unwrap_or_default();
     let channels = channels(reader, table, here, known);
     let fallback = table.get("fallback").and_then(Value::as_str).unwrap_or_default();
     let fallback = rules::route_fallback(reader, fallback, here, &channels, known);
-    Route { topic, aliases, channels, fallback }
+    Route { topic, aliases, when, continues, channels, fallback }
 }
 
 fn texts<'a>(table: &'a Dict, key: &str) -> impl Iterator<Item = &'a str> {
@@ -157,31 +171,31 @@ pub(super) fn refuse_without_address(reader: &mut Reader<'_>, channels: &BTreeMa
     }
 }
 
-/// The first route that names a topic is taken, so a later one with the same name would wait for ever.
-fn refuse_unreachable(reader: &mut Reader<'_>, routes: &[(Path, Route)]) {
-    let mut taken: HashMap<TopicKey, &Path> = HashMap::new();
-    for (here, route) in routes {
-        for (topic, key) in
-            route.topic.iter().map(|topic| (topic, "topic")).chain(route.aliases.iter().map(|alias| (alias, "aliases")))
+/// Notes every route, and every name of one, that no request ever reaches: earlier routes end the search before it.
+fn refuse_unreachable(reader: &mut Reader<'_>, table: &RoutingTable, here: &[Path]) {
+    let routes: Vec<&Route> = table.routes().collect();
+    for (position, (route, path)) in routes.iter().zip(here).enumerate() {
+        if route.topic.is_none()
+            && let Some(first) = table.obstacle(position, None)
         {
-            match taken.get(&topic.key()) {
-                Some(first) if *first != here => {
-                    let first = reader.layers.place(first);
-                    let what = format!(
-                        "\"{}\" already takes the route at {first}, so this one is never reached by it",
-                        topic.as_str()
-                    );
-                    reader.problem(
-                        &child(here, key),
-                        what,
-                        "name a topic only once; case, accents, emoji and punctuation do not count",
-                    );
-                }
-                Some(_) => {}
-                None => {
-                    taken.insert(topic.key(), here);
-                }
-            }
+            let what = format!("the route at {} takes all that this one could", reader.layers.place(&here[first]));
+            reader.problem(path, what, "write it before that one, or write continue = true there");
+        }
+        for (nth, name) in route.names().enumerate().filter(|(_, name)| !name.as_str().is_empty()) {
+            let Some(first) = table.obstacle(position, Some(name)) else { continue };
+            let key = if nth == 0 { "topic" } else { "aliases" };
+            let what = format!(
+                "\"{}\" already takes the route at {}, so this one is never reached by it",
+                name.as_str(),
+                reader.layers.place(&here[first])
+            );
+            let is_same_topic_again = route.when.is_empty() && routes[first].topic.is_some();
+            let mend = if is_same_topic_again {
+                "name a topic only once; case, accents, emoji and punctuation do not count"
+            } else {
+                "write it before that one, or write continue = true there"
+            };
+            reader.problem(&child(path, key), what, mend);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Holds a layer against the compiled-in file, which has every key with its default: whatever is not in it is not a
 //! key, and a value of another form is a mistake. What is wrong is told and taken out, so that the rest can be read.
-//! The keys of a channel are left to its kind.
+//! The keys of a channel are left to its kind. A condition of a route may be a list of texts as well.
 
 use figment::value::{Dict, Value};
 
@@ -18,11 +18,13 @@ pub(super) fn check(values: &mut Dict, schema: &Dict, path: &Path, layers: &Laye
             problems.push(layers.problem(&path, "no such key", mend.unwrap_or_else(known)));
             return false;
         };
-        if Form::of(value) != Form::of(expected) {
+        let is_any_of_several = is_condition(&path) && Form::of(value) == Form::List;
+        if Form::of(value) != Form::of(expected) && !is_any_of_several {
             problems.push(wrong_form(&path, value, expected, layers));
             return false;
         }
         match (value, expected) {
+            (Value::Array(_, list), Value::String(..)) => check_list(list, expected, &path, layers, problems),
             (Value::Dict(..), _) if path == ["channels"] => {}
             (Value::Dict(_, inner), Value::Dict(_, schema)) => check(inner, schema, &path, layers, problems),
             (Value::Array(_, list), Value::Array(_, schema)) => {
@@ -34,6 +36,11 @@ pub(super) fn check(values: &mut Dict, schema: &Dict, path: &Path, layers: &Laye
         }
         true
     });
+}
+
+/// Whether it is a key of a route's `when`.
+fn is_condition(path: &[String]) -> bool {
+    matches!(path, [routes, _, when, _] if routes == "routes" && when == "when")
 }
 
 /// Every element has the form of the first one in the compiled-in list.

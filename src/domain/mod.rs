@@ -5,6 +5,7 @@
 //! I/O; time and chance come in as arguments. The module imports no other module of the crate.
 
 mod channel_address;
+mod condition;
 mod email_address;
 mod id;
 mod language;
@@ -13,6 +14,7 @@ mod origin;
 mod outcome;
 mod phone;
 mod rate;
+mod reach;
 mod rendered;
 mod request;
 mod retry;
@@ -24,6 +26,7 @@ mod topic;
 mod user;
 
 pub use channel_address::{ChannelAddress, ChannelAddressError};
+pub use condition::{Aspect, Condition, Pattern, Told};
 pub use email_address::{EmailAddress, EmailAddressError, Mailbox, MailboxError};
 pub use id::{BootId, CallId, IdError, InboxId, MessageId, RequestId, UserId};
 pub use language::{is_language, language_of, languages_for};
@@ -38,7 +41,7 @@ pub use rate::{Bucket, Rate, RateError};
 pub use rendered::{Markup, Rendered};
 pub use request::{Fingerprint, NewRequest, REPEAT_WINDOW, Request};
 pub use retry::{LONGEST_RETRY_AFTER, RetrySchedule, RetryScheduleError};
-pub use routing::{Route, Routed, RoutingTable};
+pub use routing::{Decision, Destination, Route, RoutingTable, Step, Verdict};
 pub use rules::{ALERT_EXPIRES, Fallback, POISON_AFTER, Rules, SUSPECT_AFTER, wait_after_crash};
 pub use text::{Truncated, mask_addresses, one_line, truncate};
 pub use time::Timestamp;

@@ -1,5 +1,6 @@
 //! Where a customer came from.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -58,10 +59,21 @@ impl Origin {
         if !tags.is_empty() {
             return tags.join(" / ");
         }
-        if let Some(named) = self.referral.as_ref().or(self.text.as_ref()) {
-            return named.clone();
+        self.untagged().into_owned()
+    }
+
+    /// Who sent the customer: `utm_source`, else what the shop or the bot called it, else the referrer's host, else
+    /// `direct`.
+    pub fn sender(&self) -> Cow<'_, str> {
+        self.utm.get("utm_source").map_or_else(|| self.untagged(), |source| source.as_str().into())
+    }
+
+    /// The source as far as it can be told without campaign tags.
+    fn untagged(&self) -> Cow<'_, str> {
+        match self.referral.as_ref().or(self.text.as_ref()) {
+            Some(named) => named.as_str().into(),
+            None => self.referrer.as_deref().and_then(host).map_or(Self::DIRECT.into(), Cow::Owned),
         }
-        self.referrer.as_deref().and_then(host).unwrap_or_else(|| Self::DIRECT.to_owned())
     }
 }
 
@@ -123,5 +135,13 @@ mod tests {
         assert_eq!(from("not an address"), "direct");
         assert_eq!(Origin::default().source(), "direct");
         assert_eq!(Origin { text: Some("Fair in Madrid".into()), ..Origin::default() }.source(), "Fair in Madrid");
+    }
+
+    #[test]
+    fn the_sender_is_the_source_without_medium_and_campaign() {
+        let tagged = |tags| Origin { utm: utm(tags), referral: Some("ana".into()), ..Origin::default() };
+        assert_eq!(tagged(&[("utm_source", "google"), ("utm_medium", "cpc")]).sender(), "google");
+        assert_eq!(tagged(&[("utm_medium", "cpc")]).sender(), "ana");
+        assert_eq!(Origin::default().sender(), "direct");
     }
 }

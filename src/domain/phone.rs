@@ -14,7 +14,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
-use self::calling_codes::{GLOBAL_CODES, PLANS};
+use self::calling_codes::{GLOBAL_CODES, MAIN_COUNTRIES, PLANS};
 use super::{one_line, truncate};
 
 /// A country, by its two letters (ISO 3166-1): `ES`.
@@ -82,6 +82,16 @@ impl Phone {
     /// The international form, else what came.
     pub fn best(&self) -> &str {
         self.e164.as_deref().unwrap_or(&self.raw)
+    }
+
+    /// The country of its calling code; where several share one, the one that most of its numbers belong to. `None`
+    /// when the number could not be understood, or is one of no country.
+    pub fn country(&self) -> Option<Country> {
+        let digits = self.e164.as_deref()?.strip_prefix('+')?;
+        let main = MAIN_COUNTRIES.iter().map(|(code, country)| (*country, *code));
+        let (country, _) =
+            main.chain(PLANS.iter().map(|plan| (plan.0, plan.1))).find(|(_, code)| digits.starts_with(code))?;
+        Country::parse(country)
     }
 }
 
@@ -183,6 +193,30 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_number_tells_its_country_by_its_calling_code() {
+        for (number, country) in [
+            ("+34612345678", Some("ES")),
+            ("+351912345678", Some("PT")),
+            ("+14155550132", Some("US")),
+            ("+447911123456", Some("GB")),
+            ("+80012345678", None),
+        ] {
+            let phone = Phone { raw: number.into(), e164: Some(number.into()) };
+            assert_eq!(phone.country(), country.and_then(Country::parse), "{number}");
+        }
+        assert_eq!(Phone { raw: "12".into(), e164: None }.country(), None);
+    }
+
+    #[test]
+    fn one_country_stands_for_each_calling_code_that_several_share() {
+        let shared = |code: &str| PLANS.iter().filter(|plan| plan.1 == code).count() > 1;
+        for (country, code, _) in PLANS {
+            let main: Vec<_> = MAIN_COUNTRIES.iter().filter(|main| main.0 == *code).collect();
+            assert_eq!(main.len(), usize::from(shared(code)), "{country} {code}");
+        }
+    }
 
     fn e164_in(country: &str, raw: &str) -> Option<String> {
         Phone::parse(raw, Country::parse(country).unwrap(), false).unwrap().e164

@@ -1,14 +1,25 @@
 //! Which channels a request goes to.
+//!
+//! Routes are tried in order. One that names the topic, or none, and whose conditions hold is taken; it ends the search
+//! unless it says `continue`. The catch-all is tried last and always takes what comes to it, so that a request goes to
+//! at least one channel. The decision says of each route what became of it: whoever asks why reads what the webhook did.
 
-use super::{ChannelAddress, Topic, TopicKey};
+use std::collections::HashMap;
 
-/// A rule of `[[routes]]`: requests about this topic go to these channels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use super::condition::Values;
+use super::{Aspect, ChannelAddress, Condition, Told, Topic, TopicKey};
+
+/// A rule of `[[routes]]`: requests like this go to these channels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
-    /// The topic, as the bot's button says it; `None`: whatever no other route took.
+    /// The topic, as the bot's button says it; `None`: any.
     pub topic: Option<Topic>,
-    /// Other names of the topic.
+    /// Other names of the topic; they count for every route with this topic.
     pub aliases: Vec<Topic>,
+    /// What else must hold, all of it.
+    pub when: Vec<Condition>,
+    /// Whether later routes are tried, too, after this one was taken.
+    pub continues: bool,
     /// Where the question goes: to every one of them.
     pub channels: Vec<ChannelAddress>,
     /// Who takes over from any of them; `None`: as the channel's own rules say.
@@ -16,90 +27,156 @@ pub struct Route {
 }
 
 impl Route {
-    fn names(&self, key: &TopicKey) -> bool {
-        self.topic.iter().chain(&self.aliases).any(|topic| topic.key() == *key)
+    /// Whether it takes whatever comes to it, and ends the search.
+    pub fn is_catch_all(&self) -> bool {
+        self.topic.is_none() && self.when.is_empty() && !self.continues
+    }
+
+    /// The topic by all the names that this route gives it.
+    pub fn names(&self) -> impl Iterator<Item = &Topic> {
+        self.topic.iter().chain(&self.aliases)
     }
 }
 
-/// A route that was taken, and whether it was for want of a better one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Routed<'a> {
-    /// The route.
-    pub route: &'a Route,
-    /// Whether no route names the topic, so that the catch-all took the request.
-    pub topic_unknown: bool,
+/// A route with all names of its topic, made ready for comparing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    route: Route,
+    names: Vec<TopicKey>,
 }
 
-/// All routes, in the order they are tried. The first that names the topic is taken, else the catch-all.
+impl Entry {
+    fn all(routes: Vec<Route>) -> Vec<Self> {
+        let mut names: HashMap<TopicKey, Vec<TopicKey>> = HashMap::new();
+        for route in &routes {
+            let Some(topic) = &route.topic else { continue };
+            names.entry(topic.key()).or_default().extend(route.names().map(Topic::key));
+        }
+        let names_of = |topic: &Topic| names.get(&topic.key()).cloned().unwrap_or_default();
+        let entry = |route: Route| Self { names: route.topic.as_ref().map(names_of).unwrap_or_default(), route };
+        routes.into_iter().map(entry).collect()
+    }
+}
+
+/// All routes, in the order they are tried, and the one for what is left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutingTable {
-    routes: Vec<Route>,
+    entries: Vec<Entry>,
     catch_all: Route,
 }
 
 impl RoutingTable {
-    /// The routes that name a topic, and the one for everything else.
-    pub const fn new(routes: Vec<Route>, catch_all: Route) -> Self {
-        Self { routes, catch_all }
+    /// The routes that are tried in this order, and the one for everything else.
+    pub fn new(routes: Vec<Route>, catch_all: Route) -> Self {
+        Self { entries: Entry::all(routes), catch_all }
     }
 
-    /// The route a request about `topic` takes. There always is one.
-    pub fn route(&self, topic: &Topic) -> Routed<'_> {
-        let key = topic.key();
-        match self.routes.iter().find(|route| route.names(&key)) {
-            Some(route) => Routed { route, topic_unknown: false },
-            None => Routed { route: &self.catch_all, topic_unknown: true },
+    /// Where a request that told this goes, and why.
+    pub fn decide<'a>(&'a self, told: Told<'a>) -> Decision<'a> {
+        let key = told.topic.key();
+        let values = Values::of(told);
+        let (mut taken_as, mut named_as) = (None, None);
+        let mut steps = Vec::with_capacity(self.entries.len() + 1);
+        let mut ended = false;
+        for Entry { route, names } in &self.entries {
+            let is_named = names.contains(&key);
+            let name = route.topic.as_ref().filter(|_| is_named);
+            let verdict = match route.topic {
+                _ if ended => Verdict::NotTried,
+                Some(_) if !is_named => Verdict::OtherTopic,
+                _ => match values.unmet(&route.when) {
+                    unmet if unmet.is_empty() => Verdict::Taken,
+                    unmet => Verdict::Unmet(unmet),
+                },
+            };
+            let is_taken = verdict == Verdict::Taken;
+            ended |= is_taken && !route.continues;
+            taken_as = taken_as.or(name.filter(|_| is_taken));
+            named_as = named_as.or(name);
+            steps.push(Step { route, verdict });
         }
+        let verdict = if ended { Verdict::NotTried } else { Verdict::Taken };
+        steps.push(Step { route: &self.catch_all, verdict });
+        Decision { topic: taken_as.or(named_as), steps }
     }
 
     /// Every route in order, the catch-all last.
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
-        self.routes.iter().chain(std::iter::once(&self.catch_all))
+        self.entries.iter().map(|entry| &entry.route).chain(std::iter::once(&self.catch_all))
     }
 
-    /// The topics that have a route of their own, for the buttons of a chat.
+    /// The topics that have routes of their own, each once, for the buttons of a chat.
     pub fn topics(&self) -> impl Iterator<Item = &Topic> {
-        self.routes.iter().filter_map(|route| route.topic.as_ref())
+        let named =
+            self.entries.iter().enumerate().filter_map(|(index, entry)| Some((index, entry.route.topic.as_ref()?)));
+        named.filter_map(|(index, topic)| {
+            let key = topic.key();
+            let is_first = self.entries[..index].iter().all(|earlier| !earlier.names.contains(&key));
+            is_first.then_some(topic)
+        })
     }
+}
+
+/// What became of a route when a request came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The request goes to its channels.
+    Taken,
+    /// It is about another topic.
+    OtherTopic,
+    /// These of its conditions do not hold.
+    Unmet(Vec<Aspect>),
+    /// An earlier route had ended the search.
+    NotTried,
+}
+
+/// A route, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// The route.
+    pub route: &'a Route,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// Where a request goes, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision<'a> {
+    /// The topic as the shop calls it: the first route that was taken for its name, else the first that names it. `None`:
+    /// no route does.
+    pub topic: Option<&'a Topic>,
+    /// Every route with what became of it, in the order of [`RoutingTable::routes`].
+    pub steps: Vec<Step<'a>>,
+}
+
+impl<'a> Decision<'a> {
+    /// The routes that were taken; at least one.
+    pub fn taken(&self) -> impl Iterator<Item = &'a Route> {
+        self.steps.iter().filter(|step| step.verdict == Verdict::Taken).map(|step| step.route)
+    }
+
+    /// The channels of all routes that were taken, each once. The first route that names a channel says who takes over.
+    pub fn destinations(&self) -> Vec<Destination<'a>> {
+        let mut destinations: Vec<Destination<'a>> = Vec::new();
+        for route in self.taken() {
+            for channel in &route.channels {
+                if destinations.iter().all(|known| known.channel != channel) {
+                    destinations.push(Destination { channel, fallback: route.fallback.as_ref() });
+                }
+            }
+        }
+        destinations
+    }
+}
+
+/// A channel that a request goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination<'a> {
+    /// The channel.
+    pub channel: &'a ChannelAddress,
+    /// Who takes over from it; `None`: as its own rules say.
+    pub fallback: Option<&'a ChannelAddress>,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn route(topic: Option<&str>, aliases: &[&str], channel: &str) -> Route {
-        Route {
-            topic: topic.map(Topic::new),
-            aliases: aliases.iter().map(|alias| Topic::new(alias)).collect(),
-            channels: vec![channel.parse().unwrap()],
-            fallback: None,
-        }
-    }
-
-    fn table() -> RoutingTable {
-        let routes = vec![
-            route(Some("Sales"), &["ventas"], "email.sales"),
-            route(Some("Pricing"), &["precios"], "slack.pricing"),
-        ];
-        RoutingTable::new(routes, route(None, &[], "email.rest"))
-    }
-
-    fn taken(topic: &str) -> (String, bool) {
-        let table = table();
-        let routed = table.route(&Topic::new(topic));
-        (routed.route.channels[0].to_string(), routed.topic_unknown)
-    }
-
-    #[test]
-    fn a_topic_takes_its_route_by_name_or_alias() {
-        assert_eq!(taken("Sales"), ("email.sales".into(), false));
-        assert_eq!(taken("🛒 VENTAS"), ("email.sales".into(), false));
-        assert_eq!(taken("Precíos!"), ("slack.pricing".into(), false));
-    }
-
-    #[test]
-    fn an_unknown_topic_takes_the_catch_all_and_is_marked() {
-        assert_eq!(taken("Astrology"), ("email.rest".into(), true));
-        assert_eq!(taken(""), ("email.rest".into(), true));
-    }
-}
+mod tests;

@@ -1,4 +1,7 @@
-//! Cutting text a stranger wrote down to a size and a line.
+//! Cutting text a stranger wrote down to a size and a line, and comparing it.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// Text that may have been cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,12 @@ pub fn one_line(text: &str) -> String {
     }
     line.truncate(line.trim_end().len());
     line
+}
+
+/// The text without case and accents: what counts when texts are compared.
+pub(super) fn fold(text: &str) -> impl Iterator<Item = char> {
+    // Compatibility decomposition splits accents off their letters and unfolds lookalikes (ﬁ, Ａ, ²).
+    text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase)
 }
 
 /// The text for a log: whatever looks like a mail address keeps its first letter and its domain, `a***@example.com`.

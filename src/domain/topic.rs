@@ -1,9 +1,8 @@
 //! What a request is about, as a chat button says it.
 
 use serde::{Deserialize, Deserializer};
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 
+use super::text::fold;
 use super::{one_line, truncate};
 
 /// Longest topic we keep, in characters: it is a button's label.
@@ -42,13 +41,7 @@ pub struct TopicKey(String);
 
 impl TopicKey {
     fn new(text: &str) -> Self {
-        // Compatibility decomposition splits accents off their letters and unfolds lookalikes (ﬁ, Ａ, ²).
-        let letters: String = text
-            .nfkd()
-            .filter(|c| !is_combining_mark(*c))
-            .flat_map(char::to_lowercase)
-            .map(|c| if c.is_alphanumeric() { c } else { ' ' })
-            .collect();
+        let letters: String = fold(text).map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
         let key = letters.split_whitespace().collect::<Vec<_>>().join(" ");
         // A label of nothing but emoji is compared as it is.
         Self(if key.is_empty() { text.trim().to_owned() } else { key })

@@ -17,8 +17,7 @@ use super::delivery::{Delivery, Incomplete};
 use super::{SharedWeb, Web};
 use crate::crash;
 use crate::domain::{
-    Contact, Fingerprint, InboxId, MessageId, NewMessage, NewRequest, NewUser, Purpose, RequestId, Route, Routed,
-    UserId,
+    Contact, Decision, Fingerprint, InboxId, MessageId, NewMessage, NewRequest, NewUser, Purpose, RequestId, UserId,
 };
 use crate::intake::{Fields, Reading, Received};
 use crate::store::{InboxEntry, Registered, Registration, StoreError, Submission};
@@ -54,8 +53,9 @@ impl Webhooks {
 
     /// Ask for help
     ///
-    /// The question goes to the channels of its topic; an unknown topic goes to the catch-all, marked. The same
-    /// question about the same topic by the same customer within ten minutes is one request.
+    /// The question goes to the channels of the routes that it takes, by its topic and by where the customer came from;
+    /// what no route takes goes to the catch-all. A topic that no route names is marked. The same question about the
+    /// same topic by the same customer within ten minutes is one request.
     #[oai(path = "/umishop_api/topic", method = "post")]
     async fn submit_request(&self, web: Data<&SharedWeb>, delivery: Delivery<TopicBody>) -> WebhookAnswer {
         Box::pin(handle(&web, &delivery, None, submit)).await
@@ -268,18 +268,19 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         return Ok(invalid(web, "question", &fields));
     }
     let now = web.clock.now();
-    let routed = web.routes.route(&fields.topic);
-    let request = new_request(&fields, &contact, routed, RequestId::new(now));
+    let decision = web.routes.decide(fields.told());
+    let request = new_request(&fields, &contact, &decision, RequestId::new(now));
     if fields.test {
         tracing::info!("A request was only tried out: it says so itself");
-        return Ok(submitted(web, Status::Queued, request.id, routed.route, &fields));
+        return Ok(submitted(web, Status::Queued, request.id, &decision, &fields));
     }
-    let messages = routed.route.channels.iter().map(|channel| NewMessage {
+    let destinations = decision.destinations();
+    let messages = destinations.iter().map(|to| NewMessage {
         id: MessageId::new(now),
-        channel: channel.clone(),
+        channel: to.channel.clone(),
         purpose: Purpose::Request,
         due_at: now,
-        fallback: routed.route.fallback.clone(),
+        fallback: to.fallback.cloned(),
     });
     let user = (!contact.is_empty()).then(|| new_user(&fields, contact, UserId::new(now)));
     crash::point("intake.received");
@@ -289,10 +290,12 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         web.metrics.requests.count(!done.duplicate);
     }
     match stored {
-        Ok(done) if done.duplicate => Ok(submitted(web, Status::Duplicate, done.request_id, routed.route, &fields)),
+        Ok(done) if done.duplicate => Ok(submitted(web, Status::Duplicate, done.request_id, &decision, &fields)),
         Ok(done) => {
-            routed.route.channels.iter().for_each(|channel| web.wake.at(channel, now));
-            Ok(submitted(web, Status::Queued, done.request_id, routed.route, &fields))
+            for to in &destinations {
+                web.wake.at(to.channel, now);
+            }
+            Ok(submitted(web, Status::Queued, done.request_id, &decision, &fields))
         }
         Err(StoreError::KeyReused) => {
             let why = "its request_id was used before, for another question: a bot must make a new one for each";
@@ -302,19 +305,20 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
     }
 }
 
-fn submitted(web: &Web, status: Status, id: RequestId, route: &Route, fields: &Fields) -> WebhookAnswer {
+fn submitted(web: &Web, status: Status, id: RequestId, decision: &Decision<'_>, fields: &Fields) -> WebhookAnswer {
+    let channels: Vec<&str> = decision.destinations().iter().map(|to| to.channel.as_str()).collect();
     let details = Details {
         id: id.to_string(),
         name: &fields.name,
-        topic: route.topic.as_ref().unwrap_or(&fields.topic).as_str(),
-        channel: route.channels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        topic: decision.topic.unwrap_or(&fields.topic).as_str(),
+        channel: channels.join(", "),
         field: "",
         language: &fields.language,
     };
     WebhookAnswer::Done(Json(Answer::new(web, status, details)))
 }
 
-fn new_request(fields: &Fields, contact: &Contact, routed: Routed<'_>, id: RequestId) -> NewRequest {
+fn new_request(fields: &Fields, contact: &Contact, decision: &Decision<'_>, id: RequestId) -> NewRequest {
     // Who cannot be known by any contact is known by their chat; who has not even that asks something new each time.
     let who = match (contact.is_empty(), &fields.origin.chat_uuid) {
         (false, _) => contact.key(),
@@ -324,7 +328,7 @@ fn new_request(fields: &Fields, contact: &Contact, routed: Routed<'_>, id: Reque
     NewRequest {
         id,
         topic: fields.topic.clone(),
-        topic_unknown: routed.topic_unknown,
+        topic_unknown: decision.topic.is_none(),
         question: fields.question.clone(),
         // Landbot repeats a MessageHook until it is answered, always under the same mark.
         idempotency_key: fields.trace.clone().or_else(|| fields.request_id.clone()),

@@ -20,7 +20,7 @@ mod value;
 mod tests;
 
 use self::envelope::{Content, Place};
-use crate::domain::{Contact, Country, EmailAddress, EmailAddressError, Origin, Phone, Topic};
+use crate::domain::{Contact, Country, EmailAddress, EmailAddressError, Origin, Phone, Told, Topic};
 
 /// One webhook as it came over the wire.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +104,11 @@ impl Fields {
             phone: self.phone.clone(),
             landbot_customer_id: self.origin.landbot_customer_id.clone(),
         }
+    }
+
+    /// What routes look at.
+    pub fn told(&self) -> Told<'_> {
+        Told { topic: &self.topic, origin: &self.origin, phone: self.phone.as_ref(), language: &self.language }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     Attempt, BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, NewMessage, NewRequest, NewUser,
-    Origin, Purpose, Request, RequestId, Settlement, State, Suppression, Timestamp, User, UserId,
+    Origin, Phone, Purpose, Request, RequestId, Settlement, State, Suppression, Timestamp, Topic, User, UserId,
 };
 
 mod backup;
@@ -94,6 +94,25 @@ pub struct Submitted {
     pub user: Option<User>,
     /// Whether it was a repeat, so that nothing was put into the outbox.
     pub duplicate: bool,
+}
+
+/// A request with what routes look at, and where it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutedRequest {
+    /// The request.
+    pub id: RequestId,
+    /// When it came.
+    pub created_at: Timestamp,
+    /// What it is about.
+    pub topic: Topic,
+    /// Where the customer came from that time.
+    pub origin: Origin,
+    /// The customer's phone, as it is known now.
+    pub phone: Option<Phone>,
+    /// The customer's language tag, as it is known now; empty when unknown.
+    pub language: String,
+    /// The channels that its messages were made for, whoever took over from them; without those of pruned messages.
+    pub channels: Vec<ChannelAddress>,
 }
 
 /// A webhook nobody could read, kept so that no customer is lost.
@@ -326,6 +345,9 @@ pub trait Store: Send + Sync {
 
     /// One user with everything that happened to them.
     async fn user(&self, id: UserId) -> Result<Option<UserTimeline>, StoreError>;
+
+    /// Requests that were made at `since` or later, newest first.
+    async fn requests(&self, since: Timestamp, page: Page<RequestId>) -> Result<Vec<RoutedRequest>, StoreError>;
 
     /// Messages, newest first.
     async fn messages(&self, filter: MessageFilter, page: Page<MessageId>) -> Result<Vec<Message>, StoreError>;

@@ -21,6 +21,7 @@ mod observability;
 mod operator;
 mod outbox_model;
 mod process;
+mod routing;
 mod sinks;
 mod smtp_server;
 mod store_contract;

@@ -11,8 +11,8 @@ use umishop::domain::{
     NewRequest, NewUser, Origin, Phone, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
 };
 use umishop::store::{
-    Alert, BackupError, Changed, InboxEntry, Incidents, MessageFilter, Page, Registration, Retention, Selection, Store,
-    StoreError, Submission, Troubles, Waiting,
+    Alert, BackupError, Changed, InboxEntry, Incidents, MessageFilter, Overdue, Page, Registration, Retention,
+    RoutedRequest, Selection, Store, StoreError, Submission, Troubles, Waiting,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -417,6 +417,62 @@ async fn lists_are_newest_first_and_paged_without_gaps(store: &dyn Store) {
     assert_eq!(names, ["Ana 4", "Ana 3", "Ana 2", "Ana 1", "Ana 0"]);
 }
 
+async fn requests_of_a_period_tell_where_they_went_whoever_took_over(store: &dyn Store) {
+    let mut ana = with_phone(customer("Ana", "ana@example.com"), "+34612345678");
+    ana.language = "es".into();
+    let mut asked = Vec::new();
+    for (nth, channels) in [&["slack.old"][..], &["email.b", "slack.a"], &["slack.a"]].into_iter().enumerate() {
+        let now = NOW.after(MINUTE * u32::try_from(nth).unwrap());
+        let mut submission = question(&ana, &format!("question {nth}"));
+        submission.request.id = RequestId::new(now);
+        let message = |channel: &&str| NewMessage {
+            id: MessageId::new(now),
+            channel: channel.parse().unwrap(),
+            due_at: now,
+            ..submission.messages[0].clone()
+        };
+        submission.messages = channels.iter().map(message).collect();
+        asked.push(store.submit_request(submission, now).await.unwrap().request_id);
+    }
+    // A welcome is no answer to a question, and what is handed over was made for its own channel.
+    store.register_user(registration(ana.clone()), NOW).await.unwrap();
+    let overdue = Overdue {
+        channel: "slack.a".parse().unwrap(),
+        fallback: Some("email.b".parse().unwrap()),
+        known: vec!["email.b".parse().unwrap()],
+        hand_over_before: NOW.after(MINUTE),
+        expire_before: NOW,
+        expire_alerts_before: NOW,
+        why: String::new(),
+    };
+    assert_eq!(store.sweep(overdue, NOW.after(MINUTE)).await.unwrap().handed_over.len(), 1);
+    let since = NOW.after(MINUTE);
+    let all = store.requests(since, Page { limit: 10, before: None }).await.unwrap();
+    let went = |request: &RoutedRequest| {
+        let mut channels: Vec<String> = request.channels.iter().map(ToString::to_string).collect();
+        channels.sort();
+        (request.id, channels.join(" "))
+    };
+    assert_eq!(
+        all.iter().map(went).collect::<Vec<_>>(),
+        [(asked[2], "slack.a".to_owned()), (asked[1], "email.b slack.a".to_owned())]
+    );
+    assert_eq!(
+        (all[0].topic.as_str(), all[0].created_at, &all[0].origin),
+        ("Sales", NOW.after(2 * MINUTE), &ana.origin)
+    );
+    assert_eq!((&all[0].phone, all[0].language.as_str()), (&ana.contact.phone, "es"));
+    let page = store.requests(since, Page { limit: 1, before: Some(asked[2]) }).await.unwrap();
+    assert_eq!(page, all[1..]);
+    for message in store.messages(MessageFilter::default(), Page { limit: 10, before: None }).await.unwrap() {
+        store.cancel_message(message.id, NOW).await.unwrap();
+    }
+    let retention = Retention { delivered: Duration::ZERO, dead: Duration::ZERO, inbox: Duration::ZERO };
+    store.prune(retention, NOW.after(MINUTE)).await.unwrap();
+    let pruned = store.requests(since, Page { limit: 10, before: None }).await.unwrap();
+    assert!(pruned.len() == 2 && pruned.iter().all(|request| request.channels.is_empty()));
+}
+
 async fn messages_are_filtered_by_state_channel_purpose_and_user(store: &dyn Store) {
     let ana = register(store, customer("Ana", "ana@example.com")).await.user.id;
     store.submit_request(question(&customer("Eva", "eva@example.com"), "How much?"), NOW).await.unwrap();
@@ -640,6 +696,7 @@ store_contract! {
     pruning_deletes_only_what_came_to_rest_long_enough_ago,
     lists_are_newest_first_and_paged_without_gaps,
     messages_are_filtered_by_state_channel_purpose_and_user,
+    requests_of_a_period_tell_where_they_went_whoever_took_over,
     users_are_found_by_address_name_and_phone_and_no_wildcard_means_anything,
     every_channel_with_pending_messages_tells_when_the_next_is_due,
     a_prune_takes_a_bite_at_a_time_and_says_whether_there_is_more,

@@ -60,7 +60,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
-    ("cli", &["domain", "store", "channel", "clock", "render", "preview", "http", "backups", "config", "app"]),
+    (
+        "cli",
+        &["domain", "intake", "store", "channel", "clock", "render", "preview", "http", "backups", "config", "app"],
+    ),
     ("lib", &[]),
     ("main", &[]),
 ];
@@ -81,8 +84,18 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 /// What may be filled into SQL: lists of columns, and words that are written out where it is called. Values are bound.
-const FILLED_INTO_SQL: &[&str] =
-    &["rows::USER", "rows::REQUEST", "rows::MESSAGE", "rows::INBOX", "condition", "stranger", "mode", "table", "BITE"];
+const FILLED_INTO_SQL: &[&str] = &[
+    "rows::USER",
+    "rows::REQUEST",
+    "rows::MESSAGE",
+    "rows::ROUTED_REQUEST",
+    "rows::INBOX",
+    "condition",
+    "stranger",
+    "mode",
+    "table",
+    "BITE",
+];
 
 struct Source {
     /// Below `src/`.

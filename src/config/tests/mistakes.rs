@@ -127,16 +127,19 @@ fn routes_are_checked_against_each_other_and_the_channels() {
         ),
         (
             route("topic = \"A\"\nchannels = [\"email.sales\"]"),
-            "no route takes a topic that nobody has named; add a [[routes]] without a topic",
+            "no route takes what no other one took; add a [[routes]] without topic, when and continue",
         ),
-        (rest.to_owned() + rest, "config.toml:3: routes: a second route without a topic"),
+        (
+            rest.to_owned() + rest,
+            "config.toml:3: routes: a second route that takes whatever is left; the first stands at",
+        ),
         (
             route("topic = \" \"\nchannels = [\"email.sales\"]") + rest,
             "config.toml:2: [[routes]] topic: a topic must not be empty",
         ),
         (
             route("aliases = [\"a\"]\nchannels = [\"email.sales\"]"),
-            "config.toml:2: [[routes]] aliases: a route without a topic takes whatever is left",
+            "config.toml:2: [[routes]] aliases: a route without a topic takes any topic",
         ),
         (
             route("topik = \"A\"\nchannels = [\"email.sales\"]"),
@@ -158,6 +161,90 @@ fn routes_are_checked_against_each_other_and_the_channels() {
         let problems = Shop::of(&routes).problems();
         assert!(problems[0].contains(says), "{says}: {problems:#?}");
     }
+}
+
+#[test]
+fn conditions_are_held_to_what_they_can_mean() {
+    let rest = "channels = [\"email.sales\"]\n[[routes]]\nchannels = [\"email.sales\"]\n";
+    for (when, says) in [
+        ("{ sorce = \"google\" }", "config.toml:2: [[routes]] when.sorce: no such key; did you mean `source`?"),
+        (
+            "{ source = \" \" }",
+            "config.toml:2: [[routes]] when.source: a condition must not be empty; write source = \"google\" or source = [\"google\"], or leave it out",
+        ),
+        ("{ campaign = [] }", "config.toml:2: [[routes]] when.campaign: a condition must not be empty"),
+        ("{ medium = [\"cpc\", \"\"] }", "config.toml:2: [[routes]] when.medium: a condition must not be empty"),
+        (
+            "{ country = \"Spain\" }",
+            "config.toml:2: [[routes]] when.country: expected a country's two letters like ES, found \"Spain\"; write country = \"ES\"",
+        ),
+        ("{ country = [\"ES\", \"E*\"] }", "when.country: expected a country's two letters like ES, found \"E*\""),
+        ("{ channel = \"landbot\" }", "when.channel: Landbot's own channel is called web; write channel = \"web\""),
+        ("{ channel = 5 }", "when.channel: expected text in quotes, found the number 5; put it in quotes"),
+        ("{ channel = [5] }", "when.channel: expected text in quotes, found the number 5; put it in quotes"),
+        ("\"google\"", "config.toml:2: [[routes]] when: expected a table, found \"google\""),
+        ("{ source = \"env:NOWHERE\" }", "config.toml:2: [[routes]] when.source: a condition must not be empty"),
+    ] {
+        Shop::of(&format!("[[routes]]\nwhen = {when}\n{rest}")).says(says);
+    }
+    Shop::of("[[routes]]\ncontinue = \"yes\"\nchannels = [\"email.sales\"]\n")
+        .says("config.toml:2: [[routes]] continue: expected true or false");
+}
+
+#[test]
+fn a_route_that_no_request_reaches_is_told_with_the_one_that_takes_its_requests() {
+    let first = "[[routes]]\nchannels = [\"email.sales\"]\n";
+    let route = |lines: &str| format!("[[routes]]\n{lines}\nchannels = [\"email.sales\"]\n");
+    let (sales, ads) = (route("topic = \"Sales\""), route("when = { source = \"google\" }"));
+    for (earlier, later, says) in [
+        (
+            &sales,
+            "topic = \"SALES\"\nwhen = { source = \"google\" }",
+            "config.toml:7: [[routes]] topic: \"SALES\" already takes the route at config.toml:3, so this one is never reached by it; write it before that one, or write continue = true there",
+        ),
+        (&sales, "topic = \"SALES\"", "name a topic only once; case, accents, emoji and punctuation do not count"),
+        (
+            &ads,
+            "topic = \"Ads\"\nwhen = { source = \"Google\", country = \"ES\" }",
+            "config.toml:7: [[routes]] topic: \"Ads\" already takes the route at config.toml:3",
+        ),
+        (
+            &ads,
+            "when = { source = [\"google\"], medium = \"cpc\" }",
+            "config.toml:6: routes: the route at config.toml:3 takes all that this one could; write it before that one, or write continue = true there",
+        ),
+    ] {
+        let shop = Shop::of(&(first.to_owned() + earlier + &route(later)));
+        let problems = shop.problems();
+        assert!(problems.len() == 1 && shop.local(&problems[0]).contains(says), "{says}: {problems:#?}");
+    }
+    for (earlier, later) in [
+        (route("topic = \"Sales\"\ncontinue = true"), "topic = \"Sales\""),
+        (route("topic = \"Sales\"\nwhen = { source = \"google\" }"), "topic = \"Sales\""),
+        (ads, "when = { source = \"goo*\" }"),
+    ] {
+        Shop::of(&(first.to_owned() + &earlier + &route(later))).loaded();
+    }
+}
+
+#[test]
+fn conditions_are_read_as_texts_and_lists_and_a_star_alone_asks_nothing() {
+    let loaded = Shop::of(
+        "[[routes]]\ncontinue = true\nwhen = { source = \"*\", campaign = \"Summer-*\", country = [\"es\", \"UK\"] }\nchannels = [\"email.sales\"]\n\
+         [[routes]]\nchannels = [\"email.sales\"]\nwhen.channel = \"*\"\n",
+    )
+    .loaded();
+    let routes: Vec<_> = loaded.config.routes.routes().collect();
+    let conditions: Vec<String> = routes[0].when.iter().map(ToString::to_string).collect();
+    assert_eq!(conditions, ["campaign = Summer-*", "country = ES or GB"]);
+    assert!(routes[0].continues && routes[1].is_catch_all() && routes.len() == 2);
+    let lines: Vec<_> = loaded
+        .config
+        .route_places
+        .iter()
+        .map(|place| place.to_string().rsplit(':').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(lines, ["1", "5"]);
 }
 
 #[test]

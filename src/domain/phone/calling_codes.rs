@@ -51,5 +51,12 @@ pub(super) const PLANS: &[(&str, &str, &str)] = &[
     ("XK", "383", "0"), ("YE", "967", "0"), ("YT", "262", "0"), ("ZA", "27", "0"), ("ZM", "260", "0"), ("ZW", "263", "0"),
 ];
 
+/// For each calling code that several countries share, the one that most of its numbers belong to.
+#[rustfmt::skip]
+pub(super) const MAIN_COUNTRIES: &[(&str, &str)] = &[
+    ("1", "US"), ("7", "RU"), ("39", "IT"), ("44", "GB"), ("47", "NO"), ("61", "AU"), ("64", "NZ"), ("212", "MA"),
+    ("262", "RE"), ("358", "FI"), ("500", "FK"), ("590", "GP"), ("599", "CW"), ("672", "NF"),
+];
+
 /// Codes that belong to no country: freephone, shared cost, satellite, international networks, premium rate.
 pub(super) const GLOBAL_CODES: &[&str] = &["800", "808", "870", "878", "881", "882", "883", "888", "979"];

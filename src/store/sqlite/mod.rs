@@ -16,13 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Files, InboxEntry,
-    MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, Rescued, Retention, Selection,
-    Store, StoreError, StoreFigures, Submission, Submitted, Swept, Troubles, UserTimeline,
+    MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, Rescued, Retention, RoutedRequest,
+    Selection, Store, StoreError, StoreFigures, Submission, Submitted, Swept, Troubles, UserTimeline,
 };
 use crate::crash;
 use crate::domain::{
-    BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, Settlement, Suppression, Timestamp, Transition,
-    User, UserId,
+    BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, RequestId, Settlement, Suppression, Timestamp,
+    Transition, User, UserId,
 };
 use disk::Disk;
 use figures::WriterFigures;
@@ -291,6 +291,10 @@ impl Store for SqliteStore {
 
     async fn user(&self, id: UserId) -> Result<Option<UserTimeline>, StoreError> {
         self.readers.read(move |connection| reads::user(connection, id)).await
+    }
+
+    async fn requests(&self, since: Timestamp, page: Page<RequestId>) -> Result<Vec<RoutedRequest>, StoreError> {
+        self.readers.read(move |connection| reads::requests(connection, since, page)).await
     }
 
     async fn messages(&self, filter: MessageFilter, page: Page<MessageId>) -> Result<Vec<Message>, StoreError> {

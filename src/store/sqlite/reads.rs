@@ -13,8 +13,8 @@ use rusqlite::{Connection, OptionalExtension, ToSql};
 use tokio::sync::Semaphore;
 
 use super::{OpenError, StoreError, rows};
-use crate::domain::{ChannelAddress, InboxId, Message, MessageId, User, UserId};
-use crate::store::{InboxEntry, MessageFilter, MessageHistory, Page, UserTimeline};
+use crate::domain::{ChannelAddress, InboxId, Message, MessageId, RequestId, Timestamp, User, UserId};
+use crate::store::{InboxEntry, MessageFilter, MessageHistory, Page, RoutedRequest, UserTimeline};
 
 /// How many reads run at once; the others wait.
 const AT_ONCE: usize = 4;
@@ -149,6 +149,23 @@ pub(super) fn user(connection: &Connection, id: UserId) -> Result<Option<UserTim
         requests: rows::collect(connection, &requests, [key], rows::request)?,
         messages: rows::collect(connection, &messages, [key], rows::message)?,
     }))
+}
+
+pub(super) fn requests(
+    connection: &Connection,
+    since: Timestamp,
+    page: Page<RequestId>,
+) -> Result<Vec<RoutedRequest>, StoreError> {
+    let mut query = Query::new(format!(
+        "SELECT {} FROM requests LEFT JOIN users ON users.id = requests.user_id",
+        rows::ROUTED_REQUEST
+    ));
+    // A request's id begins with the moment it came, so that only those of the period are looked at.
+    query.and("requests.id >= ?", [rows::first_id(since).to_vec()]);
+    if let Some(before) = page.before {
+        query.and("requests.id < ?", [before.as_bytes().to_vec()]);
+    }
+    query.newest_first(connection, page.limit, rows::routed_request)
 }
 
 pub(super) fn messages(

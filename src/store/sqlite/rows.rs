@@ -8,7 +8,7 @@ use crate::domain::{
     Attempt, EmailAddress, InboxId, Message, MessageId, Origin, Phone, Request, RequestId, Timestamp, Topic, User,
     UserId,
 };
-use crate::store::{InboxEntry, StoreError, Touch};
+use crate::store::{InboxEntry, RoutedRequest, StoreError, Touch};
 
 /// The columns that [`user`] reads, in order.
 pub(super) const USER: &str =
@@ -20,6 +20,11 @@ pub(super) const MESSAGE: &str = "id, user_id, request_id, channel, purpose, sta
 
 /// The columns that [`request`] reads, in order.
 pub(super) const REQUEST: &str = "id, user_id, topic, topic_unknown, question, origin, created_at";
+
+/// The columns that [`routed_request`] reads, in order, of requests and their users.
+pub(super) const ROUTED_REQUEST: &str = "requests.id AS id, requests.created_at, topic, requests.origin, phone, phone_e164, \
+    coalesce(language, ''), (SELECT json_group_array(coalesce(handed_over_from, channel)) FROM messages \
+                              WHERE request_id = requests.id AND purpose = 'request')";
 
 /// The columns that [`inbox_entry`] reads, in order.
 pub(super) const INBOX: &str = "id, received_at, request_line, headers, body, why";
@@ -87,6 +92,20 @@ pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         outcome: row.get(3)?,
         scope: row.get(4)?,
         error: row.get(5)?,
+    })
+}
+
+pub(super) fn routed_request(row: &Row<'_>) -> rusqlite::Result<RoutedRequest> {
+    let phone: Option<String> = row.get(4)?;
+    let e164 = row.get(5)?;
+    Ok(RoutedRequest {
+        id: RequestId::from_bytes(row.get(0)?),
+        created_at: time(row, 1)?,
+        topic: Topic::new(&row.get::<_, String>(2)?),
+        origin: json(row, 3)?,
+        phone: phone.map(|raw| Phone { raw, e164 }),
+        language: row.get(6)?,
+        channels: json(row, 7)?,
     })
 }
 
