@@ -199,6 +199,8 @@ impl Renderer {
             rich,
             chat_url,
             thread: None,
+            // Until the relay says when.
+            attempted_at: draft.created_at,
             context: draft.context.clone(),
         })
     }

@@ -103,7 +103,8 @@ impl Place {
             text,
             "[channels.email.sink]\nserver = \"smtp://{smtp}\"\nfrom = \"{from}\"\nto = [\"sales@shop.example.com\"]\n\n"
         );
-        let _ = write!(text, "[channels.http.sink]\nurl = \"http://{http}/ok\"\n\n");
+        let _ =
+            write!(text, "[channels.http.sink]\nurl = \"http://{http}/ok\"\nprivate_networks = [\"127.0.0.1\"]\n\n");
         let _ = write!(
             text,
             "[[routes]]\ntopic = \"Sales\"\nchannels = [\"{route}\"]\n\n[[routes]]\nchannels = [\"{route}\"]\n"

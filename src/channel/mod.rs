@@ -11,22 +11,24 @@ use figment::Figment;
 
 use crate::domain::{Context, Markup, Outcome, Rendered};
 
+mod agent;
 mod api;
 mod capture;
 mod docs;
 mod email;
 mod http;
 mod meaning;
+mod reach;
 mod secrets;
 mod slack;
 mod threads;
 mod tls;
 mod wire;
 
+pub use agent::agent as web_agent;
 pub use capture::Capture;
 pub use docs::{as_written, section};
 pub use meaning::{Meaning, Verdict};
-pub use wire::agent as web_agent;
 
 /// A way to reach people, opened from its table `[channels.<kind>.<name>]`.
 #[async_trait]

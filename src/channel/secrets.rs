@@ -35,6 +35,11 @@ impl Secrets {
         Self::sorted(secrets)
     }
 
+    /// These, and `more`, but for what is too short.
+    pub(super) fn and<'a>(self, more: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::sorted(self.0.into_iter().chain(Self::these(more).0).collect())
+    }
+
     /// A secret goes before its parts.
     fn sorted(mut secrets: Vec<String>) -> Self {
         secrets.sort_by_key(|secret| Reverse(secret.len()));

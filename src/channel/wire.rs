@@ -1,41 +1,26 @@
 //! HTTP calls for the channels that speak it, and what statuses and failures mean.
 //!
-//! ureq with its defaults mended: it would wait for ever, follow redirects, go through whatever proxy the environment
-//! names, and look the host up anew, on a new thread, for every request even of a kept connection. A failure is told
-//! apart by whether the request can have reached the receiver at all.
+//! A failure is told apart by whether the request can have reached the receiver at all.
 
-use std::fmt;
 use std::io::Read as _;
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::Value;
-use ureq::config::Config;
 use ureq::http::header::{DATE, RETRY_AFTER};
-use ureq::http::{HeaderMap, HeaderName, Request, Response, Uri};
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport};
+use ureq::http::{HeaderMap, HeaderName, Request, Response};
 use ureq::{Agent, Body, Timeout};
 use url::Url;
 
+use super::agent::{NotReached, agent_within};
+use super::reach::{NotPublic, Reach};
 use super::secrets::Secrets;
 use super::threads::Threads;
-use super::tls;
 use crate::crash;
 use crate::domain::{Outcome, Scope, one_line, truncate};
 
 /// As much of an answer as we read: it is shown to a person at most.
 const LONGEST_ANSWER: u64 = 64 * 1024;
-
-/// Longest time to find and reach a receiver that is there at all.
-const LONGEST_CONNECT: Duration = Duration::from_secs(5);
-
-/// Many servers close a quiet connection after five seconds; ours is given up first.
-const LONGEST_IDLE: Duration = Duration::from_secs(4);
-
-/// How long a host's addresses are remembered.
-const ADDRESSES_LAST: Duration = Duration::from_secs(30);
 
 /// The name of the header that says what the body is; its value is no secret.
 pub(super) const CONTENT_TYPE: HeaderName = header("content-type");
@@ -47,6 +32,7 @@ pub(super) struct Wire {
     agent: OnceLock<Agent>,
     threads: Threads,
     secrets: Secrets,
+    reach: Reach,
 }
 
 /// What the receiver answered.
@@ -69,7 +55,13 @@ impl Wire {
             agent: OnceLock::new(),
             threads: Threads::new(format!("channel-{kind}")),
             secrets,
+            reach: Reach::Everywhere,
         }
+    }
+
+    /// Connects to what `reach` takes, and nothing else.
+    pub(super) fn within(self, reach: Reach) -> Self {
+        Self { reach, ..self }
     }
 
     /// `text` without what is secret.
@@ -79,7 +71,7 @@ impl Wire {
 
     /// Sends a request and reads its answer, whatever the status. The error is the outcome when there is no answer.
     pub(super) async fn call(&self, request: Request<Vec<u8>>) -> Result<Answer, Outcome> {
-        let agent = self.agent.get_or_init(|| agent(self.https, self.timeout)).clone();
+        let agent = self.agent.get_or_init(|| agent_within(self.reach.clone(), self.https, self.timeout)).clone();
         crash::point("http.calling");
         let answered = self.threads.run(move || agent.run(request).map(read)).await;
         crash::point("http.answered");
@@ -169,29 +161,6 @@ pub(super) fn shown_place(url: &Url) -> String {
     format!("{}/{}", url.origin().ascii_serialization(), if bare { "" } else { "[redacted]" })
 }
 
-/// An HTTP client with the same rules, for whoever plays a visitor of this server.
-pub fn agent(https: bool, timeout: Duration) -> Agent {
-    let roots = if https && tls::system_has_roots() { RootCerts::PlatformVerifier } else { RootCerts::WebPki };
-    let config = Config::builder()
-        .http_status_as_error(false)
-        .proxy(None)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .timeout_global(Some(timeout))
-        .timeout_resolve(Some(timeout.min(LONGEST_CONNECT)))
-        .timeout_connect(Some(timeout.min(LONGEST_CONNECT)))
-        .max_idle_connections(64)
-        .max_idle_connections_per_host(64)
-        .max_idle_age(LONGEST_IDLE)
-        .input_buffer_size(16 * 1024)
-        .output_buffer_size(16 * 1024)
-        .max_response_header_size(16 * 1024)
-        .user_agent(concat!("umishop/", env!("CARGO_PKG_VERSION")))
-        .tls_config(TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(tls::provider()).build())
-        .build();
-    Agent::with_parts(config, Opening(DefaultConnector::default()), Remembering::default())
-}
-
 fn read(mut response: Response<Body>) -> Answer {
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers());
@@ -216,6 +185,12 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// What it means that there is no answer; `shown` is the error without secrets.
 fn of_failure(error: &ureq::Error, shown: &str) -> Outcome {
+    if let ureq::Error::Other(inner) = error
+        && let Some(refused) = inner.downcast_ref::<NotPublic>()
+    {
+        // The name or the settings are at fault; once they are mended, every message goes out.
+        return Outcome::dead(Scope::Channel, format!("not connected: {refused}"), refused.mend());
+    }
     match error {
         ureq::Error::Other(inner) if inner.is::<NotReached>() => {
             Outcome::retry(Scope::Channel, shown.strip_prefix("other: ").unwrap_or(shown))
@@ -230,65 +205,6 @@ fn of_failure(error: &ureq::Error, shown: &str) -> Outcome {
             Outcome::Unknown { why: "the request was sent, but no answer came in time".to_owned() }
         }
         _ => Outcome::Unknown { why: format!("the request was sent, but its answer was lost: {shown}") },
-    }
-}
-
-/// The receiver was never reached, so that nothing can have been sent.
-#[derive(Debug)]
-struct NotReached(String);
-
-impl fmt::Display for NotReached {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the receiver cannot be reached: {}", self.0)
-    }
-}
-
-impl std::error::Error for NotReached {}
-
-/// Marks what goes wrong before a request can be sent; deadlines speak for themselves.
-fn not_reached(error: ureq::Error) -> ureq::Error {
-    match error {
-        ureq::Error::Timeout(_) => ureq::Error::Timeout(Timeout::Connect),
-        other => ureq::Error::Other(Box::new(NotReached(other.to_string()))),
-    }
-}
-
-/// ureq's own connector; see [`not_reached`].
-#[derive(Debug)]
-struct Opening(DefaultConnector);
-
-impl Connector<()> for Opening {
-    type Out = Box<dyn Transport>;
-
-    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
-        self.0.connect(details, chained).map_err(not_reached)
-    }
-}
-
-/// ureq's own resolver, asked only now and then. An agent speaks to one host alone, so one answer is all there is.
-#[derive(Default)]
-struct Remembering {
-    resolver: DefaultResolver,
-    known: Mutex<Option<(Instant, ResolvedSocketAddrs)>>,
-}
-
-impl fmt::Debug for Remembering {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Remembering")
-    }
-}
-
-impl Resolver for Remembering {
-    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((since, addresses)) = known
-            && since.elapsed() < ADDRESSES_LAST
-        {
-            return Ok(addresses);
-        }
-        let addresses = self.resolver.resolve(uri, config, timeout).map_err(not_reached)?;
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), addresses.clone()));
-        Ok(addresses)
     }
 }
 
@@ -375,5 +291,25 @@ mod tests {
             shown_place(&parse_url("https://hooks.example.com/T1/secret?sig=secret").unwrap()),
             "https://hooks.example.com/[redacted]"
         );
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_not_public_is_not_connected_to_and_every_message_waits_for_the_mend() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = parse_url(&format!("http://{}/x", listener.local_addr().unwrap())).unwrap();
+        let wire = Wire::new("test", &url, Secrets::these([]), Duration::from_secs(5));
+        let wire = wire.within(Reach::public_and(&["10.0.0.0/8".to_owned()]).unwrap());
+        // The second time it is known where the host's name leads.
+        for _ in 0..2 {
+            let outcome = wire.call(request("POST", &url, &HeaderMap::new(), Vec::new()).unwrap()).await.unwrap_err();
+            assert_eq!(
+                outcome.explanation(),
+                "not connected: 127.0.0.1 is not an address of the public internet (if this channel shall reach it, \
+                 write private_networks = [\"127.0.0.1\"] into its table)"
+            );
+            assert_eq!((outcome.word(), outcome.scope()), ("dead", Some(Scope::Channel)));
+        }
+        assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     }
 }

@@ -33,7 +33,7 @@ impl Markup {
 }
 
 /// A message with its words filled in: a pure function of the message and its templates, so that every attempt
-/// sends the same bytes.
+/// sends the same bytes; and what the relay knows of the attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     /// The message's name, for Message-ID and idempotency key.
@@ -54,6 +54,8 @@ pub struct Rendered {
     pub chat_url: Option<String>,
     /// What the receiver calls the first message about this customer, where messages are kept in threads.
     pub thread: Option<String>,
+    /// When this attempt began, for a signature that grows old. Nothing else may differ between two attempts.
+    pub attempted_at: Timestamp,
     /// What the message says, field by field.
     pub context: Context,
 }

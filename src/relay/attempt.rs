@@ -90,6 +90,7 @@ impl Lane {
                 if channel.keeps_threads() {
                     rendered.thread = self.thread(&claim).await;
                 }
+                rendered.attempted_at = self.common.clock.now();
                 crash::point("relay.delivering");
                 crash::point_for("relay.delivering", &claim.context.question);
                 let begun = Instant::now();

@@ -18,7 +18,7 @@ fn mail(name: &str, server: &str, more: &str) -> String {
 }
 
 fn http(name: &str, url: &str) -> String {
-    format!("[channels.http.{name}]\nurl = \"{url}\"\nretry = [\"10s\"]\n")
+    format!("[channels.http.{name}]\nurl = \"{url}\"\nprivate_networks = [\"127.0.0.1\"]\nretry = [\"10s\"]\n")
 }
 
 fn slack(name: &str, api_url: &str) -> String {

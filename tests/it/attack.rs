@@ -246,7 +246,7 @@ async fn guesses_are_held_back_and_the_right_secret_from_the_same_address_passes
 
 #[tokio::test]
 async fn a_bot_that_shows_no_secret_is_always_told_so() {
-    let app = TestApp::start_with("sandbox = false\n[intake]\nsecret = \"s3cret\"\n[welcome]\nchannel = \"\"\n[channels.http.sink]\nurl = \"http://127.0.0.1:9/\"\n[[routes]]\nchannels = [\"http.sink\"]\n").await;
+    let app = TestApp::start_with("sandbox = false\n[intake]\nsecret = \"s3cret\"\n[welcome]\nchannel = \"\"\n[channels.http.sink]\nurl = \"http://127.0.0.1:9/\"\nprivate_networks = [\"127.0.0.1\"]\n[[routes]]\nchannels = [\"http.sink\"]\n").await;
     for _ in 0..15 {
         assert_eq!(app.send("POST", USER, &[], &user("ana@example.com")).await.status, 401);
     }

@@ -359,7 +359,7 @@ async fn a_thousand_dead_letters_that_are_retried_at_once_are_each_sent_once_und
     let sink = HttpSink::start().await;
     let url = sink.url("/s/400");
     let app = TestApp::start_live(&format!(
-        "[welcome]\nchannel = \"\"\n[channels.http.desk]\nurl = \"{url}\"\n[[routes]]\nchannels = [\"http.desk\"]\n"
+        "[welcome]\nchannel = \"\"\n[channels.http.desk]\nurl = \"{url}\"\nprivate_networks = [\"127.0.0.1\"]\n[[routes]]\nchannels = [\"http.desk\"]\n"
     ))
     .await;
     for chunk in 0..20 {

@@ -49,7 +49,8 @@ pub(crate) fn table_to(kind: &Kind, address: &str) -> String {
     };
     let table: String = kind.example.lines().map(line).collect();
     assert!(table.contains(address), "{}: the example does not write where it leads to", kind.name);
-    format!("{table}timeout = \"300ms\"\n")
+    let reach = if kind.name == "http" { "private_networks = [\"127.0.0.1\"]\n" } else { "" };
+    format!("{table}{reach}timeout = \"300ms\"\n")
 }
 
 fn request(channel: &Arc<dyn Channel>) -> Rendered {
@@ -389,7 +390,8 @@ async fn a_slack_webhook_says_ok() {
 }
 
 fn http_to(sink: &HttpSink, path: &str, more: &str) -> Arc<dyn Channel> {
-    open("http", &format!("url = \"{}\"\ntimeout = \"5s\"\n{more}", sink.url(path)))
+    let url = sink.url(path);
+    open("http", &format!("url = \"{url}\"\nprivate_networks = [\"127.0.0.1\"]\ntimeout = \"5s\"\n{more}"))
 }
 
 #[tokio::test]

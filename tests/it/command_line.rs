@@ -55,7 +55,7 @@ fn check_tells_every_problem_with_its_line_and_fails() {
 #[test]
 fn live_without_a_secret_does_not_start() {
     let directory = configured(
-        "sandbox = false\n[welcome]\nchannel = \"\"\n[channels.http.x]\nurl = \"http://127.0.0.1:9/\"\n[[routes]]\nchannels = [\"http.x\"]\n",
+        "sandbox = false\n[welcome]\nchannel = \"\"\n[channels.http.x]\nurl = \"http://127.0.0.1:9/\"\nprivate_networks = [\"127.0.0.1\"]\n[[routes]]\nchannels = [\"http.x\"]\n",
     );
     let (code, _, error) = run(directory.path(), &["serve"]);
     assert_eq!(code, Some(1));

@@ -21,7 +21,9 @@ fn mail(name: &str, address: &str, more: &str) -> String {
 }
 
 fn http(name: &str, url: &str, more: &str) -> String {
-    format!("[channels.http.{name}]\nurl = \"{url}\"\nretry = [\"10s\", \"10s\"]\n{more}\n")
+    format!(
+        "[channels.http.{name}]\nurl = \"{url}\"\nprivate_networks = [\"127.0.0.1\"]\nretry = [\"10s\", \"10s\"]\n{more}\n"
+    )
 }
 
 fn slack(name: &str, api_url: &str) -> String {

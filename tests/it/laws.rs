@@ -31,13 +31,13 @@ const SLACK: &str = "token = \"xoxb-1\"\nchannel = \"#pricing\"";
 
 /// Every field in quotes and once without, and as a form.
 const HTTP: [&str; 3] = [
-    "url = \"http://127.0.0.1/hook\"",
+    "url = \"https://crm.example.com/hook\"",
     r#"
-url  = "http://127.0.0.1/hook"
+url  = "https://crm.example.com/hook"
 body = '{"a": "{{ name }}", "b": "{{ topic }} / {{ question }}", "c": {{ question | tojson }}, "d": "{{ subject }}", "e": "{{ text }}"}'
 "#,
     r#"
-url     = "http://127.0.0.1/hook"
+url     = "https://crm.example.com/hook"
 headers = { content-type = "application/x-www-form-urlencoded" }
 body    = "a={{ name }}&b={{ topic }}&c={{ question }}"
 "#,

@@ -15,6 +15,7 @@ mod delivery;
 mod every_kind;
 mod faults;
 mod hostile;
+mod http_kind;
 mod laws;
 mod mail;
 mod observability;

@@ -98,7 +98,9 @@ fn check_buckets(series: &BTreeMap<String, f64>, name: &str) {
 }
 
 fn http(name: &str, url: &str, more: &str) -> String {
-    format!("[channels.http.{name}]\nurl = \"{url}\"\nretry = [\"10s\", \"10s\", \"10s\"]\n{more}\n")
+    format!(
+        "[channels.http.{name}]\nurl = \"{url}\"\nprivate_networks = [\"127.0.0.1\"]\nretry = [\"10s\", \"10s\", \"10s\"]\n{more}\n"
+    )
 }
 
 fn welcome(sink: &SmtpSink) -> String {

@@ -12,7 +12,9 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 fn http(name: &str, url: &str, more: &str) -> String {
-    format!("[channels.http.{name}]\nurl = \"{url}\"\nretry = [\"10s\", \"10s\", \"10s\"]\n{more}\n")
+    format!(
+        "[channels.http.{name}]\nurl = \"{url}\"\nprivate_networks = [\"127.0.0.1\"]\nretry = [\"10s\", \"10s\", \"10s\"]\n{more}\n"
+    )
 }
 
 fn all_to(channel: &str, tables: &str) -> String {

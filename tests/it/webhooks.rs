@@ -297,6 +297,7 @@ secret = "s3cret"
 channel = ""
 [channels.http.sink]
 url = "http://127.0.0.1:9/"
+private_networks = ["127.0.0.1"]
 [[routes]]
 channels = ["http.sink"]
 "#;

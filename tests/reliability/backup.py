@@ -126,8 +126,10 @@ channel = "http.welcome"
 delay = "3s"
 [channels.http.welcome]
 url = "{sink_url}"
+private_networks = ["127.0.0.1"]
 [channels.http.desk]
 url = "{sink_url}"
+private_networks = ["127.0.0.1"]
 [[routes]]
 channels = ["http.desk"]
 """

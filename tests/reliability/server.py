@@ -41,6 +41,7 @@ to = ["sales@shop.test"]
 {mail_common}
 [channels.http.crm]
 url = "http://127.0.0.1:{http_port}/crm"
+private_networks = ["127.0.0.1"]
 {http}
 [[routes]]
 topic = "mail"

@@ -82,6 +82,7 @@ mod tests {
             rich: format!("<p>{text}</p>"),
             chat_url: None,
             thread: None,
+            attempted_at: created_at,
             context: Context { name: name.into(), email, ..Context::default() },
         }
     }
