@@ -17,6 +17,7 @@ mod faults;
 mod hostile;
 mod laws;
 mod mail;
+mod mail_answers;
 mod observability;
 mod operator;
 mod outbox_model;
