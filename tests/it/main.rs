@@ -18,6 +18,7 @@ mod hostile;
 mod laws;
 mod mail;
 mod mail_answers;
+mod mail_servers;
 mod observability;
 mod operator;
 mod outbox_model;
