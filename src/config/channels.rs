@@ -121,8 +121,8 @@ fn complain_of_table(reader: &mut Reader<'_>, here: &Path, what: &str, mend: Str
     reader.problems.push(problem);
 }
 
-/// Gives each channel the shared keys of its kind's model, unless it wrote them, or what they belong to, or a part of a
-/// login of its own.
+/// Gives each channel the shared keys of its kind's model, unless it wrote them, or what they belong to; and no login,
+/// nor what has one in it, if it wrote a part of a login of its own.
 fn share(tables: &mut [Table]) {
     let models: Vec<(&str, Keys)> = tables
         .iter()
@@ -138,7 +138,7 @@ fn share(tables: &mut [Table]) {
             let is_login = |key: &&str| table.keys.get(*key).is_some_and(|(path, _)| tree::is_secret(path));
             let has_login = group.iter().any(is_login);
             for (key, value) in group.iter().filter_map(|key| model.get_key_value(*key)) {
-                if !(has_login && tree::is_secret(&value.0)) {
+                if !(has_login && tree::has_secret(&value.0, &value.1)) {
                     table.keys.entry(key.clone()).or_insert_with(|| value.clone());
                 }
             }
@@ -253,6 +253,11 @@ fn lend(reader: &mut Reader<'_>, table: &mut Table, is_used: bool, loading: &mut
             }
         }
     }
+    for (_, value) in table.keys.values_mut() {
+        for table in tree::tables(value) {
+            table.retain(|_, value| !tree::is_blank(value));
+        }
+    }
     table.keys.retain(|_, (_, value)| !tree::is_blank(value));
     is_complete
 }
@@ -284,12 +289,16 @@ fn leave_out_shipped(reader: &Reader<'_>, table: &mut Table) {
     table.keys.retain(|_, (path, _)| is_own(path) || !references().any(|reference| reference.starts_with(path)));
 }
 
-/// A key called `…_file` is a path, and starts where the configuration is.
+/// A key called `…_file`, of the table or of one in a list there, is a path, and starts where the configuration is.
 fn locate(reader: &Reader<'_>, table: &mut Table) {
-    for (_, (_, value)) in table.keys.iter_mut().filter(|(key, _)| key.ends_with("_file")) {
-        if let Value::String(_, text) = value {
+    let locate = |key: &str, value: &mut Value| {
+        if let (true, Value::String(_, text)) = (key.ends_with("_file"), value) {
             *text = beside(reader.base, text).display().to_string();
         }
+    };
+    for (key, (_, value)) in &mut table.keys {
+        tree::tables(value).for_each(|table| table.iter_mut().for_each(|(key, value)| locate(key, value)));
+        locate(key, value);
     }
 }
 

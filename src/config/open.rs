@@ -81,13 +81,16 @@ pub(super) fn open(reader: &mut Reader<'_>, mut settings: Settings) -> Option<Ar
 
 /// Gives the key at `inner` the example's value, or takes it out.
 fn put_right(values: &mut Dict, inner: &Path, example: &Dict) {
-    match (inner.as_slice(), example.get(&inner[0])) {
-        ([_, _], Some(Value::Array(_, list))) if !list.is_empty() => tree::put(values, inner, list[0].clone()),
-        (_, Some(value)) => tree::put(values, &inner[..1], value.clone()),
-        (_, None) => {
-            values.remove(&inner[0]);
-        }
+    match tree::find(example, &exemplary(inner)) {
+        Some(value) => tree::put(values, inner, value.clone()),
+        None => tree::take_out(values, inner),
     }
+}
+
+/// Where the example has what stands at `inner`: the first element of a list stands for all.
+fn exemplary(inner: &[String]) -> Path {
+    let is_index = |step: &String| step.parse::<usize>().is_ok();
+    inner.iter().map(|step| if is_index(step) { "0".to_owned() } else { step.clone() }).collect()
 }
 
 /// Every text and number of the table that must not be printed.
@@ -154,7 +157,11 @@ fn mend(reader: &Reader<'_>, settings: &Settings, inner: &[String], kind: &Error
             let text = value.as_str().map_or_else(|| tree::written(value), str::to_owned);
             format!("write {}={text}", super::environment::variable(&settings.path_of(&inner[..1])))
         }
-        Some(pair) => format!("write for instance {}", line(pair)),
+        Some(whole) => {
+            let name = inner.last().filter(|_| inner.len() > 2);
+            let pair = name.and_then(|name| Some((name, tree::find(&example, &exemplary(inner))?)));
+            format!("write for instance {}", line(pair.unwrap_or(whole)))
+        }
         None => format!("a whole table is, for instance: {}", example.iter().map(line).collect::<Vec<_>>().join(", ")),
     }
 }

@@ -50,6 +50,23 @@ fn put_in_list(list: &mut [Value], path: &[String], value: Value) {
     }
 }
 
+/// Takes out the key at `path`; for an element of a list, the list.
+pub(super) fn take_out(dict: &mut Dict, path: &[String]) {
+    match path {
+        [] => {}
+        [name] => drop(dict.remove(name)),
+        [name, rest @ ..] => match (dict.get_mut(name), rest) {
+            (Some(Value::Dict(_, inner)), rest) => take_out(inner, rest),
+            (Some(Value::Array(_, list)), [index, rest @ ..]) if !rest.is_empty() => {
+                if let Some(Value::Dict(_, inner)) = index.parse().ok().and_then(|index: usize| list.get_mut(index)) {
+                    take_out(inner, rest);
+                }
+            }
+            _ => drop(dict.remove(name)),
+        },
+    }
+}
+
 /// Shows every text below `value` to `visit`, with its path.
 pub(super) fn each_text(value: &mut Value, path: &Path, visit: &mut impl FnMut(&Path, &mut String)) {
     match value {
@@ -130,6 +147,18 @@ pub(super) fn is_blank(value: &Value) -> bool {
     }
 }
 
+/// The tables of a list of tables. A table that is a value itself, such as the headers of a request, is none.
+pub(super) fn tables(value: &mut Value) -> impl Iterator<Item = &mut Dict> {
+    let list = match value {
+        Value::Array(_, list) => list.as_mut_slice(),
+        _ => &mut [],
+    };
+    list.iter_mut().filter_map(|value| match value {
+        Value::Dict(_, table) => Some(table),
+        _ => None,
+    })
+}
+
 /// A text as a value.
 pub(super) fn text(text: impl Into<String>) -> Value {
     Value::String(Tag::Default, text.into())
@@ -153,6 +182,16 @@ pub(super) fn is_secret(path: &[String]) -> bool {
             || name.ends_with("_key")
             || name.ends_with("_url")
             || path.iter().any(|part| part == "headers"))
+}
+
+/// Whether the value at `path` may be a secret, or has one in it.
+pub(super) fn has_secret(path: &[String], value: &Value) -> bool {
+    is_secret(path)
+        || match value {
+            Value::Dict(_, dict) => dict.iter().any(|(name, value)| has_secret(&child(path, name), value)),
+            Value::Array(_, list) => list.iter().any(|value| has_secret(path, value)),
+            _ => false,
+        }
 }
 
 #[cfg(test)]

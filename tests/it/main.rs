@@ -18,6 +18,8 @@ mod hostile;
 mod http_kind;
 mod laws;
 mod mail;
+mod mail_answers;
+mod mail_servers;
 mod observability;
 mod operator;
 mod outbox_model;

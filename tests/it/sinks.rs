@@ -107,7 +107,8 @@ pub(crate) enum Entrance {
 /// An SMTP server. By the local part of the first recipient that asks for something:
 /// `perm550` `full552` `busy421` at RCPT · `grey451` at the first RCPT of that address · `data554` after the text ·
 /// `dmarc550` after the text · `drop` cuts after the text · `dropafter` records, then cuts · `hang` does not answer.
-/// AUTH takes `apikey` with the password `secret` alone.
+/// AUTH takes `apikey` with the password `secret` alone. A sink made by [`answering`](Self::answering) gives one answer
+/// that a test asks for, too.
 pub(crate) struct SmtpSink {
     port: u16,
     seen: Arc<Seen<Mail>>,
@@ -115,11 +116,17 @@ pub(crate) struct SmtpSink {
 
 impl SmtpSink {
     pub(crate) async fn start(entrance: Entrance) -> Self {
+        Self::answering(entrance, None).await
+    }
+
+    /// At a command such as `RCPT`, at the `greeting`, or after the `text`, always this answer, until it is mended.
+    pub(crate) async fn answering(entrance: Entrance, answer: Option<(&str, &str)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Seen::new();
         let acceptor = acceptor();
-        let server = Arc::new(Smtp { seen: Arc::clone(&seen), greylisted: Mutex::default() });
+        let fixed = answer.map(|(stage, answer)| (stage.to_owned(), answer.to_owned()));
+        let server = Arc::new(Smtp { seen: Arc::clone(&seen), greylisted: Mutex::default(), fixed });
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 server.seen.connected();
@@ -164,11 +171,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 struct Smtp {
     seen: Arc<Seen<Mail>>,
     greylisted: Mutex<HashSet<String>>,
+    fixed: Option<(String, String)>,
 }
 
 /// What an SMTP sink does after a line.
 enum Next {
     Say(&'static str),
+    SayThis(String),
     Cut(&'static str),
     StartTls,
     Text,
@@ -178,6 +187,12 @@ impl Smtp {
     /// What this recipient asks for.
     fn fault<'a>(&self, recipient: &'a str) -> &'a str {
         if self.seen.is_mended() { "" } else { local_part(recipient) }
+    }
+
+    /// What is always said at this stage.
+    fn fixed(&self, stage: &str) -> Option<String> {
+        let fixed = self.fixed.as_ref().filter(|(at, _)| at == stage && !self.seen.is_mended());
+        fixed.map(|(_, answer)| answer.clone())
     }
 
     async fn serve(self: Arc<Self>, stream: TcpStream, entrance: Entrance, acceptor: TlsAcceptor) {
@@ -190,7 +205,8 @@ impl Smtp {
             _ => BufReader::new(Box::new(stream)),
         };
         let mut encrypted = entrance != Entrance::StartTls;
-        let _ = stream.write_all(b"220 sink ESMTP\r\n").await;
+        let greeting = self.fixed("greeting").unwrap_or_else(|| "220 sink ESMTP".to_owned());
+        let _ = stream.write_all(format!("{greeting}\r\n").as_bytes()).await;
         let (mut from, mut to) = (String::new(), Vec::new());
         loop {
             let mut line = String::new();
@@ -203,6 +219,7 @@ impl Smtp {
             };
             match next {
                 Next::Say(reply) => drop(stream.write_all(format!("{reply}\r\n").as_bytes()).await),
+                Next::SayThis(reply) => drop(stream.write_all(format!("{reply}\r\n").as_bytes()).await),
                 Next::Cut(reply) => return drop(stream.write_all(reply.as_bytes()).await),
                 Next::StartTls => {
                     let _ = stream.write_all(b"220 2.0.0 go ahead\r\n").await;
@@ -219,6 +236,9 @@ impl Smtp {
 
     fn answer(&self, line: &str, entrance: Entrance, encrypted: bool, from: &mut String, to: &mut Vec<String>) -> Next {
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        if let Some(answer) = self.fixed(&verb) {
+            return Next::SayThis(answer);
+        }
         match verb.as_str() {
             "EHLO" if entrance == Entrance::Pipelining => {
                 Next::Say("250-sink\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES")
@@ -276,6 +296,9 @@ impl Smtp {
         let recipient = to.first().map_or("", String::as_str);
         if self.fault(recipient) == "hang" {
             self.seen.hang().await;
+        }
+        if let Some(answer) = self.fixed("text") {
+            return Next::SayThis(answer);
         }
         let accept = || self.seen.accept(Mail { from: from.to_owned(), to: to.to_vec(), text });
         match self.fault(recipient) {

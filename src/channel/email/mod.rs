@@ -1,12 +1,13 @@
-//! Mail, over one SMTP server.
+//! Mail, over SMTP servers.
 //!
 //! A channel's mail goes to the customer (a welcome) or to the channel's own `to` (everything else). `server` says
-//! where, `mail` what, `smtp` and `conversation` how, and `verdict` what the server's answer means. This does not look
-//! up a recipient's own mail server: a shop sends through its provider, which does.
+//! where, `servers` over which of several, `mail` what, `smtp` and `conversation` how, and `verdict` what a server's
+//! answer means. This does not look up a recipient's own mail server: a shop sends through its provider, which does.
 
 mod conversation;
 mod mail;
 mod server;
+mod servers;
 mod smtp;
 mod verdict;
 
@@ -21,15 +22,17 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use self::server::Server;
-use self::smtp::{Accepted, Access, Smtp};
+use self::servers::{Servers, Taken};
+use self::smtp::{Access, Smtp};
+use super::api::wrong;
 use super::tls::CaFile;
-use super::{Channel, Kind, Pace};
+use super::{Channel, Checked, Kind, Pace};
 use crate::domain::{EmailAddress, Mailbox, Markup, Outcome, Rendered, Scope};
 
 /// Mail.
 pub(super) const KIND: Kind = Kind {
     name: "email",
-    summary: "Sends mail through an SMTP server.",
+    summary: "Sends mail through an SMTP server, or the next one when that fails.",
     example: r#"
 server   = "smtp+starttls://smtp.example.com:587" # smtps://…:465, or smtp:// for a server on this machine
 username = "apikey"
@@ -40,11 +43,16 @@ to       = ["sales@umishop.example"]              # not needed where mail only g
 # ca_file     = "ca.pem"                          # trusted beside the system's certificates; starts where config.toml is
 # timeout     = "30s"                             # of each step of a delivery
 # connections = 8                                 # kept open for the next mail
+spare_servers = [{ server = "smtps://smtp.example.net:465", username = "shop", password = "correct-horse" }] # while `server` fails
 "#,
     pasted: &["smtps://{username}:{password}@{smtps:server}"],
-    notes: r#"
-- **Shared**: `from`; and `server` with its `ca_file`, `username` and `password`, which go together: a channel with a
-  server of its own takes none of them. With the shipped configuration a second address needs one key, `to`.
+    notes: r"
+- **Shared**: `from`; and `server` with its `ca_file`, `username`, `password` and `spare_servers`, which go together: a
+  channel with a server of its own takes none of them. With the shipped configuration a second address needs one key, `to`.
+- **Spare servers** are tried in their order, in the same attempt, when `server` is down or takes no mail from you. Each
+  has its own `username`, `password` and `ca_file`, or none. One that failed is left aside for 30 s, later for up to ten
+  minutes. What a server says of the mail or its recipient is final, and a mail whose answer was lost goes to no other
+  server within that attempt.
 - **Who gets it**: a welcome goes to the customer, everything else to `to`; a route to a channel without `to` is refused.
   An answer to a request goes to the customer who asked.
 - **Encryption**: `smtp+starttls://` and `smtps://` never go on in the clear; `smtp://` is refused for any machine but
@@ -61,9 +69,10 @@ to       = ["sales@umishop.example"]              # not needed where mail only g
 | `the server does not offer STARTTLS` | wrong port: `smtps://` usually is 465, `smtp+starttls://` 587 |
 | `TLS with the mail server failed` | the certificate is not trusted: if it is your own, name its CA in `ca_file` |
 | `the mail was sent, but no answer came` | `on_unknown` decides |
-"#,
+| `…; taken by smtp.example.net:465` | a spare server took it: see in the log why the first one did not |
+",
     meanings: &[],
-    shared: &[&["server", "ca_file", "username", "password"], &["from"]],
+    shared: &[&["server", "ca_file", "username", "password", "spare_servers"], &["from"]],
     pace: Pace {
         retry: &["1m", "5m", "15m", "1h", "3h", "8h", "24h", "24h"],
         concurrency: 8,
@@ -90,6 +99,19 @@ struct Settings {
     timeout: Duration,
     #[serde(default = "default_connections")]
     connections: usize,
+    #[serde(default)]
+    spare_servers: Vec<Entrance>,
+}
+
+/// One server and how to enter it.
+// No Debug: it holds a password.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entrance {
+    server: Server,
+    username: Option<String>,
+    password: Option<SecretString>,
+    ca_file: Option<CaFile>,
 }
 
 const fn default_timeout() -> Duration {
@@ -104,31 +126,49 @@ struct Email {
     from: Mailbox,
     to: Vec<EmailAddress>,
     reply_to: Option<Mailbox>,
-    smtp: Smtp,
+    servers: Servers,
 }
 
 fn open(table: &Figment) -> Result<Arc<dyn Channel>, figment::Error> {
     let settings: Settings = table.extract()?;
-    let wrong = |key: &str, why: &str| Err(figment::Error::from(why.to_owned()).with_path(key));
-    let username = settings.username.filter(|username| !username.is_empty());
-    let credentials = match (username, settings.password) {
-        (Some(username), Some(password)) => Some((username, password)),
-        (None, None) => None,
-        (Some(_), None) => return wrong("password", "there is a `username` but no `password`: write both or neither"),
-        (None, Some(_)) => return wrong("username", "there is a `password` but no `username`: write both or neither"),
-    };
     if settings.timeout.is_zero() {
-        return wrong("timeout", "a step needs some time: write something like \"30s\"");
+        return Err(wrong("timeout", "a step needs some time: write something like \"30s\""));
     }
-    let access = Access {
-        server: settings.server,
-        credentials,
-        ca_file: settings.ca_file,
-        greeting_name: settings.from.address.domain().to_owned(),
-        timeout: settings.timeout,
-        connections: settings.connections,
+    let Settings { server, username, password, ca_file, .. } = settings;
+    let smtp = |entrance: Entrance, place: &str| -> Result<Smtp, figment::Error> {
+        Ok(Smtp::new(Access {
+            credentials: credentials(entrance.username, entrance.password, place)?,
+            server: entrance.server,
+            ca_file: entrance.ca_file,
+            greeting_name: settings.from.address.domain().to_owned(),
+            timeout: settings.timeout,
+            connections: settings.connections,
+        }))
     };
-    Ok(Arc::new(Email { from: settings.from, to: settings.to, reply_to: settings.reply_to, smtp: Smtp::new(access) }))
+    let mut servers = vec![smtp(Entrance { server, username, password, ca_file }, "")?];
+    for (index, spare) in settings.spare_servers.into_iter().enumerate() {
+        servers.push(smtp(spare, &format!("spare_servers.{index}."))?);
+    }
+    let servers = Servers::new(servers);
+    Ok(Arc::new(Email { from: settings.from, to: settings.to, reply_to: settings.reply_to, servers }))
+}
+
+/// The login that stands at `place`, if there is one.
+fn credentials(
+    username: Option<String>,
+    password: Option<SecretString>,
+    place: &str,
+) -> Result<Option<(String, SecretString)>, figment::Error> {
+    match (username.filter(|username| !username.is_empty()), password) {
+        (Some(username), Some(password)) => Ok(Some((username, password))),
+        (None, None) => Ok(None),
+        (Some(_), None) => {
+            Err(wrong(&format!("{place}password"), "there is a `username` but no `password`: write both or neither"))
+        }
+        (None, Some(_)) => {
+            Err(wrong(&format!("{place}username"), "there is a `password` but no `username`: write both or neither"))
+        }
+    }
 }
 
 impl Email {
@@ -171,12 +211,16 @@ impl Channel for Email {
             Ok(to) => to,
             Err(why) => return Outcome::dead(Scope::Message, why, ""),
         };
-        match self.smtp.send(&self.from.address, &to, &self.mail(message, &to)).await {
-            Ok(accepted) => Outcome::delivered(reference(accepted)),
+        match self.servers.send(&self.from.address, &to, &self.mail(message, &to)).await {
+            Ok(taken) => Outcome::delivered(reference(taken)),
             // The channel's own address is its destination: a mistake in it is no customer's, and must be mended.
-            Err(failure) if message.customer().is_none() => of_destination(failure.outcome()),
-            Err(failure) => failure.outcome(),
+            Err(outcome) if message.customer().is_none() => of_destination(outcome),
+            Err(outcome) => outcome,
         }
+    }
+
+    async fn check(&self) -> Vec<Checked> {
+        self.servers.check(&self.from.address).await
     }
 }
 
@@ -189,10 +233,13 @@ fn of_destination(outcome: Outcome) -> Outcome {
     }
 }
 
-/// What the server said, and whom it left out.
-fn reference(accepted: Accepted) -> String {
-    let mut reference = accepted.reply.line();
-    for (recipient, failure) in accepted.refused {
+/// What the server said, which one it was if not the first, and whom it left out.
+fn reference(taken: Taken) -> String {
+    let mut reference = taken.accepted.reply.line();
+    if let Some(server) = taken.by {
+        reference = format!("{reference}; taken by {server}");
+    }
+    for (recipient, failure) in taken.accepted.refused {
         reference = format!("{reference}; not for {recipient}: {}", failure.outcome().explanation());
     }
     reference

@@ -78,6 +78,20 @@ impl Smtp {
         Self { access, kept: Mutex::default(), connector: OnceLock::new() }
     }
 
+    /// What people call the server.
+    pub(super) fn name(&self) -> String {
+        self.access.server.to_string()
+    }
+
+    /// Does everything up to the recipients: sends nothing, and shows whether the server would take mail from `from`.
+    pub(super) async fn check(&self, from: &EmailAddress) -> Result<(), Failure> {
+        let mut conversation = self.open().await?;
+        let leave = ["RSET\r\n", "QUIT\r\n"].map(|command| (Stage::Opening, command.to_owned()));
+        let commands: Vec<_> = [sender(from)].into_iter().chain(leave).collect();
+        // Whatever it answers to a goodbye, it has said what we wanted to know.
+        answer(Stage::Mail, conversation.ask(self.access.timeout, &commands).await.into_iter().next())
+    }
+
     /// Sends one mail to all of `to` but those the server refuses for good. Fails, and sends nothing, when it refuses
     /// all of them, or one for now.
     pub(super) async fn send(
@@ -135,7 +149,7 @@ impl Smtp {
         to: &[EmailAddress],
     ) -> Result<Refused, Failure> {
         let data = || (Stage::Data, "DATA\r\n".to_owned());
-        let mut commands = vec![(Stage::Mail, format!("MAIL FROM:<{from}>\r\n"))];
+        let mut commands = vec![sender(from)];
         commands.extend(to.iter().map(|recipient| (Stage::Rcpt, format!("RCPT TO:<{recipient}>\r\n"))));
         // Of several recipients some may be refused for now; DATA could not be taken back then.
         let at_once = conversation.pipelining && to.len() == 1;
@@ -236,6 +250,10 @@ impl Smtp {
             kept.push(connection);
         }
     }
+}
+
+fn sender(from: &EmailAddress) -> (Stage, String) {
+    (Stage::Mail, format!("MAIL FROM:<{from}>\r\n"))
 }
 
 /// What the server answered, if it came that far.

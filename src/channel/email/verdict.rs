@@ -49,6 +49,8 @@ impl Reply {
     /// The answer on one short line: `550 5.1.1 no such user`.
     pub(super) fn line(&self) -> String {
         let [class, subject, detail] = self.enhanced;
+        // Microsoft counts further than a byte does.
+        let detail = if detail == u8::MAX { "…".to_owned() } else { detail.to_string() };
         let enhanced = if class == 0 { String::new() } else { format!("{class}.{subject}.{detail} ") };
         let line = crate::domain::one_line(&format!("{} {enhanced}{}", self.code, self.text));
         truncate(&line, 200).text.to_owned()
@@ -121,30 +123,73 @@ fn describe(error: &Error) -> String {
 }
 
 /// What an answer means at this stage of the conversation.
-pub(super) fn of_reply(stage: Stage, reply: &Reply) -> Outcome {
+fn of_reply(stage: Stage, reply: &Reply) -> Outcome {
     let why = format!("{}: {}", stage.name(), reply.line());
-    let credentials = "check `username` and `password`: the mail server does not accept them";
+    match about_us(stage, reply) {
+        Some(hint) if reply.code >= 500 && !hint.is_empty() => Outcome::dead(Scope::Channel, why, hint),
+        Some(_) => Outcome::retry(Scope::Channel, why),
+        None => about_mail(stage, reply, why),
+    }
+}
+
+const CHECK_LOGIN: &str = "check `username` and `password`: the mail server does not accept them";
+const CHECK_RECORDS: &str = "the domain of `from` is not set up for this server: check its SPF, DKIM and DMARC records";
+const CHECK_SENDER: &str = "the server does not let you send as `from`: verify that address or domain with it";
+const CHECK_RIGHTS: &str =
+    "the server takes no mail from you: check `username` and `password`, and verify the address in `from` with it";
+
+/// Whether the answer is about us or the server and would be the same for any mail; then, what an operator can do when it
+/// is final. Empty: it passes by itself.
+fn about_us(stage: Stage, reply: &Reply) -> Option<&'static str> {
     match (stage, reply.code, reply.enhanced) {
-        (_, 421, _) | (Stage::Opening, ..) => Outcome::retry(Scope::Channel, why),
-        (Stage::Auth, 500.., _) | (_, 530 | 534 | 535 | 538, _) | (_, 500.., [5, 7, 8 | 9]) => {
-            Outcome::dead(Scope::Channel, why, credentials)
+        // Closing; full or busy (RFC 3463, 3.4 and 3.5); throttled (454 of Amazon SES, X.7.28 of Google); the account's
+        // quota is used up (5.4.5 of Google, 5.1.90 of Microsoft).
+        (Stage::Opening, ..)
+        | (_, 421 | 454, _)
+        | (_, _, [4 | 5, 3, 1 | 2] | [4 | 5, 4, 5] | [4 | 5, 7, 28] | [4 | 5, 1, 90])
+        // What the system that names recipients cannot do now is about no recipient; about a text it may be.
+        | (Stage::Rcpt | Stage::Data, 400..500, [4, 3, _]) => Some(""),
+        // RFC 4954 and RFC 5248.
+        (Stage::Auth, ..) | (_, 530 | 534 | 535 | 538, _) | (_, 500.., [5, 7, 8..=14]) => Some(CHECK_LOGIN),
+        // RFC 7372, RFC 7489, RFC 8617.
+        (_, 500.., [5, 7, 20..=26 | 29]) => Some(CHECK_RECORDS),
+        // MAIL names only us. X.1.7 and X.1.8 are about the sender, whenever they come: Postfix waits for the recipient,
+        // Microsoft (5.7.60) for the text.
+        (Stage::Mail, ..) | (_, _, [4 | 5, 1, 7 | 8]) | (_, 500.., [5, 7, 27 | 60]) => Some(CHECK_SENDER),
+        (Stage::Rcpt, 553, [5, 7, 1]) => Some(CHECK_RIGHTS),
+        _ => is_said_of_us(&reply.text).then_some(CHECK_RIGHTS),
+    }
+}
+
+/// Whether a server whose codes do not tell says that it takes nothing from us: Postfix (`smtpd_check.c`, which also
+/// waits for the recipient), Sendmail, `SendGrid`, Amazon SES and Microsoft.
+fn is_said_of_us(text: &str) -> bool {
+    const WORDS: [&str; 10] = [
+        "sender address rejected",
+        "client host rejected",
+        "helo command rejected",
+        "relay access denied",
+        "relaying denied",
+        "verified sender identity",
+        "email address is not verified",
+        "sending paused for this account",
+        "not authorized to send from",
+        "sendasdenied",
+    ];
+    let text = text.to_ascii_lowercase();
+    WORDS.iter().any(|words| text.contains(words))
+}
+
+fn about_mail(stage: Stage, reply: &Reply, why: String) -> Outcome {
+    match (stage, reply.code, reply.enhanced) {
+        // A full mailbox is emptied. RFC 5321, 4.5.3.1.10: an old server may mean "not so many at once" by 552.
+        (_, _, [4 | 5, 2, 2]) | (Stage::Rcpt, 552, [0, ..]) => Outcome::retry(Scope::Recipient, why),
+        // A route is mended, and 5.5.3 means "not so many at once", too.
+        (_, _, [5, 4, 4] | [5, 5, 3]) | (_, 0..500, _) => Outcome::retry(Scope::Message, why),
+        (_, _, [5, 2, 3] | [5, 3, 4]) | (Stage::Data | Stage::Text, 552, _) => {
+            Outcome::dead(Scope::Message, why, "the mail is too big for this server")
         }
-        (Stage::Auth, ..) => Outcome::retry(Scope::Channel, why),
-        (_, 500.., [5, 7, 20..=29]) => Outcome::dead(
-            Scope::Channel,
-            why,
-            "the domain of `from` is not set up for this server: check its SPF, DKIM and DMARC records",
-        ),
-        (Stage::Mail, 500.., _) => Outcome::dead(
-            Scope::Channel,
-            why,
-            "the server does not let you send as `from`: verify that address or domain with it",
-        ),
-        // A full mailbox is emptied, a route is mended, and 552 with 5.5.3 means "not so many at once".
-        (_, 500.., [5, 2, 2]) => Outcome::retry(Scope::Recipient, why),
-        (_, 500.., [5, 4, 4] | [5, 5, 3]) | (_, 0..500, _) => Outcome::retry(Scope::Message, why),
-        (_, _, [5, 3, 4]) => Outcome::dead(Scope::Message, why, "the mail is too big for this server"),
-        (_, _, [5, 1, _] | [5, 2, 1]) | (Stage::Rcpt, 550 | 551 | 553, [0, ..]) => {
+        (_, _, [5, 1, 0..=4 | 6 | 10] | [5, 2, 1]) | (Stage::Rcpt, 550 | 551 | 553, [0, ..]) => {
             Outcome::dead(Scope::Recipient, why, "nobody reads mail at this address")
         }
         _ => Outcome::dead(Scope::Message, why, ""),
@@ -154,44 +199,6 @@ pub(super) fn of_reply(stage: Stage, reply: &Reply) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn verdict(stage: Stage, line: &str) -> (&'static str, Scope) {
-        let mut words = line.splitn(3, ' ');
-        let code = words.next().unwrap().parse().unwrap();
-        let enhanced: Vec<u8> =
-            words.next().unwrap_or_default().split('.').filter_map(|part| part.parse().ok()).collect();
-        let enhanced = <[u8; 3]>::try_from(enhanced).unwrap_or_default();
-        let outcome = of_reply(stage, &Reply { code, enhanced, text: words.next().unwrap_or_default().into() });
-        (outcome.word(), outcome.scope().unwrap())
-    }
-
-    #[test]
-    fn every_known_answer_has_its_scope() {
-        for (stage, line, expected) in [
-            (Stage::Rcpt, "550 5.1.1 no such user", ("dead", Scope::Recipient)),
-            (Stage::Rcpt, "550 5.1.10 null MX", ("dead", Scope::Recipient)),
-            (Stage::Rcpt, "550 - no such user", ("dead", Scope::Recipient)),
-            (Stage::Rcpt, "550 5.2.1 disabled", ("dead", Scope::Recipient)),
-            (Stage::Rcpt, "552 5.2.2 mailbox full", ("retry", Scope::Recipient)),
-            (Stage::Rcpt, "550 5.7.1 policy", ("dead", Scope::Message)),
-            (Stage::Rcpt, "550 5.4.4 no route", ("retry", Scope::Message)),
-            (Stage::Rcpt, "451 4.7.1 greylisted", ("retry", Scope::Message)),
-            (Stage::Rcpt, "452 4.5.3 too many recipients", ("retry", Scope::Message)),
-            (Stage::Rcpt, "421 4.3.2 closing", ("retry", Scope::Channel)),
-            (Stage::Rcpt, "530 5.7.0 authentication required", ("dead", Scope::Channel)),
-            (Stage::Text, "554 5.6.0 content", ("dead", Scope::Message)),
-            (Stage::Text, "552 5.3.4 too big", ("dead", Scope::Message)),
-            (Stage::Text, "550 5.7.26 unauthenticated sender", ("dead", Scope::Channel)),
-            (Stage::Text, "451 4.3.0 try later", ("retry", Scope::Message)),
-            (Stage::Data, "503 5.5.1 out of order", ("dead", Scope::Message)),
-            (Stage::Mail, "550 5.7.60 not allowed to send as this sender", ("dead", Scope::Channel)),
-            (Stage::Auth, "535 5.7.8 bad credentials", ("dead", Scope::Channel)),
-            (Stage::Auth, "454 4.7.0 temporary failure", ("retry", Scope::Channel)),
-            (Stage::Opening, "554 5.3.2 no service", ("retry", Scope::Channel)),
-        ] {
-            assert_eq!(verdict(stage, line), expected, "{stage:?} {line}");
-        }
-    }
 
     #[test]
     fn silence_after_the_text_is_unknown_and_before_it_a_fault_of_the_channel() {

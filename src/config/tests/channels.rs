@@ -226,3 +226,87 @@ fn every_kind_knows_the_keys_that_its_addresses_stand_for() {
         }
     }
 }
+
+/// A shop with two servers of its own, each with a login.
+const TWO_SERVERS: &str = "server = \"smtps://a.test\"\nusername = \"me\"\npassword = \"hunter2\"\n[[channels.email.welcome.spare_servers]]\nserver = \"smtps://b.test\"\nusername = \"env:SPARE_USER\"\npassword = \"env:SPARE_PASSWORD\"\n";
+
+#[test]
+fn a_spare_server_has_a_login_of_its_own_that_may_stand_elsewhere() {
+    let shop = Shop::of(&format!("{LIVE}{TWO_SERVERS}")).set(&VARIABLES);
+    let missing = shop.problems();
+    let key = |key: &str, line: u8, variable: &str| {
+        format!(
+            "config.toml:{line}: [channels.email.welcome.spare_servers] {key}: the environment variable {variable} is not there, or empty"
+        )
+    };
+    for wanted in [key("username", 11, "SPARE_USER"), key("password", 12, "SPARE_PASSWORD")] {
+        assert!(missing.iter().any(|problem| problem.starts_with(&wanted)), "{wanted}: {missing:#?}");
+    }
+    let loaded = shop.set(&[("SPARE_USER", "shop"), ("SPARE_PASSWORD", "x")]).loaded();
+    assert_eq!((loaded.missing, loaded.warnings), (vec![], vec![]));
+    let loaded = Shop::of(&format!("{LIVE}{TWO_SERVERS}").replace("sandbox = false", "sandbox = true")).loaded();
+    let of_spare = |missing: &&MissingReference| missing.key.contains("spare_servers");
+    let channels: Vec<_> = loaded.missing.iter().filter(of_spare).map(|missing| missing.channels.len()).collect();
+    assert_eq!(channels, [2, 2], "both channels go without both parts of the login");
+}
+
+#[test]
+fn the_mistakes_of_spare_servers_are_told_together_where_each_was_written() {
+    let shop = Shop::of(
+        "[channels.email.welcome]\nspare_servers = [\n  { server = \"smtp://b.test\", usrename = \"x\" },\n  { password = \"hunter2\", server = \"smtps://c.test\" },\n  { ca_file = \"none.pem\", server = \"smtps://d.test\", username = \"\" },\n  {},\n  { server = \"smtps://e.test\", username = \"shop\", password = 4711 },\n]\n",
+    );
+    let problems = shop.problems();
+    let key = |key: &str, line: u8| format!("config.toml:{line}: [channels.email.welcome.spare_servers] {key}: ");
+    let missing = shop.directory.path().join("none.pem");
+    // The channel that shares them is told nothing twice.
+    for wanted in [
+        key("server", 3) + "smtp:// sends everything in the clear",
+        key("usrename", 3) + "no such key; did you mean `username`?",
+        key("username", 4)
+            + "there is a `password` but no `username`: write both or neither; write for instance username = \"shop\"",
+        key("ca_file", 5) + &shop.local(&format!("`{}` is not a readable PEM file", missing.display())),
+        key("server", 6) + "missing; write for instance server = \"smtps://smtp.example.net:465\"",
+        key("password", 7) + "expected a string, found another value (not shown)",
+    ] {
+        assert_eq!(
+            problems.iter().filter(|problem| problem.starts_with(&wanted)).count(),
+            1,
+            "{wanted}: {problems:#?}"
+        );
+    }
+    assert_eq!(problems.len(), 6, "{problems:#?}");
+    assert!(!["hunter2", "4711"].iter().any(|secret| problems.concat().contains(secret)), "{problems:#?}");
+    Shop::of("[channels.email.welcome]\nspare_servers = \"smtps://b.test\"\n")
+        .says("[channels.email.welcome] spare_servers: expected");
+}
+
+#[test]
+fn spare_servers_belong_to_the_server_and_the_login_beside_which_they_are_written() {
+    let set = [("SPARE_USER", "shop"), ("SPARE_PASSWORD", "x")];
+    // In the sandbox, who goes without the login of the spare server is who has that server.
+    let who_has_it = |of_sales: &str| {
+        let shop = Shop::of(&format!("[channels.email.welcome]\n{TWO_SERVERS}[channels.email.sales]\n{of_sales}"));
+        let is_its_login = |missing: &MissingReference| missing.key.ends_with("spare_servers] username");
+        shop.loaded().missing.into_iter().find(is_its_login).unwrap().channels
+    };
+    let (welcome, sales) = (address("email.welcome"), address("email.sales"));
+    assert_eq!(who_has_it("to = \"a@shop.test\"\n"), [sales, welcome.clone()]);
+    for own in ["server = \"smtps://own.test\"\n", "username = \"me\"\npassword = \"x\"\n", "spare_servers = []\n"] {
+        assert_eq!(who_has_it(own), std::slice::from_ref(&welcome), "{own}");
+    }
+    // A server that the environment names replaces them all.
+    let moved = Shop::of(&format!("{LIVE}{TWO_SERVERS}"))
+        .set(&VARIABLES)
+        .set(&set)
+        .set(&[("UMISHOP_CHANNELS__EMAIL__WELCOME__SERVER", "smtps://c.test")]);
+    let warnings: Vec<String> = moved.loaded().warnings.iter().map(|warning| moved.local(warning)).collect();
+    assert_eq!(warnings.len(), 3, "{warnings:#?}");
+    assert!(
+        warnings[2].contains("spare_servers: not used: UMISHOP_CHANNELS__EMAIL__WELCOME__SERVER names another server"),
+        "{warnings:#?}"
+    );
+    // Or it adds them.
+    let list = "[{ server = \"smtps://d.test\", username = \"x\" }]";
+    let added = Shop::of(LIVE).set(&VARIABLES).set(&[("UMISHOP_CHANNELS__EMAIL__WELCOME__SPARE_SERVERS", list)]);
+    added.says("no `password`");
+}
