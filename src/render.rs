@@ -321,30 +321,30 @@ fn add(
     source: &str,
 ) -> Result<(), RenderError> {
     if variant.is_reply() {
-        return compile(environment, variant.name(extension), place, source, REPLY_FIELDS);
+        return compile(environment, &variant.name(extension), place, source, REPLY_FIELDS);
     }
     if extension != Markup::Plain.extension() {
-        return compile(environment, variant.name(extension), place, source, MESSAGE_FIELDS);
+        return compile(environment, &variant.name(extension), place, source, MESSAGE_FIELDS);
     }
     let (subject, body) = source
         .strip_prefix(SUBJECT)
         .and_then(|rest| rest.split_once('\n'))
         .filter(|(_, body)| body.trim_start_matches('\r').starts_with('\n'))
         .ok_or_else(|| RenderError::NoSubject(place.to_owned()))?;
-    compile(environment, variant.name(SUBJECT_PART), place, subject.trim(), MESSAGE_FIELDS)?;
+    compile(environment, &variant.name(SUBJECT_PART), place, subject.trim(), MESSAGE_FIELDS)?;
     // The empty first line stands for the subject's, so that errors name the line of the file.
-    compile(environment, variant.name(extension), place, &format!("\n{body}"), MESSAGE_FIELDS)
+    compile(environment, &variant.name(extension), place, &format!("\n{body}"), MESSAGE_FIELDS)
 }
 
 fn compile(
     environment: &mut Environment<'static>,
-    name: String,
+    name: &str,
     place: &str,
     source: &str,
     fields: &[&str],
 ) -> Result<(), RenderError> {
-    environment.add_template_owned(name.clone(), source.to_owned()).map_err(|error| understand(place, &error))?;
-    let template = environment.get_template(&name).map_err(|error| understand(place, &error))?;
+    environment.add_template_owned(name.to_owned(), source.to_owned()).map_err(|error| understand(place, &error))?;
+    let template = environment.get_template(name).map_err(|error| understand(place, &error))?;
     let unknown =
         template.undeclared_variables(false).into_iter().filter(|field| !fields.contains(&field.as_str())).min();
     match unknown {

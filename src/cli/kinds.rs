@@ -25,7 +25,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
         Some(kind) if global.json => writeln!(out, "{}", described(kind))?,
         Some(kind) => write!(out, "{}", section(kind))?,
         None if global.json => {
-            writeln!(out, "{}", serde_json::Value::from_iter(KINDS.iter().map(described)))?;
+            writeln!(out, "{}", KINDS.iter().map(described).collect::<serde_json::Value>())?;
         }
         None => {
             let rows: Vec<_> = KINDS.iter().map(|kind| [kind.name.to_owned(), kind.summary.to_owned()]).collect();

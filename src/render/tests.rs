@@ -223,8 +223,8 @@ proptest! {
 
 fn greeted(renderer: &Renderer, language: &str) -> (String, String) {
     let context = Context { language: language.into(), ..ana() };
-    let rendered = renderer.render(draft(Purpose::Welcome, &context), &mail(), Markup::Html).unwrap();
-    (rendered.subject, rendered.rich)
+    let greeting = renderer.render(draft(Purpose::Welcome, &context), &mail(), Markup::Html).unwrap();
+    (greeting.subject, greeting.rich)
 }
 
 #[test]

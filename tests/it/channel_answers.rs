@@ -4,6 +4,7 @@
 //! or with one that leaves out what every receiver can answer, the suite fails.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use figment::Figment;
@@ -71,7 +72,7 @@ pub(crate) fn taken(kind: &Kind) -> FixedAnswer {
 }
 
 fn lines(headers: &BTreeMap<String, String>) -> String {
-    headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
+    headers.iter().fold(String::new(), |lines, (name, value)| lines + name + ": " + value + "\r\n")
 }
 
 fn over_http() -> impl Iterator<Item = &'static Kind> {
@@ -149,7 +150,7 @@ fn every_kind_sends_what_its_snapshot_shows() {
             rendered.id = umishop::domain::MessageId::from_bytes([7; 16]);
             let composed = channel.compose(&rendered);
             let text = composed.map_or_else(|why| format!("({why})"), |bytes| String::from_utf8(bytes).unwrap());
-            sent += &format!("# {purpose}\n\n{}\n\n", text.trim_end().replace("\r\n", "\n"));
+            let _ = write!(sent, "# {purpose}\n\n{}\n\n", text.trim_end().replace("\r\n", "\n"));
         }
         let path = format!("tests/it/fixtures/requests/{}.txt", kind.name);
         if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
