@@ -15,7 +15,7 @@ use url::Url;
 use super::secrets::Secrets;
 use super::wire::{self, Answer, CONTENT_TYPE, Wire};
 use super::{Channel, Checked, Kind};
-use crate::domain::{Context, Markup, Outcome, Rendered, Scope};
+use crate::domain::{Context, Markup, Outcome, Purpose, Rendered, Scope};
 
 /// How long a receiver may take for one request, unless the channel's `timeout` says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -213,6 +213,22 @@ pub(super) fn credential(key: &str, scheme: &str, secret: &SecretString) -> Resu
 /// The message's name, for a header that lets the receiver notice a repetition.
 pub(super) fn name_of(message: &Rendered) -> HeaderValue {
     HeaderValue::from_str(&message.id.to_string()).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// `outcome`, with the wait that the receiver asks for in the body of its answer, if it does.
+pub(super) fn after(outcome: Outcome, seconds: Option<f64>) -> Outcome {
+    match (outcome, seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())) {
+        (Outcome::Retry { scope, why, .. }, after @ Some(_)) => Outcome::Retry { after, scope, why },
+        (outcome, _) => outcome,
+    }
+}
+
+/// The colour beside a message, where a receiver shows one: red for an alert, else the shop's page's own.
+pub(super) const fn colour(purpose: Purpose) -> u32 {
+    match purpose {
+        Purpose::Alert => 0xC0_39_2B,
+        Purpose::Welcome | Purpose::Request | Purpose::Test => 0x0F_8A_8D,
+    }
 }
 
 /// The customer has no address that this channel could use.

@@ -19,8 +19,10 @@ mod email;
 mod http;
 mod meaning;
 mod reach;
+mod rocket_chat;
 mod secrets;
 mod slack;
+mod text;
 mod threads;
 mod tls;
 mod wire;
@@ -136,7 +138,7 @@ impl Pace {
 pub type Open = fn(&Figment) -> Result<Arc<dyn Channel>, figment::Error>;
 
 /// Every kind of channel, by its name.
-pub const KINDS: &[Kind] = &[email::KIND, http::KIND, slack::KIND];
+pub const KINDS: &[Kind] = &[email::KIND, http::KIND, rocket_chat::KIND, slack::KIND];
 
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {

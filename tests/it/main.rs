@@ -7,6 +7,7 @@ mod attack;
 mod backup;
 mod channel_answers;
 mod channel_contract;
+mod chats;
 mod client;
 mod clock;
 mod command_line;
