@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
 use serde_json::Value;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
@@ -213,6 +214,24 @@ pub(super) fn credential(key: &str, scheme: &str, secret: &SecretString) -> Resu
 /// The message's name, for a header that lets the receiver notice a repetition.
 pub(super) fn name_of(message: &Rendered) -> HeaderValue {
     HeaderValue::from_str(&message.id.to_string()).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// A number that names something, whether it was written with quotes or without.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a number or a text")]
+pub(super) enum Identifier {
+    Number(i64),
+    Text(String),
+}
+
+impl Identifier {
+    /// As text, without what was typed around it.
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text.trim().to_owned(),
+        }
+    }
 }
 
 /// `outcome`, with the wait that the receiver asks for in the body of its answer, if it does.

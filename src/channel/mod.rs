@@ -14,6 +14,7 @@ use crate::domain::{Context, Markup, Outcome, Rendered};
 mod agent;
 mod api;
 mod capture;
+mod discord;
 mod docs;
 mod email;
 mod http;
@@ -138,7 +139,7 @@ impl Pace {
 pub type Open = fn(&Figment) -> Result<Arc<dyn Channel>, figment::Error>;
 
 /// Every kind of channel, by its name.
-pub const KINDS: &[Kind] = &[email::KIND, http::KIND, rocket_chat::KIND, slack::KIND];
+pub const KINDS: &[Kind] = &[discord::KIND, email::KIND, http::KIND, rocket_chat::KIND, slack::KIND];
 
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {

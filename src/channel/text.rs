@@ -58,6 +58,19 @@ pub(super) fn without_mentions(text: &str) -> String {
     harmless
 }
 
+/// A plain line as Markdown that shows just that, for a title: [`Rendered::rich`](crate::domain::Rendered) has been
+/// escaped before.
+pub(super) fn markdown(line: &str) -> String {
+    let mut escaped = String::with_capacity(line.len() + 16);
+    for character in without_mentions(line).chars() {
+        if "\\`*_~|[]<>#".contains(character) {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -86,6 +99,14 @@ mod tests {
         assert_eq!(
             without_mentions("@all (@here) x-@channel ñ@ana ana@example.com a@@all"),
             "@\u{200B}all (@\u{200B}here) x-@\u{200B}channel ñ@\u{200B}ana ana@example.com a@@\u{200B}all"
+        );
+    }
+
+    #[test]
+    fn a_title_shows_what_was_written() {
+        assert_eq!(
+            markdown(r"*Ana* \o/ [x](y) <@1> a_b #1"),
+            "\\*Ana\\* \\\\o/ \\[x\\](y) \\<@\u{200B}1\\> a\\_b \\#1"
         );
     }
 
