@@ -18,6 +18,7 @@ mod discord;
 mod docs;
 mod email;
 mod http;
+mod mattermost;
 mod meaning;
 mod reach;
 mod rocket_chat;
@@ -139,7 +140,7 @@ impl Pace {
 pub type Open = fn(&Figment) -> Result<Arc<dyn Channel>, figment::Error>;
 
 /// Every kind of channel, by its name.
-pub const KINDS: &[Kind] = &[discord::KIND, email::KIND, http::KIND, rocket_chat::KIND, slack::KIND];
+pub const KINDS: &[Kind] = &[discord::KIND, email::KIND, http::KIND, mattermost::KIND, rocket_chat::KIND, slack::KIND];
 
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use umishop::channel::{Channel, kind};
-use umishop::domain::{Outcome, Purpose, Rendered};
+use umishop::domain::{About, Context, MessageId, Outcome, Purpose, Rendered, Timestamp};
+use umishop::render::{Draft, Renderer};
 
 use crate::channel_contract::{message, try_open};
 use crate::sinks::HttpSink;
@@ -84,5 +86,116 @@ fn a_setting_that_cannot_be_is_refused_at_its_key() {
         let error = try_open(kind(kind_name).unwrap(), table).err().unwrap();
         assert_eq!(error.path.first().map(String::as_str), Some(key), "{kind_name}: {error}");
         assert!(error.to_string().contains(complaint), "{kind_name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn mattermost_posts_as_its_settings_say() {
+    let sink = HttpSink::start().await;
+    let table = format!(
+        "webhook_url = \"{}\"\nchannel = \"@ana\"\nusername = \"Shop\"\npriority = \"urgent\"",
+        sink.url("/hooks/correct-horse")
+    );
+    let channel = open("mattermost", &table);
+    assert_eq!(channel.deliver(&request(&channel)).await, Outcome::delivered(""));
+    let body = body(&sink, 0);
+    assert_eq!(
+        (&body["channel"], &body["username"], &body["priority"]),
+        (&"@ana".into(), &"Shop".into(), &serde_json::json!({"priority": "urgent"}))
+    );
+    let text = body["text"].as_str().unwrap();
+    assert!(text.ends_with("[Open chat](https://app.landbot.io/gui/chats_v4/0123-abcd-4567)"), "{text}");
+    assert!(text.contains("And &lt;!channel&gt; when?"), "{text}");
+}
+
+/// What a stranger may write to harm those who read it.
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        r"[@<>|&!#*_`~:./ \n\\\[\]()-]".prop_map(|character: String| character),
+        "[a-zñ🛒]{1,3}".prop_map(|word: String| word),
+        proptest::sample::select(&["@all", "@ana", "<!channel>", "<@U1>", "&commat;all", "&#64;here", "&lt;b>"][..])
+            .prop_map(str::to_owned),
+        proptest::sample::select(
+            &["[bank](https://evil.example)", "<https://evil.example|bank>", "</b>", "<a href=x>"][..]
+        )
+        .prop_map(str::to_owned),
+    ];
+    proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+/// A question of these words, as it is sent over `channel`.
+fn sent(channel: &Arc<dyn Channel>, name: &str, question: &str) -> serde_json::Value {
+    let context = Context {
+        name: name.into(),
+        topic: name.into(),
+        question: question.into(),
+        chat_uuid: "0123-abcd-4567".into(),
+        ..Context::default()
+    };
+    let created_at = Timestamp::from_millis(1_795_509_000_000);
+    let (id, purpose, about) = (MessageId::new(created_at), Purpose::Request, About::default());
+    let draft = Draft { id, created_at, purpose, about, context: &context };
+    let message = Renderer::new(None, "https://shop.example").unwrap().render(draft, channel.markup()).unwrap();
+    let bytes = channel.compose(&message).unwrap();
+    serde_json::from_str(std::str::from_utf8(&bytes).unwrap().split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+/// What Mattermost takes for a mention in `text`, after it has done what it does before (see the head of the kind).
+fn called_in_mattermost(text: &str) -> Vec<String> {
+    let mut text = text.to_owned();
+    for word in ["channel", "here", "all"] {
+        text = text.replace(&format!("<!{word}>"), &format!("@{word}"));
+    }
+    // What `&amp;` stands for is read once and no more.
+    for (reference, character) in [("&commat;", "@"), ("&#64;", "@"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")] {
+        text = text.replace(reference, character);
+    }
+    let in_word = |c: char| c.is_alphanumeric() || ":.-_@".contains(c);
+    text.split(|c: char| !in_word(c))
+        .flat_map(|word| word.split([':', '.', '-', '_']))
+        .filter(|word| word.len() > 1 && word.starts_with('@') && !word.starts_with("@@"))
+        .map(str::to_owned)
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_stranger_calls_nobody_in_mattermost(name in hostile(), question in hostile()) {
+        let channel = open("mattermost", "webhook_url = \"https://chat.example.com/hooks/correct-horse\"");
+        let body = sent(&channel, &name, &question);
+        let text = body["text"].as_str().unwrap();
+        prop_assert_eq!(called_in_mattermost(text), Vec::<String>::new());
+        prop_assert!(!text.contains('<'), "{}", text);
+    }
+}
+
+/// Markdown without every character that is escaped.
+fn unescaped(markdown: &str) -> String {
+    let mut bare = String::new();
+    let mut characters = markdown.chars();
+    while let Some(character) = characters.next() {
+        if character == '\\' {
+            characters.next();
+        } else {
+            bare.push(character);
+        }
+    }
+    bare
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_stranger_writes_no_link_and_calls_nobody_in_discord(name in hostile(), question in hostile()) {
+        let channel = open("discord", "webhook_url = \"https://discord.com/api/webhooks/1/correct-horse\"");
+        let body = sent(&channel, &name, &question);
+        prop_assert_eq!(&body["allowed_mentions"], &serde_json::json!({"parse": []}));
+        let text = body["embeds"][0]["description"].as_str().unwrap().split_once("\n\n[Open chat](https://app.").unwrap().0;
+        for shown in [text, body["embeds"][0]["title"].as_str().unwrap()] {
+            prop_assert!(!unescaped(shown).contains(['[', ']', '<', '`', '|']), "{}", shown);
+        }
     }
 }
