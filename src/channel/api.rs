@@ -98,6 +98,12 @@ pub(super) trait Api: Send + Sync + 'static {
     /// What the answer to it means.
     fn outcome(&self, answer: &Answer) -> Outcome;
 
+    /// Whether the answer says that the message belongs elsewhere, so that it was not taken: then it is sent once more,
+    /// and [`call`](Self::call) leads there from now on.
+    fn moved(&self, _answer: &Answer) -> bool {
+        false
+    }
+
     /// A request that shows whether the credentials are right, and changes nothing.
     fn question(&self) -> Option<Call> {
         None
@@ -126,6 +132,11 @@ impl<A: Api> Web<A> {
     ) -> Arc<dyn Channel> {
         let wire = Wire::new(kind.name, base, secrets, timeout.unwrap_or(TIMEOUT));
         Arc::new(Self { api, wire })
+    }
+
+    async fn send(&self, message: &Rendered) -> Result<Answer, Outcome> {
+        let answer = self.ask(self.api.call(message)?).await?;
+        if self.api.moved(&answer) { self.ask(self.api.call(message)?).await } else { Ok(answer) }
     }
 
     async fn ask(&self, call: Call) -> Result<Answer, Outcome> {
@@ -163,10 +174,7 @@ impl<A: Api> Channel for Web<A> {
     }
 
     async fn deliver(&self, message: &Rendered) -> Outcome {
-        match self.api.call(message) {
-            Ok(call) => self.ask(call).await.map_or_else(|outcome| outcome, |answer| self.api.outcome(&answer)),
-            Err(outcome) => outcome,
-        }
+        self.send(message).await.map_or_else(|outcome| outcome, |answer| self.api.outcome(&answer))
     }
 
     async fn check(&self) -> Vec<Checked> {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// Stands where a text was cut.
-const GOES_ON: &str = "\n\n… The text goes on; the whole of it is in umishop's console.";
+pub(super) const GOES_ON: &str = "\n\n… The text goes on; the whole of it is in umishop's console.";
 
 /// The longest escape that a cut must not go through: `&quot;`.
 const LONGEST_ESCAPE: usize = 6;

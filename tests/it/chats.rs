@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use umishop::channel::{Channel, kind};
-use umishop::domain::{About, Context, MessageId, Outcome, Purpose, Rendered, Timestamp};
+use umishop::domain::{About, Context, MessageId, Outcome, Purpose, Rendered, Scope, Timestamp};
 use umishop::render::{Draft, Renderer};
 
 use crate::channel_contract::{message, try_open};
-use crate::sinks::HttpSink;
+use crate::sinks::{HttpSink, MOVED};
 
 fn open(kind_name: &str, table: &str) -> Arc<dyn Channel> {
     try_open(kind(kind_name).unwrap(), table).unwrap()
@@ -82,10 +82,14 @@ fn a_setting_that_cannot_be_is_refused_at_its_key() {
             "Copy Thread ID",
         ),
         ("rocket_chat", "webhook_url = \"hooks/1\"", "webhook_url", "no web address"),
+        ("telegram", "token = \"correct-horse\"\nchat_id = 7", "token", "@BotFather"),
+        ("telegram", "token = \"1:a\"\nchat_id = \"our group\"", "chat_id", "public name"),
+        ("telegram", "token = \"1:a\"\nchat_id = 7\nmessage_thread_id = \"sales\"", "message_thread_id", "such as 7"),
     ] {
         let error = try_open(kind(kind_name).unwrap(), table).err().unwrap();
         assert_eq!(error.path.first().map(String::as_str), Some(key), "{kind_name}: {error}");
         assert!(error.to_string().contains(complaint), "{kind_name}: {error}");
+        assert!(!error.to_string().contains("correct-horse"), "{kind_name}: {error}");
     }
 }
 
@@ -106,6 +110,67 @@ async fn mattermost_posts_as_its_settings_say() {
     let text = body["text"].as_str().unwrap();
     assert!(text.ends_with("[Open chat](https://app.landbot.io/gui/chats_v4/0123-abcd-4567)"), "{text}");
     assert!(text.contains("And &lt;!channel&gt; when?"), "{text}");
+}
+
+const TOKEN: &str = "123:correct-horse";
+
+fn telegram(sink: &HttpSink, path: &str, chat: &str) -> Arc<dyn Channel> {
+    open("telegram", &format!("token = \"{TOKEN}\"\nchat_id = {chat}\napi_url = \"{}\"", sink.url(path)))
+}
+
+#[tokio::test]
+async fn a_telegram_message_goes_to_a_chat_by_its_id_or_its_name() {
+    let sink =
+        HttpSink::answering(Some((200, String::new(), r#"{"ok":true,"result":{"message_id":9}}"#.to_owned()))).await;
+    for (chat, chat_id) in [
+        ("-100123", "-100123"),
+        ("\"-100123\"", "-100123"),
+        ("\"@umishop\"", "@umishop"),
+        ("\"umishop\"\nmessage_thread_id = \"7\"", "@umishop"),
+    ] {
+        let channel = telegram(&sink, "/", chat);
+        assert_eq!(channel.deliver(&request(&channel)).await, Outcome::delivered("9"));
+        let index = sink.requests().len() - 1;
+        assert_eq!(sink.requests()[index].path, format!("/bot{TOKEN}/sendMessage"));
+        assert_eq!(body(&sink, index)["chat_id"].as_str(), Some(chat_id));
+    }
+    let body = body(&sink, 3);
+    assert_eq!((&body["message_thread_id"], &body["parse_mode"]), (&7.into(), &"HTML".into()));
+    assert_eq!(body["link_preview_options"]["is_disabled"], true);
+    let button = serde_json::json!({"text": "Open chat", "url": "https://app.landbot.io/gui/chats_v4/0123-abcd-4567"});
+    assert_eq!(body["reply_markup"]["inline_keyboard"][0][0], button);
+    assert!(body["text"].as_str().unwrap().contains("And &lt;!channel&gt; when?"), "{body}");
+}
+
+#[tokio::test]
+async fn a_telegram_bot_says_who_it_is_and_sends_nothing() {
+    let sink =
+        HttpSink::answering(Some((200, String::new(), r#"{"ok":true,"result":{"username":"umibot"}}"#.to_owned())))
+            .await;
+    let checked = telegram(&sink, "/", "7").check().await;
+    assert_eq!(checked[0].outcome, Outcome::delivered("@umibot"));
+    assert_eq!(sink.requests()[0].path, format!("/bot{TOKEN}/getMe"));
+}
+
+#[tokio::test]
+async fn a_message_follows_a_telegram_group_to_its_new_id_and_so_does_the_next() {
+    let sink = HttpSink::start().await;
+    let channel = telegram(&sink, "/moved", "-55");
+    let told = Outcome::delivered("4711; the group has a new id: write chat_id = \"-100987\"");
+    assert_eq!(channel.deliver(&request(&channel)).await, told);
+    sink.mend();
+    assert_eq!(channel.deliver(&request(&channel)).await, told);
+    let chats: Vec<_> = (0..sink.requests().len()).map(|index| body(&sink, index)["chat_id"].clone()).collect();
+    assert_eq!(chats, ["-100987", "-100987"]);
+}
+
+#[tokio::test]
+async fn a_telegram_group_that_is_never_found_is_asked_for_once_more_and_given_up() {
+    let sink = HttpSink::answering(Some((400, String::new(), MOVED.to_owned()))).await;
+    let channel = telegram(&sink, "/", "-55");
+    let outcome = channel.deliver(&request(&channel)).await;
+    assert!(matches!(outcome, Outcome::Dead { scope: Scope::Destination, .. }), "{outcome:?}");
+    assert_eq!(sink.requests().len(), 2);
 }
 
 /// What a stranger may write to harm those who read it.
@@ -196,6 +261,30 @@ proptest! {
         let text = body["embeds"][0]["description"].as_str().unwrap().split_once("\n\n[Open chat](https://app.").unwrap().0;
         for shown in [text, body["embeds"][0]["title"].as_str().unwrap()] {
             prop_assert!(!unescaped(shown).contains(['[', ']', '<', '`', '|']), "{}", shown);
+        }
+    }
+}
+
+/// `html` without the tags that the shop's own templates have.
+fn without_own_tags(html: &str) -> String {
+    let own = ["<b>", "</b>", "<i>", "</i>", "<blockquote>", "</blockquote>"];
+    own.iter().fold(html.to_owned(), |html, tag| html.replace(tag, ""))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_stranger_writes_no_tag_and_calls_nobody_in_telegram(name in hostile(), question in hostile()) {
+        let channel = open("telegram", "token = \"1:correct-horse\"\nchat_id = 7");
+        let body = sent(&channel, &name, &question);
+        let text = without_own_tags(body["text"].as_str().unwrap());
+        prop_assert!(!text.contains(['<', '>']), "{}", text);
+        let mut before = ' ';
+        for (at, character) in text.char_indices() {
+            let is_called = character == '@' && !before.is_ascii_alphanumeric() && !text[at + 1..].starts_with('\u{200B}');
+            prop_assert!(!is_called, "{}", text);
+            before = character;
         }
     }
 }

@@ -344,7 +344,8 @@ impl Request {
 
 /// An HTTP server. By the path: `/s/NNN` that status · `/retry/N/KEY` N times 503, then 200 · `/429/SECONDS` 429 with
 /// Retry-After · `/drop` cuts after the request · `/hang` does not answer · `/echo…` 400 with the request's path and headers ·
-/// `/slack/err/NAME/…` 200 with that error · `…/chat.postMessage` Slack's yes · `/webhook` the word ok · else 200.
+/// `/slack/err/NAME/…` 200 with that error · `…/chat.postMessage` Slack's yes · `/webhook` the word ok · `/moved/…`
+/// Telegram's yes, for a group whose id is -100987 now · else 200.
 /// Only what is answered with 2xx counts as accepted.
 pub(crate) struct HttpSink {
     port: u16,
@@ -399,6 +400,9 @@ impl HttpSink {
     }
 }
 
+/// How Telegram refuses a message to a group that has become a supergroup.
+pub(crate) const MOVED: &str = r#"{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-100987}}"#;
+
 /// Status, further headers (each with its line end), body.
 pub(crate) type FixedAnswer = (u16, String, String);
 
@@ -432,7 +436,11 @@ impl Http {
         let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
         let plain = |status: u16, body: &str| Some((status, String::new(), body.to_owned()));
         let is_slack = parts.last() == Some(&"chat.postMessage");
-        let yes = if is_slack { r#"{"ok":true,"ts":"1700000000.000100"}"# } else { "ok" };
+        let yes = match parts[..] {
+            ["moved", ..] => r#"{"ok":true,"result":{"message_id":4711}}"#,
+            _ if is_slack => r#"{"ok":true,"ts":"1700000000.000100"}"#,
+            _ => "ok",
+        };
         if self.seen.is_mended() {
             return plain(200, yes);
         }
@@ -446,6 +454,7 @@ impl Http {
             }
             ["429", seconds, ..] => Some((429, format!("Retry-After: {seconds}\r\n"), String::new())),
             ["drop"] => None,
+            ["moved", ..] if !request.body.contains("-100987") => plain(400, MOVED),
             ["echo", ..] => plain(400, &format!("{} {:?}", request.path, request.headers)),
             ["slack", "err", name, ..] => plain(200, &format!("{{\"ok\":false,\"error\":\"{name}\"}}")),
             _ => plain(200, yes),
