@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use figment::Figment;
 
-use crate::domain::{Context, Markup, Outcome, Rendered};
+use crate::domain::{ContactField, Markup, Outcome, Rendered};
 
 mod agent;
 mod api;
@@ -41,9 +41,9 @@ pub trait Channel: Send + Sync {
         true
     }
 
-    /// The address that it reaches this customer at: of those that it writes to customers at, the one they gave.
-    /// `None`: it does not reach them.
-    fn customer<'a>(&self, _customer: &'a Context) -> Option<&'a str> {
+    /// What it knows customers by, if it writes to them: whoever has no such address is not reached. `None`: it writes
+    /// to no customer.
+    fn writes_to(&self) -> Option<ContactField> {
         None
     }
 

@@ -27,7 +27,7 @@ use self::smtp::{Access, Smtp};
 use super::api::wrong;
 use super::tls::CaFile;
 use super::{Channel, Checked, Kind, Pace};
-use crate::domain::{EmailAddress, Mailbox, Markup, Outcome, Rendered, Scope};
+use crate::domain::{ContactField, EmailAddress, Mailbox, Markup, Outcome, Rendered, Scope};
 
 /// Mail.
 pub(super) const KIND: Kind = Kind {
@@ -200,6 +200,10 @@ impl Channel for Email {
 
     fn has_own_address(&self) -> bool {
         !self.to.is_empty()
+    }
+
+    fn writes_to(&self) -> Option<ContactField> {
+        Some(ContactField::Email)
     }
 
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {
