@@ -20,6 +20,7 @@ mod http;
 mod meaning;
 mod reach;
 mod secrets;
+mod sendgrid;
 mod slack;
 mod threads;
 mod tls;
@@ -136,7 +137,7 @@ impl Pace {
 pub type Open = fn(&Figment) -> Result<Arc<dyn Channel>, figment::Error>;
 
 /// Every kind of channel, by its name.
-pub const KINDS: &[Kind] = &[email::KIND, http::KIND, slack::KIND];
+pub const KINDS: &[Kind] = &[email::KIND, http::KIND, sendgrid::KIND, slack::KIND];
 
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {

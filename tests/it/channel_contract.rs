@@ -17,6 +17,8 @@ pub(crate) fn message(purpose: Purpose, to: &str, markup: Markup) -> Rendered {
     let context = Context {
         name: "Ana Ruíz".into(),
         email: Some(EmailAddress::parse(to).unwrap()),
+        phone: "+34612345678".into(),
+        landbot_customer_id: "161808359".into(),
         topic: "Pricing".into(),
         question: "How much?\n.\nAnd <!channel> when?".into(),
         source: "google / cpc".into(),

@@ -21,6 +21,7 @@ use secrecy::SecretString;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+pub(super) use self::mail::{head, lines};
 use self::server::Server;
 use self::servers::{Servers, Taken};
 use self::smtp::{Access, Smtp};
@@ -250,7 +251,7 @@ fn reference(taken: Taken) -> String {
 }
 
 /// `"a@b.example"` or `["a@b.example", "c@d.example"]`.
-fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<EmailAddress>, D::Error> {
+pub(super) fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<EmailAddress>, D::Error> {
     struct Addresses;
 
     impl<'de> Visitor<'de> for Addresses {
