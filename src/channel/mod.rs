@@ -16,14 +16,17 @@ mod api;
 mod capture;
 mod docs;
 mod email;
+mod fields;
 mod http;
 mod meaning;
 mod reach;
 mod secrets;
 mod sendgrid;
 mod slack;
+mod text;
 mod threads;
 mod tls;
+mod twilio;
 mod wire;
 
 pub use agent::agent as web_agent;
@@ -137,7 +140,7 @@ impl Pace {
 pub type Open = fn(&Figment) -> Result<Arc<dyn Channel>, figment::Error>;
 
 /// Every kind of channel, by its name.
-pub const KINDS: &[Kind] = &[email::KIND, http::KIND, sendgrid::KIND, slack::KIND];
+pub const KINDS: &[Kind] = &[email::KIND, http::KIND, sendgrid::KIND, slack::KIND, twilio::KIND];
 
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -172,6 +172,17 @@ fn settings_that_contradict_each_other_are_refused_at_the_key_to_change() {
         ("email", "server = \"smtp://m.example\"\nfrom = \"a@b.example\"", "server", "smtp+starttls://m.example:587"),
         ("email", "server = \"smtps://m.example\"\nfrom = \"a@b.example\"\nto = [\"x\"]", "to", "`x`"),
         ("slack", "token = \"xoxb\"", "channel", "say where to post"),
+        ("twilio", "account_sid = \"SK1\"", "account_sid", "begins with AC"),
+        ("twilio", "account_sid = \"AC1\"", "auth_token", "`api_key` and `api_secret`"),
+        ("twilio", "account_sid = \"AC1\"\napi_key = \"SK1\"", "api_secret", "needs its `api_secret`"),
+        ("twilio", "account_sid = \"AC1\"\nauth_token = \"x\"", "from", "messaging_service_sid"),
+        ("twilio", "account_sid = \"AC1\"\nauth_token = \"x\"\nfrom = \"Shop\"\nto = \"600 123\"", "to", "its country"),
+        (
+            "twilio",
+            "account_sid = \"AC1\"\nauth_token = \"x\"\nfrom = \"Shop\"\nvia = \"whatsapp\"",
+            "from",
+            "its country",
+        ),
         (
             "slack",
             "token = \"xoxb\"\nchannel = \"c\"\nwebhook_url = \"https://h.example/x\"",
