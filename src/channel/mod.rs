@@ -27,6 +27,7 @@ mod text;
 mod threads;
 mod tls;
 mod twilio;
+mod whatsapp;
 mod wire;
 
 pub use agent::agent as web_agent;
@@ -140,7 +141,7 @@ impl Pace {
 pub type Open = fn(&Figment) -> Result<Arc<dyn Channel>, figment::Error>;
 
 /// Every kind of channel, by its name.
-pub const KINDS: &[Kind] = &[email::KIND, http::KIND, sendgrid::KIND, slack::KIND, twilio::KIND];
+pub const KINDS: &[Kind] = &[email::KIND, http::KIND, sendgrid::KIND, slack::KIND, twilio::KIND, whatsapp::KIND];
 
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -190,6 +190,8 @@ fn settings_that_contradict_each_other_are_refused_at_the_key_to_change() {
             "not both",
         ),
         ("slack", "", "token", "webhook_url"),
+        ("whatsapp", "token = \"x\"\nphone_number_id = \"+34600123456\"", "phone_number_id", "digits"),
+        ("whatsapp", "token = \"x\"\nphone_number_id = \"1\"\nto = \"600123456\"", "to", "its country"),
         ("http", "url = \"ftp://h.example\"", "url", "http:// or https://"),
         ("http", "url = \"https://h.example\"\nbody = '{\"a\": {{ question }}}'", "body", "tojson"),
         ("http", "url = \"https://h.example\"\nsuccess = [\"okay\"]", "success", "`okay`"),
