@@ -18,6 +18,7 @@ mod docs;
 mod email;
 mod fields;
 mod http;
+mod landbot;
 mod meaning;
 mod reach;
 mod secrets;
@@ -141,7 +142,8 @@ impl Pace {
 pub type Open = fn(&Figment) -> Result<Arc<dyn Channel>, figment::Error>;
 
 /// Every kind of channel, by its name.
-pub const KINDS: &[Kind] = &[email::KIND, http::KIND, sendgrid::KIND, slack::KIND, twilio::KIND, whatsapp::KIND];
+pub const KINDS: &[Kind] =
+    &[email::KIND, http::KIND, landbot::KIND, sendgrid::KIND, slack::KIND, twilio::KIND, whatsapp::KIND];
 
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {

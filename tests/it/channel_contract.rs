@@ -55,8 +55,10 @@ pub(crate) fn table_to(kind: &Kind, address: &str) -> String {
     format!("{table}{reach}timeout = \"300ms\"\n")
 }
 
+/// A message that the channel can carry: a question, unless it only writes to customers.
 fn request(channel: &Arc<dyn Channel>) -> Rendered {
-    message(Purpose::Request, "ana@example.com", channel.markup())
+    let purpose = if channel.has_own_address() { Purpose::Request } else { Purpose::Welcome };
+    message(purpose, "ana@example.com", channel.markup())
 }
 
 #[test]
@@ -326,7 +328,7 @@ async fn a_request_over_a_channel_without_an_address_says_what_to_write() {
     let sink = SmtpSink::start(Entrance::Plain).await;
     let outcome = {
         let channel = mail_to(&sink, "");
-        channel.deliver(&request(&channel)).await
+        channel.deliver(&message(Purpose::Request, "ana@example.com", channel.markup())).await
     };
     assert!(outcome.explanation().contains("write `to = [") && outcome.word() == "dead", "{outcome:?}");
     assert_eq!(sink.connections(), 0);
