@@ -341,6 +341,7 @@ fn web(
     admin_token_hash: [u8; 32],
 ) -> Web {
     let Reach { wake, conditions, metrics, channels, backup } = reach;
+    let reached_at = config.welcome_reaches();
     let auth = match config.intake.auth {
         Auth::Secret(Some(secret)) if config.sandbox => IntakeAuth::Optional(secret),
         Auth::Secret(Some(secret)) => IntakeAuth::Required(secret),
@@ -367,7 +368,7 @@ fn web(
         topics: config.routes.topics().map(Topic::as_str).map(str::to_owned).collect(),
     };
     let gate = Gate::new(Proxies::new(config.server.trusted_proxies), config.intake.rate, clock.clone());
-    let welcome = config.welcome.channel.map(|channel| Welcome { channel, delay: config.welcome.delay });
+    let welcome = config.welcome.channel.map(|channel| Welcome { channel, delay: config.welcome.delay, reached_at });
     Web {
         store,
         wake,

@@ -309,6 +309,7 @@ fn everything() -> Context {
         source: text(),
         chat_uuid: text(),
         language: "es".to_owned(),
+        landbot_customer_id: "1".to_owned(),
     }
 }
 

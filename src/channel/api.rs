@@ -16,7 +16,7 @@ use url::Url;
 use super::secrets::Secrets;
 use super::wire::{self, Answer, CONTENT_TYPE, Wire};
 use super::{Channel, Checked, Kind};
-use crate::domain::{Context, Markup, Outcome, Purpose, Rendered, Scope};
+use crate::domain::{ContactField, Markup, Outcome, Purpose, Rendered, Scope};
 
 /// How long a receiver may take for one request, unless the channel's `timeout` says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -82,8 +82,8 @@ pub(super) trait Api: Send + Sync + 'static {
         true
     }
 
-    /// The address of a customer that it reaches them at, if it writes to customers at all.
-    fn customer<'a>(&self, _customer: &'a Context) -> Option<&'a str> {
+    /// What it knows customers by, if it writes to them.
+    fn writes_to(&self) -> Option<ContactField> {
         None
     }
 
@@ -154,8 +154,8 @@ impl<A: Api> Channel for Web<A> {
         self.api.has_own_address()
     }
 
-    fn customer<'a>(&self, customer: &'a Context) -> Option<&'a str> {
-        self.api.customer(customer)
+    fn writes_to(&self) -> Option<ContactField> {
+        self.api.writes_to()
     }
 
     fn keeps_threads(&self) -> bool {
@@ -174,7 +174,9 @@ impl<A: Api> Channel for Web<A> {
     }
 
     async fn deliver(&self, message: &Rendered) -> Outcome {
-        self.send(message).await.map_or_else(|outcome| outcome, |answer| self.api.outcome(&answer))
+        let outcome = self.send(message).await.map_or_else(|outcome| outcome, |answer| self.api.outcome(&answer));
+        let is_to_customer = self.api.writes_to().and_then(|field| message.customer_at(field)).is_some();
+        if is_to_customer { outcome } else { of_own_address(outcome) }
     }
 
     async fn check(&self) -> Vec<Checked> {
@@ -258,7 +260,30 @@ pub(super) const fn colour(purpose: Purpose) -> u32 {
     }
 }
 
-/// The customer has no address that this channel could use.
-pub(super) fn nobody(what: &str) -> Outcome {
-    Outcome::dead(Scope::Message, format!("the customer has no {what}"), "")
+/// Where `message` goes, on a channel that knows customers by `field`: to the customer, or to the channel's `own`
+/// address, which its key `to` has.
+pub(super) fn recipient<'a>(
+    message: &'a Rendered,
+    field: ContactField,
+    own: Option<&'a str>,
+) -> Result<&'a str, Outcome> {
+    match message.customer_at(field) {
+        Some(customer) => Ok(customer),
+        None if message.purpose == Purpose::Welcome => {
+            Err(Outcome::dead(Scope::Message, format!("the customer has no {}", field.description()), ""))
+        }
+        None => own.ok_or_else(|| {
+            Outcome::dead(Scope::Message, "this channel has no address of its own: it only writes to customers", "")
+        }),
+    }
+}
+
+/// The channel's own address is its destination: a mistake in it is no customer's, and must be mended.
+fn of_own_address(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Dead { scope: Scope::Recipient, why, .. } => {
+            Outcome::dead(Scope::Destination, why, "nobody is reached at the channel's own address: mend its `to`")
+        }
+        other => other,
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Channel;
-use crate::domain::{Context, Markup, Outcome, Rendered, Scope};
+use crate::domain::{ContactField, Markup, Outcome, Rendered, Scope};
 
 /// Wraps a channel so that nothing leaves this machine.
 pub struct Capture(Arc<dyn Channel>);
@@ -27,8 +27,8 @@ impl Channel for Capture {
         self.0.has_own_address()
     }
 
-    fn customer<'a>(&self, customer: &'a Context) -> Option<&'a str> {
-        self.0.customer(customer)
+    fn writes_to(&self) -> Option<ContactField> {
+        self.0.writes_to()
     }
 
     fn keeps_threads(&self) -> bool {

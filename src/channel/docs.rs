@@ -37,6 +37,7 @@ pub fn section(kind: &Kind) -> String {
 fn example_name(kind: &Kind) -> &'static str {
     match kind.name {
         "http" => "crm",
+        "landbot" => "chat",
         "slack" => "pricing",
         _ => "sales",
     }

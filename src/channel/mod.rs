@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use figment::Figment;
 
-use crate::domain::{Context, Markup, Outcome, Rendered};
+use crate::domain::{ContactField, Markup, Outcome, Rendered};
 
 mod agent;
 mod api;
@@ -17,17 +17,22 @@ mod capture;
 mod discord;
 mod docs;
 mod email;
+mod fields;
 mod http;
+mod landbot;
 mod mattermost;
 mod meaning;
 mod reach;
 mod rocket_chat;
 mod secrets;
+mod sendgrid;
 mod slack;
 mod telegram;
 mod text;
 mod threads;
 mod tls;
+mod twilio;
+mod whatsapp;
 mod wire;
 
 pub use agent::agent as web_agent;
@@ -46,9 +51,9 @@ pub trait Channel: Send + Sync {
         true
     }
 
-    /// The address that it reaches this customer at: of those that it writes to customers at, the one they gave.
-    /// `None`: it does not reach them.
-    fn customer<'a>(&self, _customer: &'a Context) -> Option<&'a str> {
+    /// What it knows customers by, if it writes to them: whoever has no such address is not reached. `None`: it writes
+    /// to no customer.
+    fn writes_to(&self) -> Option<ContactField> {
         None
     }
 
@@ -141,8 +146,19 @@ impl Pace {
 pub type Open = fn(&Figment) -> Result<Arc<dyn Channel>, figment::Error>;
 
 /// Every kind of channel, by its name.
-pub const KINDS: &[Kind] =
-    &[discord::KIND, email::KIND, http::KIND, mattermost::KIND, rocket_chat::KIND, slack::KIND, telegram::KIND];
+pub const KINDS: &[Kind] = &[
+    discord::KIND,
+    email::KIND,
+    http::KIND,
+    landbot::KIND,
+    mattermost::KIND,
+    rocket_chat::KIND,
+    sendgrid::KIND,
+    slack::KIND,
+    telegram::KIND,
+    twilio::KIND,
+    whatsapp::KIND,
+];
 
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -40,6 +40,8 @@ pub(super) struct Wire {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) retry_after: Option<Duration>,
+    /// Its headers, with whatever the receiver says there alone.
+    pub(super) headers: HeaderMap,
     pub(super) body: String,
     /// The body without our secrets, for people.
     pub(super) shown: String,
@@ -84,6 +86,18 @@ impl Wire {
 }
 
 impl Answer {
+    /// The text of a header; empty when there is none.
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim()
+    }
+
+    /// How long until the moment that a header names in seconds since 1970, by the receiver's own clock.
+    pub(super) fn wait_until(&self, name: &str) -> Option<Duration> {
+        let moment: i64 = self.header(name).parse().ok()?;
+        let now = jiff::fmt::rfc2822::parse(self.header("date")).ok()?.timestamp().as_second();
+        u64::try_from(moment.checked_sub(now)?).ok().map(Duration::from_secs)
+    }
+
     /// The answer on one short line.
     pub(super) fn line(&self) -> String {
         self.explained("")
@@ -161,13 +175,18 @@ pub(super) fn shown_place(url: &Url) -> String {
     format!("{}/{}", url.origin().ascii_serialization(), if bare { "" } else { "[redacted]" })
 }
 
-fn read(mut response: Response<Body>) -> Answer {
-    let status = response.status().as_u16();
-    let retry_after = retry_after(response.headers());
-    let mut body = Vec::new();
+fn read(response: Response<Body>) -> Answer {
+    let (head, mut body) = response.into_parts();
+    let mut bytes = Vec::new();
     // What could not be read of an answer is left out: the status has been given.
-    let _ = response.body_mut().as_reader().take(LONGEST_ANSWER).read_to_end(&mut body);
-    Answer { status, retry_after, body: String::from_utf8_lossy(&body).into_owned(), shown: String::new() }
+    let _ = body.as_reader().take(LONGEST_ANSWER).read_to_end(&mut bytes);
+    Answer {
+        status: head.status.as_u16(),
+        retry_after: retry_after(&head.headers),
+        headers: head.headers,
+        body: String::from_utf8_lossy(&bytes).into_owned(),
+        shown: String::new(),
+    }
 }
 
 /// `Retry-After` in seconds or as a date; a date is compared with the answer's own `Date`, so that no clock but the

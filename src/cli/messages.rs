@@ -10,6 +10,7 @@ use serde_json::json;
 use super::bulk::{self, Change, Which};
 use super::{Global, block_on, channels, table};
 use crate::app;
+use crate::config::Config;
 use crate::domain::{ChannelAddress, Message, MessageId, Purpose, State, UserId};
 use crate::http::{attempt_json, message_json};
 use crate::preview::preview;
@@ -63,7 +64,7 @@ pub(super) fn run(global: &Global, arguments: Arguments, out: &mut dyn Write) ->
     block_on(async {
         let store = Global::open_store(&config)?;
         match arguments.action {
-            None => list(global, &store, arguments.list, out).await?,
+            None => list(global, &config, &store, arguments.list, out).await?,
             Some(Action::Show { id }) => show(global, &config, &store, id, out).await?,
             Some(Action::Retry(which)) => bulk::change(global, &store, Change::Retry, which, out).await?,
             Some(Action::Cancel(which)) => bulk::change(global, &store, Change::Cancel, which, out).await?,
@@ -73,11 +74,18 @@ pub(super) fn run(global: &Global, arguments: Arguments, out: &mut dyn Write) ->
     })
 }
 
-async fn list(global: &Global, store: &SqliteStore, list: List, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn list(
+    global: &Global,
+    config: &Config,
+    store: &SqliteStore,
+    list: List,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let filter = MessageFilter { state: list.state, channel: list.channel, user: list.user, purpose: list.purpose };
     let messages = store.messages(filter, Page { limit: list.limit, before: None }).await?;
     if global.json {
-        let items: Vec<_> = messages.iter().map(message_json).collect();
+        let channels = channels(config);
+        let items: Vec<_> = messages.iter().map(|message| message_json(message, &channels)).collect();
         writeln!(out, "{}", serde_json::to_string_pretty(&items)?)?;
         return Ok(());
     }
@@ -104,17 +112,18 @@ async fn list(global: &Global, store: &SqliteStore, list: List, out: &mut dyn Wr
 
 async fn show(
     global: &Global,
-    config: &crate::config::Config,
+    config: &Config,
     store: &SqliteStore,
     id: MessageId,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let Some(history) = store.message(id).await? else { bail!("there is no such message; it may have been pruned") };
     let renderer = Renderer::new(app::texts(config))?;
-    let preview = preview(&history, &renderer, &channels(config));
+    let channels = channels(config);
+    let preview = preview(&history, &renderer, &channels);
     let (message, attempts) = (history.message, history.attempts);
     if global.json {
-        let mut item = message_json(&message);
+        let mut item = message_json(&message, &channels);
         item["history"] = attempts.iter().map(attempt_json).collect();
         item["text"] = json!(preview.text);
         item["captured"] = json!(preview.captured);

@@ -10,16 +10,17 @@ use serde_json::json;
 use super::{Global, block_on};
 use crate::app;
 use crate::clock::Clock;
-use crate::domain::{About, ChannelAddress, Context, EmailAddress, MessageId, Outcome, Purpose};
+use crate::domain::{About, ChannelAddress, ContactField, Context, EmailAddress, MessageId, Outcome, Purpose};
 use crate::render::{Draft, Renderer};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The channel, as in slack.pricing
     channel: ChannelAddress,
-    /// Where to send it, for a channel that has no address of its own, such as email.welcome
+    /// Whom to send it to, for a channel that writes to customers: a mail address, a phone like +34600123456, or
+    /// Landbot's number of a customer
     #[arg(long, value_name = "ADDRESS")]
-    to: Option<EmailAddress>,
+    to: Option<String>,
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -29,12 +30,16 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
         format!("there is no channel {}; the configured ones are {}", arguments.channel, known.join(", "))
     })?;
     let now = Clock::system().now();
-    let context = Context { email: arguments.to.clone(), ..Context::default() };
+    let context = match &arguments.to {
+        Some(to) => customer_at(to, &arguments.channel, channel.channel.writes_to())?,
+        None => Context::default(),
+    };
     let (id, about) = (MessageId::new(now), About::default());
     let draft = Draft { id, created_at: now, purpose: Purpose::Test, about, context: &context };
     let rendered = Renderer::new(app::texts(&config))?.render(draft, &arguments.channel, channel.channel.markup())?;
     let composed = channel.channel.compose(&rendered).map_err(|why| {
-        let hint = if arguments.to.is_none() { "; for this one test, --to name@example.com will do" } else { "" };
+        let example = channel.channel.writes_to().filter(|_| arguments.to.is_none()).map(example);
+        let hint = example.map(|to| format!("; for this one test, --to {to} will do")).unwrap_or_default();
         anyhow::anyhow!("{why}{hint}")
     })?;
     if config.sandbox {
@@ -57,4 +62,27 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
         writeln!(out, "{}: {answer}", outcome.word())?;
     }
     Ok(if delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A customer who is reached at `to`.
+fn customer_at(to: &str, channel: &ChannelAddress, field: Option<ContactField>) -> anyhow::Result<Context> {
+    let field = field.with_context(|| format!("{channel} does not write to customers: leave --to out"))?;
+    let mut context = Context::default();
+    match field {
+        ContactField::Email => context.email = Some(EmailAddress::parse(to).with_context(|| format!("--to {to}"))?),
+        ContactField::Phone => to.clone_into(&mut context.phone),
+        ContactField::LandbotCustomerId => to.clone_into(&mut context.landbot_customer_id),
+    }
+    context
+        .address(field)
+        .with_context(|| format!("--to {to} is no {}: write something like {}", field.description(), example(field)))?;
+    Ok(context)
+}
+
+const fn example(field: ContactField) -> &'static str {
+    match field {
+        ContactField::Email => "name@example.com",
+        ContactField::Phone => "+34600123456",
+        ContactField::LandbotCustomerId => "123456789",
+    }
 }

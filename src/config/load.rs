@@ -153,10 +153,12 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
     }
     used.extend(alerts.channels.iter().cloned());
     used.extend(rules::fallbacks(&tables, &used));
-    let channels = channels::channels(reader, tables, &used, loading);
+    let mut channels = channels::channels(reader, tables, &used, loading);
+    rules::tell_fallbacks_apart(&mut channels);
     routes::refuse_without_address(reader, &channels);
     alerts::refuse_without_address(reader, &alerts, &channels);
     let welcomes = welcome.as_ref().and_then(|welcome| welcome.channel.as_ref());
+    sections::refuse_silent_welcome(reader, welcomes, &channels);
     rules::refuse_bad_fallbacks(reader, &channels, &known, welcomes, &asked);
     Some(Config {
         sandbox: reader.sandbox,

@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, Country, Rate, RoutingTable, Rules};
+use crate::domain::{ChannelAddress, ContactField, Country, Rate, RoutingTable, Rules};
 
 mod alerts;
 mod channels;
@@ -112,6 +112,13 @@ impl Config {
     /// The address of the site, without a slash at its end: what visitors use, else what this machine does.
     pub fn site_url(&self) -> String {
         self.server.public_url.clone().unwrap_or_else(|| local_url(self.server.listen))
+    }
+
+    /// The addresses that a welcome can reach a customer at: over its channel, or over the one that takes over from it.
+    pub fn welcome_reaches(&self) -> Vec<ContactField> {
+        let first = self.welcome.channel.as_ref().and_then(|channel| self.channels.get(channel));
+        let second = first.and_then(|first| self.channels.get(first.rules.fallback.channel.as_ref()?));
+        first.into_iter().chain(second).filter_map(|found| found.channel.writes_to()).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use super::channels::Table;
 use super::reader::Reader;
 use super::routes::refuse_unknown;
 use super::tree::{self, Form, Path, child};
-use crate::domain::{ChannelAddress, Fallback, OnUnknown, Rate, RetrySchedule, Rules, is_language};
+use crate::domain::{ChannelAddress, ContactField, Fallback, OnUnknown, Rate, RetrySchedule, Rules, is_language};
 
 /// The keys that every channel has, and their form.
 pub(super) const COMMON: [(&str, Form); 10] = [
@@ -165,13 +165,25 @@ fn fallback(reader: &mut Reader<'_>, table: &mut Table) -> Option<Fallback> {
             }
         },
     };
-    Some(Fallback { channel: channel?, failures: failures?, after: after? })
+    // Who is written to where is known once all channels are open.
+    Some(Fallback { channel: channel?, failures: failures?, after: after?, is_elsewhere: false })
 }
 
 /// The channels that `used` ones fall back to, as far as their tables say.
 pub(super) fn fallbacks(tables: &[Table], used: &BTreeSet<ChannelAddress>) -> BTreeSet<ChannelAddress> {
     let named = tables.iter().filter(|table| used.contains(&table.address));
     named.filter_map(|table| table.keys.get("fallback")?.1.as_str()?.parse().ok()).collect()
+}
+
+/// Notes for each channel whether the one that takes over from it writes to customers at another address.
+pub(super) fn tell_fallbacks_apart(channels: &mut BTreeMap<ChannelAddress, ChannelConfig>) {
+    let written_to: BTreeMap<ChannelAddress, ContactField> =
+        channels.iter().filter_map(|(address, config)| Some((address.clone(), config.channel.writes_to()?))).collect();
+    for (address, config) in channels {
+        let fallback = &mut config.rules.fallback;
+        let there = fallback.channel.as_ref().and_then(|channel| written_to.get(channel));
+        fallback.is_elsewhere = there.is_some() && there != written_to.get(address);
+    }
 }
 
 /// Notes every fallback that does not exist, or would reach nobody.
@@ -187,11 +199,12 @@ pub(super) fn refuse_bad_fallbacks(
         let here = tree::path(&format!("channels.{}.{}.fallback", address.kind(), address.name()));
         refuse_unknown(reader, &here, fallback, known);
         refuse_silent(reader, &here, fallback, channels, asked.contains(address));
-        if welcome == Some(address) && fallback.kind() != address.kind() {
+        let is_silent = |found: &ChannelConfig| found.channel.writes_to().is_none();
+        if welcome == Some(address) && channels.get(fallback).is_some_and(is_silent) {
             reader.problem(
                 &here,
-                format!("{address} greets customers, and {fallback} does not reach them the same way"),
-                format!("name another channel of the kind {}", address.kind()),
+                format!("{address} greets customers, and {fallback} does not write to any"),
+                format!("name a channel that does, as another one of the kind {}", address.kind()),
             );
         }
     }

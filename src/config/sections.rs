@@ -1,5 +1,6 @@
 //! The sections with a fixed set of keys, but for `[server]`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use figment::value::Value;
@@ -10,7 +11,10 @@ use url::Url;
 use super::beside;
 use super::reader::Reader;
 use super::tree::path;
-use super::{Admin, Auth, Backup, Display, Intake, Landbot, Log, LogFormat, Retention, StoreUrl, Templates, Welcome};
+use super::{
+    Admin, Auth, Backup, ChannelConfig, Display, Intake, Landbot, Log, LogFormat, Retention, StoreUrl, Templates,
+    Welcome,
+};
 use crate::domain::{ChannelAddress, Country, Rate, is_language};
 
 /// Longest time between a registration and its welcome.
@@ -100,6 +104,23 @@ pub(super) fn welcome(reader: &mut Reader<'_>) -> Option<Welcome> {
         },
     );
     Some(Welcome { delay: delay?, channel: channel? })
+}
+
+/// Notes a channel for the welcome that writes to no customer.
+pub(super) fn refuse_silent_welcome(
+    reader: &mut Reader<'_>,
+    welcome: Option<&ChannelAddress>,
+    channels: &BTreeMap<ChannelAddress, ChannelConfig>,
+) {
+    if let Some(address) = welcome
+        && channels.get(address).is_some_and(|found| found.channel.writes_to().is_none())
+    {
+        reader.problem(
+            &path("welcome.channel"),
+            format!("{address} does not write to customers, so it can welcome none"),
+            "name a channel that does, as in channel = \"email.welcome\"",
+        );
+    }
 }
 
 pub(super) fn templates(reader: &mut Reader<'_>) -> Templates {

@@ -23,8 +23,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ALERT_EXPIRES, ChannelAddress, EmailAddress, Mailbox, MessageId, OnUnknown, Origin, Outcome, Request, RequestId,
-    Rules, Scope, Timestamp, User, UserId, language_of,
+    ALERT_EXPIRES, ChannelAddress, ContactField, EmailAddress, Mailbox, MessageId, OnUnknown, Origin, Outcome, Phone,
+    Request, RequestId, Rules, Scope, Timestamp, User, UserId, language_of,
 };
 
 /// The text is none of the words that are known here.
@@ -135,6 +135,9 @@ pub struct Context {
     /// The language that the customer reads, as a tag; empty when nothing tells.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub language: String,
+    /// Landbot's number for the customer, when it told.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub landbot_customer_id: String,
 }
 
 impl Context {
@@ -147,6 +150,7 @@ impl Context {
             source: user.origin.source(),
             chat_uuid: user.origin.chat_uuid.clone().unwrap_or_default(),
             language: language_of(&user.language, user.phone.as_ref()).to_owned(),
+            landbot_customer_id: user.landbot_customer_id.clone().unwrap_or_default(),
             ..Self::default()
         }
     }
@@ -165,7 +169,27 @@ impl Context {
         if let Some(chat_uuid) = &request.origin.chat_uuid {
             context.chat_uuid.clone_from(chat_uuid);
         }
-        context
+        context.in_chat_of(&request.origin)
+    }
+
+    /// The same, in the chat of this visit: on the web Landbot gives a customer another number in every bot, and what
+    /// is said in an old chat nobody reads.
+    pub fn in_chat_of(mut self, origin: &Origin) -> Self {
+        if let Some(id) = &origin.landbot_customer_id {
+            self.landbot_customer_id.clone_from(id);
+        }
+        self
+    }
+
+    /// The customer's address for a channel that knows customers by `field`: only what can be one.
+    pub fn address(&self, field: ContactField) -> Option<&str> {
+        match field {
+            ContactField::Email => self.email.as_ref().map(EmailAddress::as_str),
+            ContactField::Phone => Some(self.phone.as_str()).filter(|phone| Phone::is_e164(phone)),
+            // Landbot counts its customers.
+            ContactField::LandbotCustomerId => Some(self.landbot_customer_id.as_str())
+                .filter(|id| (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())),
+        }
     }
 
     /// Where an answer to the customer goes by mail.
@@ -356,8 +380,8 @@ impl Transition {
                 again.unless_taken_over(claim, rules)
             }
             Outcome::Retry { after, .. } => Self::again(claim, rules, now, chance, *after),
-            // Nobody else reaches an address that does not exist.
-            Outcome::Dead { scope: Scope::Recipient, .. } => Self::Dead,
+            // Nobody else reaches an address that does not exist, but the customer may have another one.
+            Outcome::Dead { scope: Scope::Recipient, .. } if !rules.fallback.is_elsewhere => Self::Dead,
             Outcome::Dead { .. } => Self::hand_over(claim, rules).unwrap_or(Self::Dead),
             Outcome::Unknown { .. } => match rules.on_unknown {
                 OnUnknown::Retry => Self::again(claim, rules, now, chance, None),
@@ -414,7 +438,7 @@ mod tests {
             concurrency: 1,
             rate: None,
             expire: Duration::from_hours(24),
-            fallback: Fallback { channel: None, failures: 2, after: Duration::from_mins(2) },
+            fallback: Fallback { channel: None, failures: 2, after: Duration::from_mins(2), is_elsewhere: false },
         }
     }
 
@@ -506,6 +530,33 @@ mod tests {
         let routed = Claim { fallback: Some("http.pager".parse().unwrap()), ..claim(1) };
         let pager = Transition::HandedOver { channel: "http.pager".parse().unwrap() };
         assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &routed), pager);
+    }
+
+    #[test]
+    fn whoever_has_no_such_address_may_be_reached_at_another_one() {
+        let elsewhere = Fallback { is_elsewhere: true, ..with_fallback().fallback };
+        let rules = Rules { fallback: elsewhere, ..rules() };
+        let nobody = Outcome::dead(Scope::Recipient, "no such number", "");
+        assert_eq!(Transition::after(&nobody, &claim(1), &rules, NOW, 0.0), handed_over());
+    }
+
+    #[test]
+    fn only_what_can_be_an_address_is_one() {
+        let context = |phone: &str, id: &str| Context {
+            phone: phone.into(),
+            landbot_customer_id: id.into(),
+            ..Context::default()
+        };
+        let (phone, landbot) = (ContactField::Phone, ContactField::LandbotCustomerId);
+        assert_eq!(context("+34612345678", "161808359").address(phone), Some("+34612345678"));
+        assert_eq!(context("+34612345678", "161808359").address(landbot), Some("161808359"));
+        for odd in ["", "612345678", "+34 612", "+12", "+1234567890123456", "+3461234567a"] {
+            assert_eq!(context(odd, "").address(phone), None, "{odd}");
+        }
+        for odd in ["", "../1", "1/2", "a1", "123456789012345678901"] {
+            assert_eq!(context("", odd).address(landbot), None, "{odd}");
+        }
+        assert_eq!(Context::default().address(ContactField::Email), None);
     }
 
     #[test]

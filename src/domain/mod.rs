@@ -46,4 +46,4 @@ pub use rules::{ALERT_EXPIRES, Fallback, POISON_AFTER, Rules, SUSPECT_AFTER, wai
 pub use text::{Truncated, mask_addresses, one_line, truncate};
 pub use time::Timestamp;
 pub use topic::{Topic, TopicKey};
-pub use user::{Contact, NewUser, User};
+pub use user::{Contact, ContactField, NewUser, User};

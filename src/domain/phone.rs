@@ -79,6 +79,12 @@ impl Phone {
         Some(Self { raw: truncate(&one_line(raw), LONGEST_RAW).text.trim_end().to_owned(), e164 })
     }
 
+    /// Whether the text is a number in its international form, as in [`Phone::e164`].
+    pub fn is_e164(text: &str) -> bool {
+        let digits = text.strip_prefix('+').unwrap_or_default();
+        (8..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    }
+
     /// The international form, else what came.
     pub fn best(&self) -> &str {
         self.e164.as_deref().unwrap_or(&self.raw)

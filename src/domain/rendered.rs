@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{About, Context, EmailAddress, Mailbox, MessageId, Purpose, Timestamp};
+use super::{About, ContactField, Context, EmailAddress, Mailbox, MessageId, Purpose, Timestamp};
 
 /// The notation a channel shows rich text in. Each has its own escaping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +65,15 @@ impl Rendered {
     pub fn customer(&self) -> Option<&EmailAddress> {
         match self.purpose {
             Purpose::Welcome | Purpose::Test => self.context.email.as_ref(),
+            Purpose::Request | Purpose::Alert => None,
+        }
+    }
+
+    /// The customer's address for a channel that knows customers by `field`; `None` when the message goes to the
+    /// channel's own address, or the customer has none of these.
+    pub fn customer_at(&self, field: ContactField) -> Option<&str> {
+        match self.purpose {
+            Purpose::Welcome | Purpose::Test => self.context.address(field),
             Purpose::Request | Purpose::Alert => None,
         }
     }

@@ -53,6 +53,9 @@ pub struct Fallback {
     pub failures: u32,
     /// Or this long after the message was first due.
     pub after: Duration,
+    /// Whether it writes to customers at another of their addresses than this channel does, so that it may reach whom
+    /// this one does not: who has no mailbox may have a phone.
+    pub is_elsewhere: bool,
 }
 
 #[cfg(test)]

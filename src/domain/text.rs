@@ -45,9 +45,29 @@ pub(super) fn fold(text: &str) -> impl Iterator<Item = char> {
     text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase)
 }
 
-/// The text for a log: whatever looks like a mail address keeps its first letter and its domain, `a***@example.com`.
-/// Masks too much rather than too little.
+/// The text for a log: whatever looks like a mail address keeps its first letter and its domain, `a***@example.com`, and
+/// an international phone number its first two digits, `+34***`. Masks too much rather than too little.
 pub fn mask_addresses(text: &str) -> String {
+    mask_phones(&mask_mail(text))
+}
+
+fn mask_phones(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('+') {
+        let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        masked.extend([before, "+"]);
+        rest = after;
+        if digits >= 8 {
+            masked.extend([&after[..2], "***"]);
+            rest = &after[digits..];
+        }
+    }
+    masked.push_str(rest);
+    masked
+}
+
+fn mask_mail(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('@') {
@@ -95,6 +115,8 @@ mod tests {
             ("not for ana.ruiz+shop@mail.example.com: 550", "not for a***@mail.example.com: 550"),
             ("to=ana@example.com,luz@example.com.", "t***@example.com,l***@example.com."),
             ("\u{3000}ñandú@example.com", "\u{3000}ñ***@example.com"),
+            ("no message reaches +34612345678 (21614)", "no message reaches +34*** (21614)"),
+            ("whatsapp:+34612345678,+1 or 5+12345", "whatsapp:+34***,+1 or 5+12345"),
             ("ana@[192.0.2.1]", "a***@[192.0.2.1]"),
             ("write /invite @bot there, 3 @ 5, a@", "write /invite @bot there, 3 @ 5, a@"),
             ("", ""),

@@ -30,6 +30,28 @@ impl Contact {
     }
 }
 
+/// Which of the ways to know a customer is their address on a channel that writes to customers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContactField {
+    /// Their mail address.
+    Email,
+    /// Their phone number, in its international form.
+    Phone,
+    /// Landbot's number for them.
+    LandbotCustomerId,
+}
+
+impl ContactField {
+    /// What it is called in an explanation.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Email => "mail address",
+            Self::Phone => "phone number in its international form",
+            Self::LandbotCustomerId => "Landbot customer id",
+        }
+    }
+}
+
 /// What one webhook told about a customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewUser {

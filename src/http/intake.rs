@@ -238,7 +238,9 @@ async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         due_at: now.after(welcome.delay),
         fallback: None,
     });
-    let registration = Registration { user: new_user(&fields, contact, id), welcome, trace: fields.trace.clone() };
+    let reached_at = web.welcome.as_ref().map(|welcome| welcome.reached_at.clone()).unwrap_or_default();
+    let user = new_user(&fields, contact, id);
+    let registration = Registration { user, welcome, reached_at, trace: fields.trace.clone() };
     crash::point("intake.received");
     let Registered { user, created, welcome_due } =
         web.store.register_user(registration, now).await.map_err(Refusal::Store)?;

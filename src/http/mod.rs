@@ -22,7 +22,7 @@ use crate::backups::BackupStatus;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
-use crate::domain::{ChannelAddress, Country, RoutingTable};
+use crate::domain::{ChannelAddress, ContactField, Country, RoutingTable};
 use crate::metrics::Metrics;
 use crate::render::Renderer;
 use crate::store::Store;
@@ -107,6 +107,8 @@ pub struct Welcome {
     pub channel: ChannelAddress,
     /// How long after they registered.
     pub delay: Duration,
+    /// The addresses that the channel, or the one that takes over from it, writes to.
+    pub reached_at: Vec<ContactField>,
 }
 
 type SharedWeb = Arc<Web>;

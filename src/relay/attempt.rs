@@ -11,7 +11,8 @@ use super::breaker::{Leave, News};
 use super::lane::Lane;
 use crate::crash;
 use crate::domain::{
-    Attempt, Claim, MessageId, Outcome, Purpose, Scope, Settlement, Timestamp, Transition, mask_addresses, truncate,
+    Attempt, Claim, ContactField, MessageId, Outcome, Purpose, Scope, Settlement, Timestamp, Transition,
+    mask_addresses, truncate,
 };
 
 /// How long to wait before asking a store again that did not answer.
@@ -58,13 +59,20 @@ impl Lane {
             error: truncate(&outcome.explanation(), LONGEST_ERROR).text.to_owned(),
         };
         tell(&claim, &attempt, late, &transition);
-        let suppress = claim.context.email.filter(|_| nobody_there && claim.purpose == Purpose::Welcome);
+        // What a phone company says of a number says nothing about a mailbox.
+        let suppress =
+            claim.context.email.filter(|_| nobody_there && claim.purpose == Purpose::Welcome && self.writes_mail());
         self.settle(Settlement { id: claim.id, attempt, transition, suppress }, slot).await;
+    }
+
+    /// Whether the channel reaches customers at the address that can be suppressed.
+    fn writes_mail(&self) -> bool {
+        self.served.channel.writes_to() == Some(ContactField::Email)
     }
 
     /// Delivers the message, unless it is not worth it.
     async fn attempt(self: &Arc<Self>, claim: &Claim, now: Timestamp) -> Tried {
-        if let Some(why) = &claim.suppressed {
+        if let Some(why) = claim.suppressed.as_ref().filter(|_| self.writes_mail()) {
             self.metrics.suppressed.count();
             let why = format!("not sent: a mail server said of this address: {why}");
             let hint = "if the address is right, retry the message: that lifts the suppression";

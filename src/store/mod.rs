@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    Attempt, BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, NewMessage, NewRequest, NewUser,
-    Origin, Phone, Purpose, Request, RequestId, Settlement, State, Suppression, Timestamp, Topic, User, UserId,
+    Attempt, BootId, ChannelAddress, ContactField, EmailAddress, InboxId, Message, MessageId, NewMessage, NewRequest,
+    NewUser, Origin, Phone, Purpose, Request, RequestId, Settlement, State, Suppression, Timestamp, Topic, User,
+    UserId,
 };
 
 mod backup;
@@ -57,8 +58,10 @@ impl StoreError {
 pub struct Registration {
     /// What the bot told about them.
     pub user: NewUser,
-    /// The welcome to put into the outbox; sent only once to each user, and only to one with a mail address.
+    /// The welcome to put into the outbox; sent only once to each user, and only to one whom it can reach.
     pub welcome: Option<NewMessage>,
+    /// The addresses that it can reach a user at: any of them will do.
+    pub reached_at: Vec<ContactField>,
     /// Landbot's own mark of this delivery, stable across its retries.
     pub trace: Option<String>,
 }

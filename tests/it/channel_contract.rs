@@ -17,6 +17,8 @@ pub(crate) fn message(purpose: Purpose, to: &str, markup: Markup) -> Rendered {
     let context = Context {
         name: "Ana Ruíz".into(),
         email: Some(EmailAddress::parse(to).unwrap()),
+        phone: "+34612345678".into(),
+        landbot_customer_id: "161808359".into(),
         topic: "Pricing".into(),
         question: "How much?\n.\nAnd <!channel> when?".into(),
         source: "google / cpc".into(),
@@ -53,8 +55,10 @@ pub(crate) fn table_to(kind: &Kind, address: &str) -> String {
     format!("{table}{reach}timeout = \"300ms\"\n")
 }
 
+/// A message that the channel can carry: a question, unless it only writes to customers.
 fn request(channel: &Arc<dyn Channel>) -> Rendered {
-    message(Purpose::Request, "ana@example.com", channel.markup())
+    let purpose = if channel.has_own_address() { Purpose::Request } else { Purpose::Welcome };
+    message(purpose, "ana@example.com", channel.markup())
 }
 
 #[test]
@@ -170,6 +174,17 @@ fn settings_that_contradict_each_other_are_refused_at_the_key_to_change() {
         ("email", "server = \"smtp://m.example\"\nfrom = \"a@b.example\"", "server", "smtp+starttls://m.example:587"),
         ("email", "server = \"smtps://m.example\"\nfrom = \"a@b.example\"\nto = [\"x\"]", "to", "`x`"),
         ("slack", "token = \"xoxb\"", "channel", "say where to post"),
+        ("twilio", "account_sid = \"SK1\"", "account_sid", "begins with AC"),
+        ("twilio", "account_sid = \"AC1\"", "auth_token", "`api_key` and `api_secret`"),
+        ("twilio", "account_sid = \"AC1\"\napi_key = \"SK1\"", "api_secret", "needs its `api_secret`"),
+        ("twilio", "account_sid = \"AC1\"\nauth_token = \"x\"", "from", "messaging_service_sid"),
+        ("twilio", "account_sid = \"AC1\"\nauth_token = \"x\"\nfrom = \"Shop\"\nto = \"600 123\"", "to", "its country"),
+        (
+            "twilio",
+            "account_sid = \"AC1\"\nauth_token = \"x\"\nfrom = \"Shop\"\nvia = \"whatsapp\"",
+            "from",
+            "its country",
+        ),
         (
             "slack",
             "token = \"xoxb\"\nchannel = \"c\"\nwebhook_url = \"https://h.example/x\"",
@@ -177,6 +192,8 @@ fn settings_that_contradict_each_other_are_refused_at_the_key_to_change() {
             "not both",
         ),
         ("slack", "", "token", "webhook_url"),
+        ("whatsapp", "token = \"x\"\nphone_number_id = \"+34600123456\"", "phone_number_id", "digits"),
+        ("whatsapp", "token = \"x\"\nphone_number_id = \"1\"\nto = \"600123456\"", "to", "its country"),
         ("http", "url = \"ftp://h.example\"", "url", "http:// or https://"),
         ("http", "url = \"https://h.example\"\nbody = '{\"a\": {{ question }}}'", "body", "tojson"),
         ("http", "url = \"https://h.example\"\nsuccess = [\"okay\"]", "success", "`okay`"),
@@ -311,7 +328,7 @@ async fn a_request_over_a_channel_without_an_address_says_what_to_write() {
     let sink = SmtpSink::start(Entrance::Plain).await;
     let outcome = {
         let channel = mail_to(&sink, "");
-        channel.deliver(&request(&channel)).await
+        channel.deliver(&message(Purpose::Request, "ana@example.com", channel.markup())).await
     };
     assert!(outcome.explanation().contains("write `to = [") && outcome.word() == "dead", "{outcome:?}");
     assert_eq!(sink.connections(), 0);

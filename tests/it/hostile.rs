@@ -88,8 +88,8 @@ fn address() -> impl Strategy<Value = Option<EmailAddress>> {
 }
 
 fn context() -> impl Strategy<Value = Context> {
-    (hostile(), address(), hostile(), hostile(), any::<bool>(), hostile(), hostile(), hostile()).prop_map(
-        |(name, email, phone, topic, topic_unknown, question, source, chat_uuid)| Context {
+    (hostile(), address(), hostile(), hostile(), any::<bool>(), hostile(), hostile(), hostile(), hostile()).prop_map(
+        |(name, email, phone, topic, topic_unknown, question, source, chat_uuid, landbot_customer_id)| Context {
             name,
             email,
             phone,
@@ -98,6 +98,7 @@ fn context() -> impl Strategy<Value = Context> {
             question,
             source,
             chat_uuid,
+            landbot_customer_id,
             ..Context::default()
         },
     )

@@ -12,6 +12,7 @@ mod client;
 mod clock;
 mod command_line;
 mod crash;
+mod customers;
 mod delivery;
 mod every_kind;
 mod faults;

@@ -15,8 +15,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use umishop::domain::{
-    Attempt, BootId, ChannelAddress, Contact, EmailAddress, Fingerprint, MessageId, NewMessage, NewRequest, NewUser,
-    Origin, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
+    Attempt, BootId, ChannelAddress, Contact, ContactField, EmailAddress, Fingerprint, MessageId, NewMessage,
+    NewRequest, NewUser, Origin, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
 };
 use umishop::store::sqlite::SqliteStore;
 use umishop::store::{Claimed, MessageFilter, Overdue, Page, Registration, Store, StoreError, Submission};
@@ -102,7 +102,8 @@ impl Run {
         let due_at = self.now.after(MINUTE);
         let welcome =
             NewMessage { id: MessageId::new(self.now), channel, purpose: Purpose::Welcome, due_at, fallback: None };
-        let registration = Registration { user: self.customer(customer), welcome: Some(welcome.clone()), trace: None };
+        let (user, reached_at) = (self.customer(customer), vec![ContactField::Email]);
+        let registration = Registration { user, welcome: Some(welcome.clone()), reached_at, trace: None };
         let registered = self.store.register_user(registration, self.now).await.unwrap();
         let first = !std::mem::replace(&mut self.model.welcomed[customer], true);
         assert_eq!(registered.welcome_due, first.then_some(due_at));

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use umishop::domain::{
-    Attempt, BootId, ChannelAddress, Contact, Context, EmailAddress, Fingerprint, InboxId, MessageId, NewMessage,
-    NewRequest, NewUser, Origin, Phone, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
+    Attempt, BootId, ChannelAddress, Contact, ContactField, Context, EmailAddress, Fingerprint, InboxId, MessageId,
+    NewMessage, NewRequest, NewUser, Origin, Phone, Purpose, RequestId, Settlement, State, Timestamp, Topic,
+    Transition, UserId,
 };
 use umishop::store::{
     Alert, BackupError, Changed, InboxEntry, Incidents, MessageFilter, Overdue, Page, Registration, Retention,
@@ -52,7 +53,7 @@ fn welcome() -> NewMessage {
 }
 
 fn registration(user: NewUser) -> Registration {
-    Registration { user, welcome: Some(welcome()), trace: None }
+    Registration { user, welcome: Some(welcome()), reached_at: vec![ContactField::Email], trace: None }
 }
 
 fn question(user: &NewUser, question: &str) -> Submission {
@@ -144,6 +145,39 @@ async fn a_user_known_by_phone_is_found_again_and_welcomed_once_their_address_is
     let again = register(store, with_phone(customer("", "ana@example.com"), "+34612345678")).await;
     assert_eq!(again.user.id, first.user.id);
     assert!(again.welcome_due.is_some());
+}
+
+async fn a_welcome_goes_to_whom_its_channel_or_the_one_that_takes_over_can_reach(store: &dyn Store) {
+    let reached_at = |fields: &[ContactField], user| Registration { reached_at: fields.to_vec(), ..registration(user) };
+    let welcomed = async |registration| store.register_user(registration, NOW).await.unwrap().welcome_due.is_some();
+    let by_phone = |email: &str, phone: &str| with_phone(customer("Ana", email), phone);
+    assert!(!welcomed(reached_at(&[ContactField::Phone], customer("Ana", "ana@example.com"))).await);
+    assert!(!welcomed(reached_at(&[], customer("Ana", "ana@example.com"))).await);
+    let mut unclear = by_phone("", "12 34");
+    unclear.contact.phone.as_mut().unwrap().e164 = None;
+    assert!(!welcomed(reached_at(&[ContactField::Phone], unclear)).await, "nobody can call that");
+    assert!(welcomed(reached_at(&[ContactField::Phone], by_phone("ana@example.com", "+34612345678"))).await);
+    assert!(!welcomed(reached_at(&[ContactField::Email], by_phone("ana@example.com", "+34612345678"))).await, "twice");
+    assert!(
+        welcomed(reached_at(&[ContactField::Phone, ContactField::Email], customer("Eva", "eva@example.com"))).await
+    );
+}
+
+async fn a_welcome_goes_into_the_chat_of_the_registration(store: &dyn Store) {
+    let visit = |id: &str| {
+        let mut user = customer("Ana", "ana@example.com");
+        user.contact.landbot_customer_id = Some(id.into());
+        user.origin.landbot_customer_id = Some(id.into());
+        user
+    };
+    store.submit_request(question(&visit("77"), "How much?"), NOW).await.unwrap();
+    let registration = Registration { reached_at: vec![ContactField::LandbotCustomerId], ..registration(visit("78")) };
+    let user = store.register_user(registration, NOW).await.unwrap().user;
+    let timeline = store.user(user.id).await.unwrap().unwrap();
+    let addresses: Vec<_> =
+        timeline.messages.iter().map(|message| message.context.address(ContactField::LandbotCustomerId)).collect();
+    assert!(addresses.contains(&Some("77")) && addresses.contains(&Some("78")), "{addresses:?}");
+    assert_eq!(timeline.user.landbot_customer_id.as_deref(), Some("77"));
 }
 
 async fn two_addresses_on_one_phone_are_two_users(store: &dyn Store) {
@@ -669,6 +703,8 @@ store_contract! {
     a_user_and_their_welcome_are_created_together,
     a_user_who_registers_again_gets_no_second_welcome_and_keeps_a_touch,
     a_user_known_by_phone_is_found_again_and_welcomed_once_their_address_is_known,
+    a_welcome_goes_to_whom_its_channel_or_the_one_that_takes_over_can_reach,
+    a_welcome_goes_into_the_chat_of_the_registration,
     two_addresses_on_one_phone_are_two_users,
     a_user_is_known_again_by_landbots_number,
     a_repeated_hook_leaves_no_touch,

@@ -45,12 +45,12 @@ pub(super) fn compose(message: &Rendered, from: &Mailbox, to: &[EmailAddress], r
 /// Text for a header: on one line, and literal. ASCII is written as it is, and mail programs decode an encoded word
 /// (`=?utf-8?Q?=0D=0A?=`) wherever they see one, so that a customer could call themselves what [`one_line`] takes out. The
 /// zero-width space breaks the word up, and makes the builder encode the text, once.
-fn head(text: &str) -> String {
+pub(in crate::channel) fn head(text: &str) -> String {
     one_line(text).replace("=?", "=\u{200B}?")
 }
 
 /// Text for a body: the builder leaves a lone CR and a NUL as they are, and no mail may have either (RFC 5322 §2.2, §4).
-fn lines(text: &str) -> Cow<'_, str> {
+pub(in crate::channel) fn lines(text: &str) -> Cow<'_, str> {
     if !text.contains(['\r', '\0']) {
         return Cow::Borrowed(text);
     }

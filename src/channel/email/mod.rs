@@ -21,13 +21,14 @@ use secrecy::SecretString;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+pub(super) use self::mail::{head, lines};
 use self::server::Server;
 use self::servers::{Servers, Taken};
 use self::smtp::{Access, Smtp};
 use super::api::wrong;
 use super::tls::CaFile;
 use super::{Channel, Checked, Kind, Pace};
-use crate::domain::{EmailAddress, Mailbox, Markup, Outcome, Rendered, Scope};
+use crate::domain::{ContactField, EmailAddress, Mailbox, Markup, Outcome, Rendered, Scope};
 
 /// Mail.
 pub(super) const KIND: Kind = Kind {
@@ -202,6 +203,10 @@ impl Channel for Email {
         !self.to.is_empty()
     }
 
+    fn writes_to(&self) -> Option<ContactField> {
+        Some(ContactField::Email)
+    }
+
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {
         Ok(self.mail(message, &self.recipients(message)?))
     }
@@ -246,7 +251,7 @@ fn reference(taken: Taken) -> String {
 }
 
 /// `"a@b.example"` or `["a@b.example", "c@d.example"]`.
-fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<EmailAddress>, D::Error> {
+pub(super) fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<EmailAddress>, D::Error> {
     struct Addresses;
 
     impl<'de> Visitor<'de> for Addresses {

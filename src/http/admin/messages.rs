@@ -1,5 +1,8 @@
 //! `/api/messages`: the outbox.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
@@ -11,7 +14,8 @@ use super::super::errors::ApiError;
 use super::super::schemas::{ChannelText, IdText, LimitText, OrNull, PurposeText, StateText};
 use super::super::{SharedWeb, Web};
 use super::{Group, next, page, parse};
-use crate::domain::{Attempt, Message, MessageId, Purpose};
+use crate::channel::Channel;
+use crate::domain::{Attempt, ChannelAddress, Message, MessageId, Purpose};
 use crate::preview::{Preview, preview};
 use crate::store::{Changed, MessageFilter, MessageHistory};
 
@@ -50,9 +54,12 @@ pub(super) struct MessageItem {
     name: String,
 }
 
-impl From<&Message> for MessageItem {
-    fn from(message: &Message) -> Self {
-        let customer = message.context.email.as_ref().filter(|_| message.purpose == Purpose::Welcome);
+impl MessageItem {
+    /// The message as one of these channels carries it.
+    pub(super) fn new(message: &Message, channels: &BTreeMap<ChannelAddress, Arc<dyn Channel>>) -> Self {
+        let field = channels.get(&message.channel).and_then(|channel| channel.writes_to());
+        let customer = field.filter(|_| message.purpose == Purpose::Welcome);
+        let recipient = customer.and_then(|field| message.context.address(field)).unwrap_or_default();
         Self {
             id: message.id.to_string(),
             user_id: message.user_id.map(|id| id.to_string()).into(),
@@ -67,15 +74,15 @@ impl From<&Message> for MessageItem {
             attempts: message.attempts,
             reference: message.reference.clone(),
             last_error: message.last_error.clone(),
-            recipient: customer.map_or_else(String::new, ToString::to_string),
+            recipient: recipient.to_owned(),
             name: message.context.name.clone(),
         }
     }
 }
 
-/// The message as the API shows it.
-pub fn message_json(message: &Message) -> serde_json::Value {
-    MessageItem::from(message).to_json().unwrap_or_default()
+/// The message as the API shows it, carried by one of these channels.
+pub fn message_json(message: &Message, channels: &BTreeMap<ChannelAddress, Arc<dyn Channel>>) -> serde_json::Value {
+    MessageItem::new(message, channels).to_json().unwrap_or_default()
 }
 
 /// A page of the outbox.
@@ -165,7 +172,7 @@ impl Messages {
         let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
         let messages = web.store.messages(filter, page).await?;
         Ok(Json(MessageList {
-            items: messages.iter().map(MessageItem::from).collect(),
+            items: messages.iter().map(|message| MessageItem::new(message, &web.channels)).collect(),
             next: next(&messages, page.limit, |message| message.id.to_string()).into(),
         }))
     }
@@ -234,5 +241,10 @@ async fn detail(web: &Web, id: MessageId) -> Result<Json<MessageDetail>, ApiErro
     let Preview { text, captured } = preview(&history, &web.renderer, &web.channels);
     let MessageHistory { message, attempts, .. } = history;
     let history = attempts.iter().map(AttemptItem::from);
-    Ok(Json(MessageDetail { message: MessageItem::from(&message), history: history.collect(), text, captured }))
+    Ok(Json(MessageDetail {
+        message: MessageItem::new(&message, &web.channels),
+        history: history.collect(),
+        text,
+        captured,
+    }))
 }

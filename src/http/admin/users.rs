@@ -160,7 +160,7 @@ impl Users {
             user: UserItem::from(user),
             touches: touches.collect(),
             requests: requests.collect(),
-            messages: messages.iter().map(MessageItem::from).collect(),
+            messages: messages.iter().map(|message| MessageItem::new(message, &web.channels)).collect(),
         }))
     }
 }

@@ -24,7 +24,13 @@ pub(super) fn register_user(
     let Known { mut user, welcomed, changed } = found.unwrap_or_else(|| Known::first_seen(new, now)).merged(new);
     let created = user.registered_at.is_none();
     user.registered_at.get_or_insert(now);
-    let welcome = registration.welcome.as_ref().filter(|_| !welcomed && user.email.is_some());
+    let is_reached = |context: &Context| registration.reached_at.iter().any(|field| context.address(*field).is_some());
+    let welcome = registration
+        .welcome
+        .as_ref()
+        .filter(|_| !welcomed)
+        .map(|welcome| (welcome, Context::of_user(&user).in_chat_of(&new.origin)))
+        .filter(|(_, context)| is_reached(context));
     let known = Known { user, welcomed: welcomed || welcome.is_some(), changed };
     // Everything is decided before the row is written, so that a new customer costs one write and not three.
     if is_new {
@@ -38,10 +44,10 @@ pub(super) fn register_user(
         }
     }
     let user = known.user;
-    if let Some(welcome) = welcome {
-        enqueue(connection, welcome, Some(&user), None, &Context::of_user(&user), now)?;
+    if let Some((welcome, context)) = &welcome {
+        enqueue(connection, welcome, Some(&user), None, context, now)?;
     }
-    Ok(Registered { user, created, welcome_due: welcome.map(|welcome| welcome.due_at) })
+    Ok(Registered { user, created, welcome_due: welcome.map(|(welcome, _)| welcome.due_at) })
 }
 
 pub(super) fn submit_request(

@@ -222,12 +222,14 @@ fn hand_over(
 
 pub(super) fn retry_message(connection: &Connection, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
     change(connection, id, &[State::Pending, State::Dead, State::Held, State::Cancelled], |id| {
-        // Whoever retries a dead letter knows better than the mail server that said nobody is there.
+        // Whoever retries a dead letter knows better than the mail server that said nobody is there; but only if that is
+        // what it died of.
         connection
             .prepare_cached(
                 "DELETE FROM suppressions
                   WHERE address = (SELECT json_extract(context, '$.email') FROM messages
-                                    WHERE id = ?1 AND purpose = 'welcome' AND state = 'dead')",
+                                    WHERE id = ?1 AND purpose = 'welcome' AND state = 'dead'
+                                      AND instr(last_error, substr(why, 1, 200)) > 0)",
             )?
             .execute([id])?;
         connection

@@ -9,8 +9,8 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::{check_version, connect, intake, migrations, outbox, unfinished};
 use crate::domain::{
-    Attempt, BootId, ChannelAddress, Contact, EmailAddress, Fingerprint, InboxId, MessageId, NewMessage, NewRequest,
-    NewUser, Origin, Phone, Purpose, RequestId, Settlement, Timestamp, Topic, Transition, UserId,
+    Attempt, BootId, ChannelAddress, Contact, ContactField, EmailAddress, Fingerprint, InboxId, MessageId, NewMessage,
+    NewRequest, NewUser, Origin, Phone, Purpose, RequestId, Settlement, Timestamp, Topic, Transition, UserId,
 };
 use crate::store::{InboxEntry, Overdue, Registration, Retention, Submission};
 
@@ -60,8 +60,12 @@ fn take_in(connection: &Connection) {
         customer("", "+34612345678", ""),
         customer("", "", "77"),
     ] {
-        let registration =
-            Registration { user, welcome: Some(message(Purpose::Welcome)), trace: Some("trace".to_owned()) };
+        let registration = Registration {
+            user,
+            welcome: Some(message(Purpose::Welcome)),
+            reached_at: vec![ContactField::Email],
+            trace: Some("trace".to_owned()),
+        };
         intake::register_user(connection, &registration, NOW).unwrap();
     }
     for (question, key) in [("How much?", None), ("How much?", None), ("When?", Some("key")), ("When?", Some("key"))] {
