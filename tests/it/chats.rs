@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use umishop::channel::{Channel, kind};
 use umishop::domain::{About, Context, MessageId, Outcome, Purpose, Rendered, Scope, Timestamp};
-use umishop::render::{Draft, Renderer};
+use umishop::render::{Draft, Renderer, Texts};
 
 use crate::channel_contract::{message, try_open};
 use crate::sinks::{HttpSink, MOVED};
@@ -200,7 +200,9 @@ fn sent(channel: &Arc<dyn Channel>, name: &str, question: &str) -> serde_json::V
     let created_at = Timestamp::from_millis(1_795_509_000_000);
     let (id, purpose, about) = (MessageId::new(created_at), Purpose::Request, About::default());
     let draft = Draft { id, created_at, purpose, about, context: &context };
-    let message = Renderer::new(None, "https://shop.example").unwrap().render(draft, channel.markup()).unwrap();
+    let texts = Texts { public_url: "https://shop.example".into(), ..Texts::default() };
+    let renderer = Renderer::new(texts).unwrap();
+    let message = renderer.render(draft, &"mattermost.sales".parse().unwrap(), channel.markup()).unwrap();
     let bytes = channel.compose(&message).unwrap();
     serde_json::from_str(std::str::from_utf8(&bytes).unwrap().split_once("\r\n\r\n").unwrap().1).unwrap()
 }
