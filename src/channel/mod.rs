@@ -24,6 +24,7 @@ mod reach;
 mod rocket_chat;
 mod secrets;
 mod slack;
+mod teams;
 mod telegram;
 mod text;
 mod threads;
@@ -141,8 +142,16 @@ impl Pace {
 pub type Open = fn(&Figment) -> Result<Arc<dyn Channel>, figment::Error>;
 
 /// Every kind of channel, by its name.
-pub const KINDS: &[Kind] =
-    &[discord::KIND, email::KIND, http::KIND, mattermost::KIND, rocket_chat::KIND, slack::KIND, telegram::KIND];
+pub const KINDS: &[Kind] = &[
+    discord::KIND,
+    email::KIND,
+    http::KIND,
+    mattermost::KIND,
+    rocket_chat::KIND,
+    slack::KIND,
+    teams::KIND,
+    telegram::KIND,
+];
 
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -1,0 +1,143 @@
+//! What Teams is sent: nothing that a stranger wrote works there, and all of it fits.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use umishop::channel::{Channel, kind};
+use umishop::domain::{About, Context, MessageId, Purpose, Rendered, Timestamp, UserId};
+use umishop::render::{Draft, Renderer, Texts};
+
+use crate::channel_contract::try_open;
+
+fn open(kind_name: &str, table: &str) -> Arc<dyn Channel> {
+    try_open(kind(kind_name).unwrap(), table).unwrap_or_else(|error| panic!("{kind_name}: {error}"))
+}
+
+fn example(kind_name: &str) -> Arc<dyn Channel> {
+    open(kind_name, kind(kind_name).unwrap().example)
+}
+
+/// What a stranger asks, as `channel` gets it; always under the same names.
+fn asked(channel: &Arc<dyn Channel>, name: &str, question: &str) -> Rendered {
+    let context = Context {
+        name: name.into(),
+        topic: name.into(),
+        question: question.into(),
+        chat_uuid: "0123-abcd-4567".into(),
+        ..Context::default()
+    };
+    let created_at = Timestamp::from_millis(1_795_509_000_000);
+    let about = About { user: Some(UserId::from_bytes([3; 16])), ..About::default() };
+    let draft =
+        Draft { id: MessageId::from_bytes([7; 16]), created_at, purpose: Purpose::Request, about, context: &context };
+    let texts = Texts { public_url: "https://shop.example".into(), ..Texts::default() };
+    Renderer::new(texts).unwrap().render(draft, &"email.sales".parse().unwrap(), channel.markup()).unwrap()
+}
+
+/// The first line of the request that `message` becomes, and its body, as they are shown.
+fn composed(channel: &Arc<dyn Channel>, message: &Rendered) -> (String, String) {
+    let bytes = String::from_utf8(channel.compose(message).unwrap()).unwrap();
+    let (head, body) = bytes.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+fn sent(channel: &Arc<dyn Channel>, name: &str, question: &str) -> Value {
+    serde_json::from_str(&composed(channel, &asked(channel, name, question)).1).unwrap()
+}
+
+/// What may do something in one of them, in pieces that come together in every way.
+fn hostile() -> impl Strategy<Value = String> {
+    let pieces = vec![
+        "@",
+        "@room",
+        "all",
+        "<users/all>",
+        "<at>",
+        "</at>",
+        "<",
+        "/",
+        ">",
+        "&",
+        "&lt;",
+        "&#64;",
+        "[x](https://e.test)",
+        "<a href=\"https://e.test\">",
+        "</blockquote>",
+        "<br>",
+        "<b>",
+        "**",
+        "_",
+        "`",
+        "\\",
+        "\"",
+        "# ",
+        "- ",
+        "\n",
+        "\n\n",
+        "{{DATE(2026-11-24)}}",
+        "@ana:e.test",
+        "https://matrix.to/#/@ana:e.test",
+        "ñ",
+        "🛒",
+        "a",
+        " ",
+    ];
+    proptest::collection::vec(proptest::sample::select(pieces), 0..30).prop_map(|pieces| pieces.concat())
+}
+
+/// The longest questions that are taken, of what costs a receiver most; each ends in a word of its own.
+fn endless() -> Vec<String> {
+    let pieces = ["word ", "🛒", "\"\\", "<&>\"\"", "ñ\n", "> \n\n\n"];
+    pieces.iter().map(|piece| piece.repeat(9_990 / piece.chars().count()) + "The end").collect()
+}
+
+/// The bodies of [`endless`] questions over `channel`, each shorter than `limit` bytes: what is left out, is said.
+fn fitted(channel: &Arc<dyn Channel>, limit: usize) -> Vec<Value> {
+    let fitted = endless().into_iter().map(|question| {
+        let (_, body) = composed(channel, &asked(channel, &"Ñ\"".repeat(60), &question));
+        let start: String = question.chars().take(10).collect();
+        assert!(body.len() <= limit, "{start:?}: {} bytes", body.len());
+        assert_ne!(body.contains("The end"), body.contains("The text goes on"), "{start:?}");
+        serde_json::from_str(&body).unwrap()
+    });
+    fitted.collect()
+}
+
+/// Every text run of a card, and every key that is a text which Teams would read as Markdown.
+fn runs(card: &Value) -> Vec<&str> {
+    let blocks = card["body"].as_array().unwrap();
+    blocks
+        .iter()
+        .map(|block| {
+            assert_eq!((block["type"].as_str(), block.get("text")), (Some("RichTextBlock"), None), "{block}");
+            let [run] = block["inlines"].as_array().unwrap().as_slice() else { panic!("{block}") };
+            assert_eq!(run["type"], "TextRun", "{run}");
+            run["text"].as_str().unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn a_question_for_teams_is_within_its_limit_whatever_it_is_made_of() {
+    for body in fitted(&example("teams"), 24 * 1024) {
+        let card = &body["attachments"][0]["content"];
+        assert!(runs(card).len() > 4);
+        assert_eq!(card["actions"][0]["url"], "https://app.landbot.io/gui/chats_v4/0123-abcd-4567");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn teams_shows_what_a_stranger_wrote_line_by_line_and_reads_none_of_it(question in hostile()) {
+        let body = sent(&example("teams"), "Ana", &question);
+        let card = &body["attachments"][0]["content"];
+        prop_assert!(card["msteams"].get("entities").is_none(), "nobody can be mentioned");
+        let shown = runs(card);
+        for line in question.trim().lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+            prop_assert!(shown.iter().any(|run| run.contains(line)), "{:?} is missing in {:?}", line, shown);
+        }
+    }
+}
