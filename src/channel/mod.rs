@@ -17,6 +17,7 @@ mod capture;
 mod discord;
 mod docs;
 mod email;
+mod google_chat;
 mod http;
 mod mattermost;
 mod meaning;
@@ -145,6 +146,7 @@ pub type Open = fn(&Figment) -> Result<Arc<dyn Channel>, figment::Error>;
 pub const KINDS: &[Kind] = &[
     discord::KIND,
     email::KIND,
+    google_chat::KIND,
     http::KIND,
     mattermost::KIND,
     rocket_chat::KIND,

@@ -33,6 +33,11 @@ pub(super) const fn bytes_in_json(character: char) -> usize {
     }
 }
 
+/// `text` as HTML that shows just that.
+pub(super) fn escape_html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 /// How many UTF-16 units `text` has.
 pub(super) fn units(text: &str) -> usize {
     text.encode_utf16().count()

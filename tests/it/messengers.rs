@@ -1,4 +1,4 @@
-//! What Teams is sent: nothing that a stranger wrote works there, and all of it fits.
+//! What Teams and Google Chat are sent: nothing that a stranger wrote works there, and all of it fits.
 
 use std::sync::Arc;
 
@@ -138,6 +138,59 @@ proptest! {
         let shown = runs(card);
         for line in question.trim().lines().map(str::trim_end).filter(|line| !line.is_empty()) {
             prop_assert!(shown.iter().any(|run| run.contains(line)), "{:?} is missing in {:?}", line, shown);
+        }
+    }
+}
+
+/// The HTML of each paragraph of a card's sections, after its title.
+fn paragraphs(body: &Value) -> Vec<&str> {
+    let sections = body["cardsV2"][0]["card"]["sections"].as_array().unwrap();
+    sections.iter().filter_map(|section| section["widgets"][0]["textParagraph"]["text"].as_str()).collect()
+}
+
+/// Every tag in `html`.
+fn tags(html: &str) -> Vec<&str> {
+    html.split('<').skip(1).map(|rest| rest.split_once('>').unwrap().0).collect()
+}
+
+#[test]
+fn a_question_for_google_chat_is_within_its_limit_whatever_it_is_made_of() {
+    for body in fitted(&example("google_chat"), 32_000) {
+        assert!(paragraphs(&body).iter().all(|paragraph| tags(paragraph).iter().all(|tag| !tag.contains('&'))));
+    }
+}
+
+#[test]
+fn one_customer_has_one_thread_in_google_chat_and_a_message_has_one_name() {
+    let address = "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t";
+    let channel = open("google_chat", &format!("webhook_url = \"{address}\""));
+    let message = asked(&channel, "Ana", "How much?");
+    let (line, body) = composed(&channel, &message);
+    assert!(line.contains("&messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"), "{line}");
+    assert!(line.contains("&requestId=07070707-0707-0707-0707-070707070707"), "{line}");
+    let thread = &serde_json::from_str::<Value>(&body).unwrap()["thread"];
+    assert_eq!(thread["threadKey"], "03030303-0303-0303-0303-030303030303");
+
+    let without = open("google_chat", &format!("webhook_url = \"{address}\"\nthreads = false"));
+    let alert = Rendered { about: About::default(), ..message.clone() };
+    for (channel, message) in [(&without, &message), (&channel, &alert)] {
+        let (line, body) = composed(channel, message);
+        assert!(!line.contains("messageReplyOption") && !body.contains("threadKey"), "{line} {body}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_stranger_mentions_nobody_in_google_chat_and_forges_no_link(name in hostile(), question in hostile()) {
+        let body = sent(&example("google_chat"), &name, &question);
+        prop_assert!(body.get("text").is_none(), "it would be read as notation");
+        for line in [&body["fallbackDescription"], &body["cardsV2"][0]["card"]["header"]["title"]] {
+            prop_assert!(!line.as_str().unwrap().contains("<users/"), "{}", line);
+        }
+        for paragraph in paragraphs(&body) {
+            prop_assert!(tags(paragraph).iter().all(|tag| ["b", "/b", "i", "/i", "br"].contains(tag)), "{}", paragraph);
         }
     }
 }
