@@ -21,6 +21,7 @@ mod google_chat;
 mod http;
 mod mattermost;
 mod meaning;
+mod ntfy;
 mod reach;
 mod rocket_chat;
 mod secrets;
@@ -149,6 +150,7 @@ pub const KINDS: &[Kind] = &[
     google_chat::KIND,
     http::KIND,
     mattermost::KIND,
+    ntfy::KIND,
     rocket_chat::KIND,
     slack::KIND,
     teams::KIND,

@@ -1,14 +1,15 @@
-//! What Teams and Google Chat are sent: nothing that a stranger wrote works there, and all of it fits.
+//! What Teams, Google Chat and ntfy are sent: nothing that a stranger wrote works there, and all of it fits.
 
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::Value;
 use umishop::channel::{Channel, kind};
-use umishop::domain::{About, Context, MessageId, Purpose, Rendered, Timestamp, UserId};
+use umishop::domain::{About, Context, MessageId, Outcome, Purpose, Rendered, Timestamp, UserId};
 use umishop::render::{Draft, Renderer, Texts};
 
 use crate::channel_contract::try_open;
+use crate::sinks::HttpSink;
 
 fn open(kind_name: &str, table: &str) -> Arc<dyn Channel> {
     try_open(kind(kind_name).unwrap(), table).unwrap_or_else(|error| panic!("{kind_name}: {error}"))
@@ -192,5 +193,75 @@ proptest! {
         for paragraph in paragraphs(&body) {
             prop_assert!(tags(paragraph).iter().all(|tag| ["b", "/b", "i", "/i", "br"].contains(tag)), "{}", paragraph);
         }
+    }
+}
+
+#[test]
+fn a_question_for_ntfy_is_within_its_limits_whatever_it_is_made_of() {
+    for body in fitted(&example("ntfy"), 2 * 4096) {
+        assert!(body["message"].as_str().unwrap().len() <= 4096);
+        assert_eq!(body["click"], body["actions"][0]["url"]);
+    }
+}
+
+#[test]
+fn an_alert_is_more_urgent_than_a_question_and_without_a_login_the_topic_is_hidden() {
+    let channel = open("ntfy", "topic = \"umishop-4x8Qk2\"\npriority = 4");
+    let question = asked(&channel, "Ana", "How much?");
+    for (purpose, priority) in [(Purpose::Request, 4), (Purpose::Alert, 5)] {
+        let (_, body) = composed(&channel, &Rendered { purpose, ..question.clone() });
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((&body["priority"], &body["topic"]), (&priority.into(), &"[redacted]".into()));
+        assert_eq!(body["sequence_id"], "07070707-0707-0707-0707-070707070707");
+    }
+}
+
+#[tokio::test]
+async fn ntfy_is_asked_who_we_are_there() {
+    for (kind_name, table, answer, path, login, who) in [
+        (
+            "ntfy",
+            "server = \"{sink}/push/\"\ntopic = \"sales\"\nusername = \"shop\"\npassword = \"pass:word\"",
+            r#"{"username":"shop","role":"user"}"#,
+            "/push/v1/account",
+            Some("Basic c2hvcDpwYXNzOndvcmQ="),
+            "shop",
+        ),
+        (
+            "ntfy",
+            "server = \"{sink}\"\ntopic = \"sales\"",
+            r#"{"username":"*","role":"anonymous"}"#,
+            "/v1/account",
+            None,
+            "nobody, without a login",
+        ),
+    ] {
+        let sink = HttpSink::answering(Some((200, String::new(), answer.to_owned()))).await;
+        let checked = open(kind_name, &table.replace("{sink}", &sink.url(""))).check().await;
+        assert_eq!(checked[0].outcome, Outcome::delivered(who));
+        let asked = &sink.requests()[0];
+        assert_eq!((asked.method.as_str(), asked.path.as_str(), asked.header("authorization")), ("GET", path, login));
+    }
+}
+
+#[test]
+fn a_setting_that_cannot_be_is_refused_where_it_stands() {
+    for (kind_name, table, key, complaint) in [
+        (
+            "google_chat",
+            "webhook_url = \"https://chat.googleapis.com/v1/spaces/A/messages?key=k\"",
+            "webhook_url",
+            "token",
+        ),
+        ("teams", "webhook_url = \"https://shop.webhook.office.com/webhookb2/1\"", "webhook_url", "retired"),
+        ("ntfy", "topic = \"https://ntfy.sh/sales\"", "topic", "without the server"),
+        ("ntfy", "topic = \"sales\"\npriority = 6", "priority", "1 (silent) to 5"),
+        ("ntfy", "topic = \"sales\"\ntoken = \"t\"\npassword = \"p\"", "token", "not both"),
+        ("ntfy", "topic = \"sales\"\nusername = \"u\"", "password", "needs its `password`"),
+        ("ntfy", "topic = \"sales\"\npassword = \"p\"", "username", "needs its `username`"),
+    ] {
+        let error = try_open(kind(kind_name).unwrap(), table).err().unwrap();
+        assert_eq!(error.path.first().map(String::as_str), Some(key), "{kind_name}: {error}");
+        assert!(error.to_string().contains(complaint), "{kind_name}: {error}");
     }
 }
