@@ -19,6 +19,7 @@ mod docs;
 mod email;
 mod google_chat;
 mod http;
+mod matrix;
 mod mattermost;
 mod meaning;
 mod ntfy;
@@ -149,6 +150,7 @@ pub const KINDS: &[Kind] = &[
     email::KIND,
     google_chat::KIND,
     http::KIND,
+    matrix::KIND,
     mattermost::KIND,
     ntfy::KIND,
     rocket_chat::KIND,

@@ -1,4 +1,4 @@
-//! What Teams, Google Chat and ntfy are sent: nothing that a stranger wrote works there, and all of it fits.
+//! What Teams, Google Chat, ntfy and Matrix are sent: nothing that a stranger wrote works there, and all of it fits.
 
 use std::sync::Arc;
 
@@ -217,7 +217,7 @@ fn an_alert_is_more_urgent_than_a_question_and_without_a_login_the_topic_is_hidd
 }
 
 #[tokio::test]
-async fn ntfy_is_asked_who_we_are_there() {
+async fn ntfy_and_matrix_are_asked_who_we_are_there() {
     for (kind_name, table, answer, path, login, who) in [
         (
             "ntfy",
@@ -234,6 +234,14 @@ async fn ntfy_is_asked_who_we_are_there() {
             "/v1/account",
             None,
             "nobody, without a login",
+        ),
+        (
+            "matrix",
+            "homeserver = \"{sink}\"\ntoken = \"syt_1\"\nroom = \"!a:b\"",
+            r#"{"user_id":"@shop:b"}"#,
+            "/_matrix/client/v3/account/whoami",
+            Some("Bearer syt_1"),
+            "@shop:b",
         ),
     ] {
         let sink = HttpSink::answering(Some((200, String::new(), answer.to_owned()))).await;
@@ -259,9 +267,34 @@ fn a_setting_that_cannot_be_is_refused_where_it_stands() {
         ("ntfy", "topic = \"sales\"\ntoken = \"t\"\npassword = \"p\"", "token", "not both"),
         ("ntfy", "topic = \"sales\"\nusername = \"u\"", "password", "needs its `password`"),
         ("ntfy", "topic = \"sales\"\npassword = \"p\"", "username", "needs its `username`"),
+        ("matrix", "homeserver = \"https://b\"\ntoken = \"t\"\nroom = \"#sales:b\"", "room", "begins with !"),
+        ("matrix", "homeserver = \"b\"\ntoken = \"t\"\nroom = \"!a:b\"", "homeserver", "no web address"),
     ] {
         let error = try_open(kind(kind_name).unwrap(), table).err().unwrap();
         assert_eq!(error.path.first().map(String::as_str), Some(key), "{kind_name}: {error}");
         assert!(error.to_string().contains(complaint), "{kind_name}: {error}");
+    }
+}
+
+#[test]
+fn a_question_for_matrix_is_within_an_event_whatever_it_is_made_of() {
+    for body in fitted(&example("matrix"), 61_000) {
+        assert!(body["body"].as_str().unwrap().len() > 9_000);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_stranger_mentions_nobody_in_matrix_and_forges_no_link(name in hostile(), question in hostile()) {
+        let content = sent(&example("matrix"), &name, &question);
+        prop_assert_eq!(&content["m.mentions"], &serde_json::json!({}));
+        let html = content["formatted_body"].as_str().unwrap();
+        let ours = ["b", "/b", "i", "/i", "br", "blockquote", "/blockquote", "/a"];
+        let link = "a href=\"https://app.landbot.io/gui/chats_v4/0123-abcd-4567\"";
+        prop_assert!(tags(html).iter().all(|tag| ours.contains(tag) || *tag == link), "{}", html);
+        prop_assert_eq!(html.matches(link).count(), 1);
+        prop_assert_eq!(html.matches("</blockquote>").count(), html.matches("<blockquote>").count());
     }
 }
