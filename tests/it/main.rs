@@ -21,6 +21,7 @@ mod laws;
 mod mail;
 mod mail_answers;
 mod mail_servers;
+mod matrix_server;
 mod messengers;
 mod observability;
 mod operator;

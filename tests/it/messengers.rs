@@ -20,7 +20,7 @@ fn example(kind_name: &str) -> Arc<dyn Channel> {
 }
 
 /// What a stranger asks, as `channel` gets it; always under the same names.
-fn asked(channel: &Arc<dyn Channel>, name: &str, question: &str) -> Rendered {
+pub(crate) fn asked(channel: &Arc<dyn Channel>, name: &str, question: &str) -> Rendered {
     let context = Context {
         name: name.into(),
         topic: name.into(),
@@ -88,7 +88,7 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 /// The longest questions that are taken, of what costs a receiver most; each ends in a word of its own.
-fn endless() -> Vec<String> {
+pub(crate) fn endless() -> Vec<String> {
     let pieces = ["word ", "🛒", "\"\\", "<&>\"\"", "ñ\n", "> \n\n\n"];
     pieces.iter().map(|piece| piece.repeat(9_990 / piece.chars().count()) + "The end").collect()
 }
