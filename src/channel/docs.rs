@@ -74,7 +74,6 @@ fn pace(pace: &Pace) -> String {
 
 const fn consequence(meaning: &Meaning) -> &'static str {
     match meaning.verdict {
-        Verdict::Delivered => "taken",
         Verdict::Unknown => "may have been taken: `on_unknown` decides",
         Verdict::Retry(Scope::Channel) => "the channel waits; messages keep their attempts",
         Verdict::Retry(_) => "tried again",

@@ -17,8 +17,6 @@ pub struct Meaning {
 /// What comes of an attempt that was answered so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was taken after all.
-    Delivered,
     /// Not now.
     Retry(Scope),
     /// Never.
@@ -28,11 +26,6 @@ pub enum Verdict {
 }
 
 impl Meaning {
-    /// Taken after all.
-    pub(super) const fn delivered(codes: &'static [&'static str], hint: &'static str) -> Self {
-        Self { codes, verdict: Verdict::Delivered, hint }
-    }
-
     /// Not now.
     pub(super) const fn retry(codes: &'static [&'static str], scope: Scope, hint: &'static str) -> Self {
         Self { codes, verdict: Verdict::Retry(scope), hint }
@@ -57,7 +50,6 @@ impl Meaning {
 
     fn outcome(&self, answer: &Answer, why: String) -> Outcome {
         match self.verdict {
-            Verdict::Delivered => Outcome::delivered(why),
             Verdict::Retry(scope) => Outcome::Retry { after: answer.retry_after, scope, why },
             Verdict::Dead(scope) => Outcome::dead(scope, why, self.hint),
             Verdict::Unknown => Outcome::Unknown { why: format!("{why}: it may have been taken") },

@@ -18,15 +18,19 @@ mod discord;
 mod docs;
 mod email;
 mod fields;
+mod google_chat;
 mod http;
 mod landbot;
+mod matrix;
 mod mattermost;
 mod meaning;
+mod ntfy;
 mod reach;
 mod rocket_chat;
 mod secrets;
 mod sendgrid;
 mod slack;
+mod teams;
 mod telegram;
 mod text;
 mod threads;
@@ -149,12 +153,16 @@ pub type Open = fn(&Figment) -> Result<Arc<dyn Channel>, figment::Error>;
 pub const KINDS: &[Kind] = &[
     discord::KIND,
     email::KIND,
+    google_chat::KIND,
     http::KIND,
     landbot::KIND,
+    matrix::KIND,
     mattermost::KIND,
+    ntfy::KIND,
     rocket_chat::KIND,
     sendgrid::KIND,
     slack::KIND,
+    teams::KIND,
     telegram::KIND,
     twilio::KIND,
     whatsapp::KIND,

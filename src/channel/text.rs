@@ -12,10 +12,30 @@ const LONGEST_ESCAPE: usize = 6;
 /// `text` in at most `limit` UTF-16 units, of which no text has fewer than characters; what was left out is said at its
 /// end. No cut goes through a character, nor through one that is escaped by `\` or as `&…;`.
 pub(super) fn fit(text: &str, limit: usize) -> Cow<'_, str> {
-    if units(text) <= limit {
+    fit_sized(text, limit, char::len_utf16)
+}
+
+/// The same for a receiver that counts otherwise: `size` says what a character takes.
+pub(super) fn fit_sized(text: &str, limit: usize, size: fn(char) -> usize) -> Cow<'_, str> {
+    if text.chars().map(size).sum::<usize>() <= limit {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(format!("{}{GOES_ON}", start(text, limit.saturating_sub(units(GOES_ON))).trim_end()))
+    let room = limit.saturating_sub(GOES_ON.chars().map(size).sum());
+    Cow::Owned(format!("{}{GOES_ON}", start_sized(text, room, size).trim_end()))
+}
+
+/// How many bytes a character takes in JSON as it is written here: escaped only where it must be, in UTF-8.
+pub(super) const fn bytes_in_json(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{C}' => 2,
+        '\0'..='\u{1F}' => 6,
+        other => other.len_utf8(),
+    }
+}
+
+/// `text` as HTML that shows just that.
+pub(super) fn escape_html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// How many UTF-16 units `text` has.
@@ -25,10 +45,13 @@ pub(super) fn units(text: &str) -> usize {
 
 /// The start of `text`, at most `limit` UTF-16 units long, that ends between two characters as the reader sees them.
 pub(super) fn start(text: &str, limit: usize) -> &str {
+    start_sized(text, limit, char::len_utf16)
+}
+
+fn start_sized(text: &str, limit: usize, size: fn(char) -> usize) -> &str {
     let mut left = limit;
     let end = text.char_indices().find(|(_, character)| {
-        let length = character.len_utf16();
-        left.checked_sub(length).is_none_or(|rest| {
+        left.checked_sub(size(*character)).is_none_or(|rest| {
             left = rest;
             false
         })
@@ -111,6 +134,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_bytes_of_a_text_in_json_are_counted_as_they_are_written(text in any::<String>(), limit in 100_usize..200) {
+            let fitted = fit_sized(&text, limit, bytes_in_json);
+            let written = serde_json::to_string(&fitted).unwrap().len() - 2;
+            prop_assert_eq!(written, fitted.chars().map(bytes_in_json).sum::<usize>());
+            prop_assert!(written <= limit);
+        }
+
         #[test]
         fn no_text_is_longer_than_its_limit(text in r"[a-z&;\\ñ🛒\n]{0,400}", limit in 80_usize..300) {
             prop_assert!(units(&fit(&text, limit)) <= limit);

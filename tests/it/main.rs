@@ -22,6 +22,8 @@ mod laws;
 mod mail;
 mod mail_answers;
 mod mail_servers;
+mod matrix_server;
+mod messengers;
 mod observability;
 mod operator;
 mod outbox_model;

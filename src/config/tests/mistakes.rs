@@ -29,10 +29,7 @@ fn all_problems_are_told_at_once_each_with_its_line_and_mend() {
         ("config.toml:12: [landbot] display: expected \"livechat\"", "write display = \"livechat\""),
         ("config.toml:14: [channels.email.welcome] from: ", "write for instance from = "),
         ("config.toml:15: [channels.email.welcome] pasword: no such key", "did you mean `password`?"),
-        (
-            "config.toml:16: [channels.slak]: there is no such kind of channel",
-            "did you mean `slack`? The kinds are ",
-        ),
+        ("config.toml:16: [channels.slak]: there is no such kind of channel", "did you mean `slack`? The kinds are "),
         ("config.toml:18: [retention] prune: expected six fields", "write prune = \"0 17 3 * * *\""),
         ("UMISHOP_LOG__FORMAT: [log] format: expected \"text\" or \"json\"", "write UMISHOP_LOG__FORMAT=text"),
         ("UMISHOP_SANDBOX: sandbox: expected true or false", "write UMISHOP_SANDBOX=true"),
