@@ -91,6 +91,11 @@ pub(super) trait Api: Send + Sync + 'static {
         false
     }
 
+    /// Whether it wants to hear what becomes of a request.
+    fn follows(&self) -> bool {
+        false
+    }
+
     /// The request that `message` is; the error is the outcome when it can be none.
     fn call(&self, message: &Rendered) -> Result<Call, Outcome>;
 
@@ -148,6 +153,10 @@ impl<A: Api> Channel for Web<A> {
 
     fn keeps_threads(&self) -> bool {
         self.api.keeps_threads()
+    }
+
+    fn follows(&self) -> bool {
+        self.api.follows()
     }
 
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {

@@ -18,6 +18,7 @@ mod docs;
 mod email;
 mod http;
 mod meaning;
+mod pagerduty;
 mod reach;
 mod secrets;
 mod slack;
@@ -50,6 +51,12 @@ pub trait Channel: Send + Sync {
     /// Whether it puts what is about one customer into one thread. Then a message is given the reference of the first
     /// one that was delivered.
     fn keeps_threads(&self) -> bool {
+        false
+    }
+
+    /// Whether it wants to hear what becomes of a request whose question it carried: that somebody looks after it, that it
+    /// is answered, that it is closed.
+    fn follows(&self) -> bool {
         false
     }
 
@@ -136,7 +143,7 @@ impl Pace {
 pub type Open = fn(&Figment) -> Result<Arc<dyn Channel>, figment::Error>;
 
 /// Every kind of channel, by its name.
-pub const KINDS: &[Kind] = &[email::KIND, http::KIND, slack::KIND];
+pub const KINDS: &[Kind] = &[email::KIND, http::KIND, pagerduty::KIND, slack::KIND];
 
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -65,7 +65,7 @@ impl Rendered {
     pub fn customer(&self) -> Option<&EmailAddress> {
         match self.purpose {
             Purpose::Welcome | Purpose::Test => self.context.email.as_ref(),
-            Purpose::Request | Purpose::Alert => None,
+            Purpose::Request | Purpose::Alert | Purpose::Acknowledged | Purpose::Answered | Purpose::Closed => None,
         }
     }
 
@@ -73,7 +73,12 @@ impl Rendered {
     pub fn reply_to(&self) -> Option<Mailbox> {
         match self.purpose {
             Purpose::Request => self.context.reply_to(),
-            Purpose::Welcome | Purpose::Test | Purpose::Alert => None,
+            Purpose::Welcome
+            | Purpose::Test
+            | Purpose::Alert
+            | Purpose::Acknowledged
+            | Purpose::Answered
+            | Purpose::Closed => None,
         }
     }
 

@@ -88,8 +88,9 @@ fn address() -> impl Strategy<Value = Option<EmailAddress>> {
 }
 
 fn context() -> impl Strategy<Value = Context> {
-    (hostile(), address(), hostile(), hostile(), any::<bool>(), hostile(), hostile(), hostile()).prop_map(
-        |(name, email, phone, topic, topic_unknown, question, source, chat_uuid)| Context {
+    let said = (hostile(), hostile());
+    (hostile(), address(), hostile(), hostile(), any::<bool>(), hostile(), hostile(), hostile(), said).prop_map(
+        |(name, email, phone, topic, topic_unknown, question, source, chat_uuid, (by, note))| Context {
             name,
             email,
             phone,
@@ -98,13 +99,15 @@ fn context() -> impl Strategy<Value = Context> {
             question,
             source,
             chat_uuid,
+            by,
+            note,
             ..Context::default()
         },
     )
 }
 
 fn purpose() -> impl Strategy<Value = Purpose> {
-    select(vec![Purpose::Welcome, Purpose::Request, Purpose::Test])
+    select(vec![Purpose::Welcome, Purpose::Request, Purpose::Test, Purpose::Acknowledged])
 }
 
 /// A name that a bot gives to a field, or to what holds fields.

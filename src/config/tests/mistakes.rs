@@ -31,7 +31,7 @@ fn all_problems_are_told_at_once_each_with_its_line_and_mend() {
         ("config.toml:15: [channels.email.welcome] pasword: no such key", "did you mean `password`?"),
         (
             "config.toml:16: [channels.slak]: there is no such kind of channel",
-            "did you mean `slack`? The kinds are email, http, slack",
+            "did you mean `slack`? The kinds are email, http, pagerduty, slack",
         ),
         ("config.toml:18: [retention] prune: expected six fields", "write prune = \"0 17 3 * * *\""),
         ("UMISHOP_LOG__FORMAT: [log] format: expected \"text\" or \"json\"", "write UMISHOP_LOG__FORMAT=text"),
