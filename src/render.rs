@@ -24,7 +24,13 @@ use crate::domain::{
 
 /// The templates that are compiled in, by their file names.
 const BUILT_IN: &[(&str, &str)] = &[
+    ("acknowledged.es.txt", include_str!("../templates/acknowledged.es.txt")),
+    ("acknowledged.txt", include_str!("../templates/acknowledged.txt")),
     ("alert.txt", include_str!("../templates/alert.txt")),
+    ("answered.es.txt", include_str!("../templates/answered.es.txt")),
+    ("answered.txt", include_str!("../templates/answered.txt")),
+    ("closed.es.txt", include_str!("../templates/closed.es.txt")),
+    ("closed.txt", include_str!("../templates/closed.txt")),
     ("reply.es.txt", include_str!("../templates/reply.es.txt")),
     ("reply.txt", include_str!("../templates/reply.txt")),
     ("request.es.html", include_str!("../templates/request.es.html")),
@@ -58,6 +64,8 @@ const MESSAGE_FIELDS: &[&str] = &[
     "source",
     "chat_url",
     "public_url",
+    "by",
+    "note",
 ];
 
 /// What the reply's template may use.
@@ -233,9 +241,12 @@ impl Renderer {
     fn variant(&self, purpose: Purpose, said: &Context, channel: &ChannelAddress) -> &Variant {
         let theirs = match purpose {
             Purpose::Welcome => said.language.as_str(),
-            Purpose::Request | Purpose::Test | Purpose::Alert => {
-                self.texts.channels.get(channel).map_or("", String::as_str)
-            }
+            Purpose::Request
+            | Purpose::Test
+            | Purpose::Alert
+            | Purpose::Acknowledged
+            | Purpose::Answered
+            | Purpose::Closed => self.texts.channels.get(channel).map_or("", String::as_str),
         };
         self.variants.choose(purpose.as_str(), Some(channel), &[theirs, &self.texts.language])
     }
@@ -255,6 +266,8 @@ impl Renderer {
             source => one_line(&said.source),
             chat_url => chat_url.unwrap_or_default(),
             public_url => self.texts.public_url.as_str(),
+            by => one_line(&said.by),
+            note => said.note.trim(),
         }
     }
 
@@ -310,6 +323,8 @@ fn everything() -> Context {
         chat_uuid: text(),
         language: "es".to_owned(),
         landbot_customer_id: "1".to_owned(),
+        by: text(),
+        note: text(),
     }
 }
 

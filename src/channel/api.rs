@@ -92,6 +92,11 @@ pub(super) trait Api: Send + Sync + 'static {
         false
     }
 
+    /// Whether it wants to hear what becomes of a request.
+    fn follows(&self) -> bool {
+        false
+    }
+
     /// The request that `message` is; the error is the outcome when it can be none.
     fn call(&self, message: &Rendered) -> Result<Call, Outcome>;
 
@@ -160,6 +165,10 @@ impl<A: Api> Channel for Web<A> {
 
     fn keeps_threads(&self) -> bool {
         self.api.keeps_threads()
+    }
+
+    fn follows(&self) -> bool {
+        self.api.follows()
     }
 
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {
@@ -256,7 +265,7 @@ pub(super) fn after(outcome: Outcome, seconds: Option<f64>) -> Outcome {
 pub(super) const fn colour(purpose: Purpose) -> u32 {
     match purpose {
         Purpose::Alert => 0xC0_39_2B,
-        Purpose::Welcome | Purpose::Request | Purpose::Test => 0x0F_8A_8D,
+        _ => 0x0F_8A_8D,
     }
 }
 

@@ -35,6 +35,10 @@ impl Channel for Capture {
         self.0.keeps_threads()
     }
 
+    fn follows(&self) -> bool {
+        self.0.follows()
+    }
+
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {
         self.0.compose(message)
     }

@@ -25,6 +25,7 @@ mod matrix;
 mod mattermost;
 mod meaning;
 mod ntfy;
+mod pagerduty;
 mod reach;
 mod rocket_chat;
 mod secrets;
@@ -64,6 +65,12 @@ pub trait Channel: Send + Sync {
     /// Whether it puts what is about one customer into one thread. Then a message is given the reference of the first
     /// one that was delivered.
     fn keeps_threads(&self) -> bool {
+        false
+    }
+
+    /// Whether it wants to hear what becomes of a request whose question it carried: that somebody looks after it, that it
+    /// is answered, that it is closed.
+    fn follows(&self) -> bool {
         false
     }
 
@@ -159,6 +166,7 @@ pub const KINDS: &[Kind] = &[
     matrix::KIND,
     mattermost::KIND,
     ntfy::KIND,
+    pagerduty::KIND,
     rocket_chat::KIND,
     sendgrid::KIND,
     slack::KIND,

@@ -185,6 +185,7 @@ impl Ntfy {
             Purpose::Alert => ((self.priority + 1).min(5), "warning"),
             Purpose::Request => (self.priority, "speech_balloon"),
             Purpose::Welcome | Purpose::Test => (self.priority, "wave"),
+            Purpose::Acknowledged | Purpose::Answered | Purpose::Closed => (self.priority, "white_check_mark"),
         };
         let mut body = json!({
             "topic": self.topic,

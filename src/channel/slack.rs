@@ -41,7 +41,8 @@ api_url = "https://slack.com/api"               # or a proxy, or a compatible se
   install it, copy the *Bot User OAuth Token*, and `/invite` the bot into the channel. One token serves all channels of a
   workspace. An id such as `C0123456789` outlives a renaming.
 - **Threads**: a bot puts what the same customer asks again into the thread of their first question, and shows it in the
-  channel, too. A webhook cannot.
+  channel, too. A webhook cannot. When a request is acknowledged, answered or closed, the thread says so, by whom, and
+  with which note.
 - **An incoming webhook** is made for one channel and needs nothing else: `webhook_url = \"env:SLACK_WEBHOOK\"`.
 - **Limits**: a heading holds 150 characters, a section 3,000. A long text is cut at line ends into up to ten sections;
   what is left out can be read in the console.
@@ -180,6 +181,11 @@ impl Api for Slack {
         matches!(self, Self::Bot { threads: true, .. })
     }
 
+    /// Only in a thread is it clear which question is meant.
+    fn follows(&self) -> bool {
+        self.keeps_threads()
+    }
+
     fn call(&self, message: &Rendered) -> Result<Call, Outcome> {
         let mut body = body(message);
         match self {
@@ -188,7 +194,8 @@ impl Api for Slack {
                 body["channel"] = Value::from(channel.as_str());
                 if let Some(thread) = message.thread.as_deref().filter(|thread| is_timestamp(thread)) {
                     body["thread_ts"] = Value::from(thread);
-                    body["reply_broadcast"] = Value::from(true);
+                    // What became of a question concerns those who read its thread.
+                    body["reply_broadcast"] = Value::from(!message.purpose.is_follow_up());
                 }
                 Ok(Call::post(below(api, &["chat.postMessage"]), &body).authorized(authorization))
             }
@@ -227,13 +234,16 @@ fn is_timestamp(text: &str) -> bool {
 
 fn body(message: &Rendered) -> Value {
     let plain = |text: &str| json!({"type": "plain_text", "emoji": false, "text": text});
-    let mut blocks = vec![json!({"type": "header", "text": plain(truncate(&message.subject, LONGEST_HEADING).text)})];
+    let mut blocks = Vec::new();
+    if !message.purpose.is_follow_up() {
+        blocks.push(json!({"type": "header", "text": plain(truncate(&message.subject, LONGEST_HEADING).text)}));
+    }
     blocks.extend(
         sections(&message.rich)
             .into_iter()
             .map(|text| json!({"type": "section", "text": {"type": "mrkdwn", "verbatim": true, "text": text}})),
     );
-    if let Some(url) = &message.chat_url {
+    if let Some(url) = message.chat_url.as_ref().filter(|_| !message.purpose.is_follow_up()) {
         let button = json!({"type": "button", "text": {"type": "plain_text", "text": "Open chat"}, "url": url});
         blocks.push(json!({"type": "actions", "elements": [button]}));
     }

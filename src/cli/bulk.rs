@@ -23,7 +23,7 @@ pub(super) struct Which {
     /// Of these only those over this channel, as in slack.pricing
     #[arg(long)]
     channel: Option<ChannelAddress>,
-    /// Of these only those for this purpose: welcome, request
+    /// Of these only those for this purpose: welcome, request, test, alert, acknowledged, answered, closed
     #[arg(long)]
     purpose: Option<Purpose>,
     /// Of these only those made before this moment, as in 2026-11-24T09:30:00Z

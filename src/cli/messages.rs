@@ -38,7 +38,7 @@ struct List {
     /// Only those to or about this customer
     #[arg(long, value_name = "ID")]
     user: Option<UserId>,
-    /// Only those for this purpose: welcome, request
+    /// Only those for this purpose: welcome, request, test, alert, acknowledged, answered, closed
     #[arg(long)]
     purpose: Option<Purpose>,
     /// How many at most

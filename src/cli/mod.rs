@@ -26,6 +26,7 @@ mod landbot;
 mod log;
 mod messages;
 mod replay;
+mod requests;
 mod restore;
 mod route;
 mod send_test;
@@ -58,6 +59,8 @@ enum Command {
     Route(route::Arguments),
     /// List messages; show, retry or cancel one, or many
     Messages(messages::Arguments),
+    /// List requests; show one, or say what became of it
+    Requests(requests::Arguments),
     /// List customers and where they came from
     Users(users::Arguments),
     /// Copy the database to a file, also while it is in use
@@ -131,6 +134,7 @@ impl Cli {
             Command::Check => check::run(&global, out),
             Command::Route(arguments) => route::run(&global, &arguments, out),
             Command::Messages(arguments) => messages::run(&global, arguments, out),
+            Command::Requests(arguments) => requests::run(&global, arguments, out),
             Command::Users(arguments) => users::run(&global, arguments, out),
             Command::Backup(arguments) => backup::run(&global, arguments, out),
             Command::Restore(arguments) => restore::run(&global, &arguments, out),

@@ -52,7 +52,7 @@ pub(super) fn run(global: &Global, config: &Config, period: Duration, out: &mut 
         let mut replay = Replay::default();
         let mut page = Page { limit: PAGE, before: None };
         loop {
-            let requests = store.requests(now.before(period), page).await?;
+            let requests = store.routed_requests(now.before(period), page).await?;
             for request in &requests {
                 replay.count(&config.routes, request, kept_since);
             }

@@ -16,61 +16,15 @@
 //! A claim raises the message's lease epoch; a settlement names the epoch it was claimed under and changes nothing
 //! when a later claim has taken the message over.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::words::words;
 use super::{
     ALERT_EXPIRES, ChannelAddress, ContactField, EmailAddress, Mailbox, MessageId, OnUnknown, Origin, Outcome, Phone,
-    Request, RequestId, Rules, Scope, Timestamp, User, UserId, language_of,
+    Request, RequestChange, RequestId, RequestState, Rules, Scope, Timestamp, User, UserId, language_of,
 };
-
-/// The text is none of the words that are known here.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{found}` is not a {what}: expected one of {expected}")]
-pub struct UnknownWord {
-    what: &'static str,
-    found: String,
-    expected: &'static str,
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $all:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
-
-        impl $name {
-            /// Every one of them.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// The word used in the store, the API and the command line.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownWord;
-
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(UnknownWord { what: $what, found: super::truncate(text, 40).text.to_owned(), expected: $all }),
-                }
-            }
-        }
-    };
-}
 
 words!(
     /// Where a message stands.
@@ -92,7 +46,7 @@ words!(
 
 words!(
     /// What a message is for. Each purpose has its templates.
-    Purpose, "purpose", "welcome, request, test, alert" {
+    Purpose, "purpose", "welcome, request, test, alert, acknowledged, answered, closed" {
         /// Greets a customer who registered; goes to the customer.
         Welcome = "welcome",
         /// Carries a customer's question; goes to the channel's own address.
@@ -101,8 +55,37 @@ words!(
         Test = "test",
         /// Tells the operator about trouble; goes to the channel's own address.
         Alert = "alert",
+        /// Says that somebody looks after a request; goes where its question went.
+        Acknowledged = "acknowledged",
+        /// Says that a request is answered; likewise.
+        Answered = "answered",
+        /// Says that a request is closed; likewise.
+        Closed = "closed",
     }
 );
+
+impl Purpose {
+    /// What carries that a request has come to `state`; nothing does when it is new.
+    pub const fn of(state: RequestState) -> Option<Self> {
+        match state {
+            RequestState::New => None,
+            RequestState::Acknowledged => Some(Self::Acknowledged),
+            RequestState::Answered => Some(Self::Answered),
+            RequestState::Closed => Some(Self::Closed),
+        }
+    }
+
+    /// Whether it is a follow-up: it carries what became of a request, after its question and over the same channel.
+    pub const fn is_follow_up(self) -> bool {
+        matches!(self, Self::Acknowledged | Self::Answered | Self::Closed)
+    }
+
+    /// Whether another channel may take over. None does for an alert: the others have it already, but for the one that
+    /// it is about. Nor for a follow-up: elsewhere nobody got its question.
+    pub const fn may_be_handed_over(self) -> bool {
+        matches!(self, Self::Welcome | Self::Request | Self::Test)
+    }
+}
 
 /// What a message says about its customer and their request, fixed when the message is made, so that every attempt
 /// sends the same text.
@@ -138,6 +121,12 @@ pub struct Context {
     /// Landbot's number for the customer, when it told.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub landbot_customer_id: String,
+    /// Who changed the request's state, if they said; in a follow-up.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// What they said about it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }
 
 impl Context {
@@ -190,6 +179,11 @@ impl Context {
             ContactField::LandbotCustomerId => Some(self.landbot_customer_id.as_str())
                 .filter(|id| (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())),
         }
+    }
+
+    /// What a message says about a change of `request`.
+    pub fn of_change(user: Option<&User>, request: &Request, change: &RequestChange) -> Self {
+        Self { by: change.by.clone(), note: change.note.clone(), ..Self::of_request(user, request) }
     }
 
     /// Where an answer to the customer goes by mail.
@@ -286,10 +280,9 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Who takes over when the channel of these rules does not deliver the message. Nobody does for an alert: the other
-    /// channels have it already, but for the one that it is about.
+    /// Who takes over when the channel of these rules does not deliver the message.
     pub fn fallback<'a>(&'a self, rules: &'a Rules) -> Option<&'a ChannelAddress> {
-        let stays = self.handed_over || self.purpose == Purpose::Alert;
+        let stays = self.handed_over || !self.purpose.may_be_handed_over();
         self.fallback.as_ref().or(rules.fallback.channel.as_ref()).filter(|_| !stays)
     }
 
@@ -527,6 +520,8 @@ mod tests {
         assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &twice), Transition::Dead);
         let alert = Claim { purpose: Purpose::Alert, ..claim(1) };
         assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &alert), Transition::Dead);
+        let follow_up = Claim { purpose: Purpose::Acknowledged, ..claim(1) };
+        assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &follow_up), Transition::Dead);
         let routed = Claim { fallback: Some("http.pager".parse().unwrap()), ..claim(1) };
         let pager = Transition::HandedOver { channel: "http.pager".parse().unwrap() };
         assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &routed), pager);

@@ -24,6 +24,7 @@ mod text;
 mod time;
 mod topic;
 mod user;
+mod words;
 
 pub use channel_address::{ChannelAddress, ChannelAddressError};
 pub use condition::{Aspect, Condition, Pattern, Told};
@@ -32,14 +33,13 @@ pub use id::{BootId, CallId, IdError, InboxId, MessageId, RequestId, UserId};
 pub use language::{is_language, language_of, languages_for};
 pub use message::{
     About, Attempt, Claim, Context, Message, NewMessage, Purpose, Settlement, State, Suppression, Transition,
-    UnknownWord,
 };
 pub use origin::Origin;
 pub use outcome::{OnUnknown, Outcome, Scope};
 pub use phone::{Country, Phone};
 pub use rate::{Bucket, Rate, RateError};
 pub use rendered::{Markup, Rendered};
-pub use request::{Fingerprint, NewRequest, REPEAT_WINDOW, Request};
+pub use request::{Fingerprint, NewRequest, REPEAT_WINDOW, Request, RequestChange, RequestChangeError, RequestState};
 pub use retry::{LONGEST_RETRY_AFTER, RetrySchedule, RetryScheduleError};
 pub use routing::{Decision, Destination, Route, RoutingTable, Step, Verdict};
 pub use rules::{ALERT_EXPIRES, Fallback, POISON_AFTER, Rules, SUSPECT_AFTER, wait_after_crash};
@@ -47,3 +47,4 @@ pub use text::{Truncated, mask_addresses, one_line, truncate};
 pub use time::Timestamp;
 pub use topic::{Topic, TopicKey};
 pub use user::{Contact, ContactField, NewUser, User};
+pub use words::UnknownWord;

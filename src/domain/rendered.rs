@@ -65,7 +65,7 @@ impl Rendered {
     pub fn customer(&self) -> Option<&EmailAddress> {
         match self.purpose {
             Purpose::Welcome | Purpose::Test => self.context.email.as_ref(),
-            Purpose::Request | Purpose::Alert => None,
+            Purpose::Request | Purpose::Alert | Purpose::Acknowledged | Purpose::Answered | Purpose::Closed => None,
         }
     }
 
@@ -74,7 +74,7 @@ impl Rendered {
     pub fn customer_at(&self, field: ContactField) -> Option<&str> {
         match self.purpose {
             Purpose::Welcome | Purpose::Test => self.context.address(field),
-            Purpose::Request | Purpose::Alert => None,
+            Purpose::Request | Purpose::Alert | Purpose::Acknowledged | Purpose::Answered | Purpose::Closed => None,
         }
     }
 
@@ -82,7 +82,12 @@ impl Rendered {
     pub fn reply_to(&self) -> Option<Mailbox> {
         match self.purpose {
             Purpose::Request => self.context.reply_to(),
-            Purpose::Welcome | Purpose::Test | Purpose::Alert => None,
+            Purpose::Welcome
+            | Purpose::Test
+            | Purpose::Alert
+            | Purpose::Acknowledged
+            | Purpose::Answered
+            | Purpose::Closed => None,
         }
     }
 

@@ -1,8 +1,15 @@
-//! A request: a customer asks for help.
+//! A request: a customer asks for help; and the states it passes through, by what operators say.
+//!
+//! ```text
+//! new ─► acknowledged ─► answered ─► closed
+//! ```
+//!
+//! Steps may be left out, none is taken back.
 
 use std::time::Duration;
 
-use super::{Origin, RequestId, Timestamp, Topic, UserId};
+use super::words::words;
+use super::{Origin, RequestId, Timestamp, Topic, UserId, one_line};
 
 /// How long the same question about the same topic by the same customer counts as one request. Short, because
 /// Landbot keeps fields between visits and a customer may well ask the same thing tomorrow.
@@ -72,11 +79,100 @@ pub struct Request {
     pub origin: Origin,
     /// When it came.
     pub created_at: Timestamp,
+    /// Where it stands.
+    pub state: RequestState,
+}
+
+words!(
+    /// Where a request stands.
+    RequestState, "state", "new, acknowledged, answered, closed" {
+        /// Nobody has said anything about it.
+        New = "new",
+        /// Somebody looks after it.
+        Acknowledged = "acknowledged",
+        /// The customer has their answer.
+        Answered = "answered",
+        /// Nothing more is to be done.
+        Closed = "closed",
+    }
+);
+
+impl RequestState {
+    /// Whether `next` comes after this one.
+    pub const fn may_become(self, next: Self) -> bool {
+        (self as u8) < (next as u8)
+    }
+}
+
+/// Longest name of who changed a request, in characters.
+const LONGEST_NAME: usize = 100;
+
+/// Longest note about a change, in characters: it has to fit into a chat.
+const LONGEST_NOTE: usize = 2_000;
+
+/// Why something cannot be said about a change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: at most {longest} characters, these are {found}")]
+pub struct RequestChangeError {
+    what: &'static str,
+    longest: usize,
+    found: usize,
+}
+
+/// A request came to another state. Kept for as long as the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestChange {
+    /// When.
+    pub at: Timestamp,
+    /// The state it came to.
+    pub state: RequestState,
+    /// Who says so; may be empty.
+    pub by: String,
+    /// What they say about it; may be empty.
+    pub note: String,
+}
+
+impl RequestChange {
+    /// The request comes to `state` at `at`. `by` is made one line.
+    pub fn new(state: RequestState, at: Timestamp, by: &str, note: &str) -> Result<Self, RequestChangeError> {
+        let (by, note) = (one_line(by), note.trim().to_owned());
+        for (what, text, longest) in [("by", &by, LONGEST_NAME), ("note", &note, LONGEST_NOTE)] {
+            let found = text.chars().count();
+            if found > longest {
+                return Err(RequestChangeError { what, longest, found });
+            }
+        }
+        Ok(Self { at, state, by, note })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_only_moves_on_and_may_leave_steps_out() {
+        use RequestState::{Acknowledged, Answered, Closed, New};
+        let onward: Vec<_> = [(New, Acknowledged), (New, Answered), (New, Closed), (Acknowledged, Answered)]
+            .into_iter()
+            .chain([(Acknowledged, Closed), (Answered, Closed)])
+            .collect();
+        for from in RequestState::ALL {
+            for to in RequestState::ALL {
+                assert_eq!(from.may_become(*to), onward.contains(&(*from, *to)), "{from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_and_what_is_said_of_a_change_fits_into_a_chat() {
+        let at = Timestamp::from_millis(1);
+        let change = RequestChange::new(RequestState::Closed, at, " Eva\r\nRuiz ", " sold\nout ").unwrap();
+        assert_eq!((change.by.as_str(), change.note.as_str()), ("Eva Ruiz", "sold\nout"));
+        let long = RequestChange::new(RequestState::Closed, at, "Eva", &"ñ".repeat(2_001)).unwrap_err();
+        assert_eq!(long.to_string(), "note: at most 2000 characters, these are 2001");
+        assert!(RequestChange::new(RequestState::Closed, at, &"ñ".repeat(101), "").is_err());
+    }
 
     #[test]
     fn the_same_question_in_other_spacing_is_the_same_request() {

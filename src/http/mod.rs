@@ -25,7 +25,7 @@ use crate::conditions::Conditions;
 use crate::domain::{ChannelAddress, ContactField, Country, RoutingTable};
 use crate::metrics::Metrics;
 use crate::render::Renderer;
-use crate::store::Store;
+use crate::store::{Follower, Store};
 use crate::wake::Wake;
 
 mod admin;
@@ -43,12 +43,13 @@ mod health;
 mod intake;
 mod listener;
 mod metrics;
+mod optional;
 mod pages;
 mod rate_limit;
 mod schemas;
 mod tally;
 
-pub use admin::{attempt_json, message_json, user_json};
+pub use admin::{attempt_json, message_json, request_history_json, request_json, user_json};
 pub use auth::{IntakeAuth, fresh_token, hash};
 pub use client::Proxies;
 pub use gate::Gate;
@@ -71,6 +72,8 @@ pub struct Web {
     pub renderer: Arc<Renderer>,
     /// The channels, to show what a message looks like.
     pub channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
+    /// Those of them that hear what becomes of a request.
+    pub followers: Vec<Follower>,
     /// Which channels a request goes to.
     pub routes: RoutingTable,
     /// Who may call how often.
@@ -113,10 +116,26 @@ pub struct Welcome {
 
 type SharedWeb = Arc<Web>;
 
-type Api = (intake::Webhooks, admin::Messages, admin::Users, admin::Inbox, admin::Channels, admin::Suppressions);
+type Api = (
+    intake::Webhooks,
+    admin::Messages,
+    admin::Requests,
+    admin::Users,
+    admin::Inbox,
+    admin::Channels,
+    admin::Suppressions,
+);
 
 fn api() -> OpenApiService<Api, ()> {
-    let api = (intake::Webhooks, admin::Messages, admin::Users, admin::Inbox, admin::Channels, admin::Suppressions);
+    let api = (
+        intake::Webhooks,
+        admin::Messages,
+        admin::Requests,
+        admin::Users,
+        admin::Inbox,
+        admin::Channels,
+        admin::Suppressions,
+    );
     OpenApiService::new(api, "umishop", env!("CARGO_PKG_VERSION")).description(
         "Registers the customers a chatbot brings, welcomes them, and carries their questions to the right channel.",
     )

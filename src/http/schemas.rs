@@ -9,7 +9,7 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use serde_json::Value;
 
-use crate::domain::{Purpose, State};
+use crate::domain::{Purpose, RequestState, State};
 
 /// A value, or null. Always there, where the framework's `Option` would be described as one that may be left out.
 #[derive(Debug)]
@@ -137,6 +137,13 @@ parameter!(
     StateText,
     "string_state",
     one_of(State::ALL.iter().map(|state| state.as_str()))
+);
+
+parameter!(
+    /// A request's state.
+    RequestStateText,
+    "string_request_state",
+    one_of(RequestState::ALL.iter().map(|state| state.as_str()))
 );
 
 parameter!(

@@ -114,8 +114,7 @@ impl Lane {
 
     /// What the receiver calls the customer's thread. A message that begins a second one is better than none.
     async fn thread(&self, claim: &Claim) -> Option<String> {
-        let user = claim.about.user?;
-        match self.common.store.thread(&self.served.address, user).await {
+        match self.common.store.thread(&self.served.address, claim.about).await {
             Ok(thread) => thread,
             Err(error) => {
                 tracing::warn!(message.id = %claim.id, %error, "Could not find the thread of message {}; it begins one", claim.id);

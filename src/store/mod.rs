@@ -12,19 +12,21 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    Attempt, BootId, ChannelAddress, ContactField, EmailAddress, InboxId, Message, MessageId, NewMessage, NewRequest,
-    NewUser, Origin, Phone, Purpose, Request, RequestId, Settlement, State, Suppression, Timestamp, Topic, User,
-    UserId,
+    About, Attempt, BootId, ChannelAddress, ContactField, EmailAddress, InboxId, Message, MessageId, NewMessage,
+    NewRequest, NewUser, Origin, Phone, Purpose, Request, RequestChange, RequestId, Settlement, State, Suppression,
+    Timestamp, Topic, User, UserId,
 };
 
 mod backup;
 mod figures;
 mod outbox;
+mod requests;
 pub mod sqlite;
 
 pub use backup::{BackedUp, BackupError, Counts};
 pub use figures::StoreFigures;
 pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};
+pub use requests::{Follower, RequestChanged, RequestEntry, RequestFilter, RequestHistory};
 
 /// Why the store did not do what was asked. Nothing was written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -310,7 +312,8 @@ pub trait Store: Send + Sync {
     async fn sweep(&self, overdue: Overdue, now: Timestamp) -> Result<Swept, StoreError>;
 
     /// Makes a dead, held or cancelled message pending again: due now, with a fresh retry schedule and the same id.
-    /// A pending one becomes due now. Retrying a dead letter lifts the suppression of its customer's address.
+    /// A pending one becomes due now. Retrying a dead letter lifts the suppression of its customer's address, retrying a
+    /// question brings back the follow-ups that were called off with it.
     async fn retry_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError>;
 
     /// Calls off a pending or held message.
@@ -350,7 +353,7 @@ pub trait Store: Send + Sync {
     async fn user(&self, id: UserId) -> Result<Option<UserTimeline>, StoreError>;
 
     /// Requests that were made at `since` or later, newest first.
-    async fn requests(&self, since: Timestamp, page: Page<RequestId>) -> Result<Vec<RoutedRequest>, StoreError>;
+    async fn routed_requests(&self, since: Timestamp, page: Page<RequestId>) -> Result<Vec<RoutedRequest>, StoreError>;
 
     /// Messages, newest first.
     async fn messages(&self, filter: MessageFilter, page: Page<MessageId>) -> Result<Vec<Message>, StoreError>;
@@ -358,8 +361,26 @@ pub trait Store: Send + Sync {
     /// One message with everything that was tried.
     async fn message(&self, id: MessageId) -> Result<Option<MessageHistory>, StoreError>;
 
-    /// What `channel`'s receiver calls the first question of this customer that it took, as far back as is kept.
-    async fn thread(&self, channel: &ChannelAddress, user: UserId) -> Result<Option<String>, StoreError>;
+    /// What `channel`'s receiver calls the first question of this customer that it took, as far back as is kept; where
+    /// the customer is not known, this request's.
+    async fn thread(&self, channel: &ChannelAddress, about: About) -> Result<Option<String>, StoreError>;
+
+    /// Requests, newest first.
+    async fn requests(&self, filter: RequestFilter, page: Page<RequestId>) -> Result<Vec<RequestEntry>, StoreError>;
+
+    /// One request with everything that happened to it.
+    async fn request(&self, id: RequestId) -> Result<Option<RequestHistory>, StoreError>;
+
+    /// Brings the request to another state, keeps that it was, and puts a follow-up into the outbox for each of the
+    /// `followers` that its question went over, or may still go over. A follow-up is not claimed before its question is
+    /// delivered over its channel, nor before those of earlier states are finished there; if the question will not be
+    /// delivered there, it is called off.
+    async fn change_request(
+        &self,
+        id: RequestId,
+        change: RequestChange,
+        followers: Vec<Follower>,
+    ) -> Result<RequestChanged, StoreError>;
 
     /// Unreadable webhooks, newest first.
     async fn inbox(&self, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError>;

@@ -148,7 +148,7 @@ fn every_kind_sends_what_its_snapshot_shows() {
     for kind in KINDS {
         let channel = try_open(kind, kind.example).unwrap();
         let mut sent = String::new();
-        for purpose in Purpose::ALL {
+        for purpose in Purpose::ALL.iter().filter(|purpose| channel.follows() || !purpose.is_follow_up()) {
             let mut rendered = message(*purpose, "ana@example.com", channel.markup());
             rendered.id = umishop::domain::MessageId::from_bytes([7; 16]);
             let composed = channel.compose(&rendered);

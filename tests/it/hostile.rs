@@ -88,24 +88,29 @@ fn address() -> impl Strategy<Value = Option<EmailAddress>> {
 }
 
 fn context() -> impl Strategy<Value = Context> {
-    (hostile(), address(), hostile(), hostile(), any::<bool>(), hostile(), hostile(), hostile(), hostile()).prop_map(
-        |(name, email, phone, topic, topic_unknown, question, source, chat_uuid, landbot_customer_id)| Context {
-            name,
-            email,
-            phone,
-            topic,
-            topic_unknown,
-            question,
-            source,
-            chat_uuid,
-            landbot_customer_id,
-            ..Context::default()
+    let said = (hostile(), hostile(), hostile());
+    (hostile(), address(), hostile(), hostile(), any::<bool>(), hostile(), hostile(), hostile(), said).prop_map(
+        |(name, email, phone, topic, topic_unknown, question, source, chat_uuid, (landbot_customer_id, by, note))| {
+            Context {
+                name,
+                email,
+                phone,
+                topic,
+                topic_unknown,
+                question,
+                source,
+                chat_uuid,
+                landbot_customer_id,
+                by,
+                note,
+                ..Context::default()
+            }
         },
     )
 }
 
 fn purpose() -> impl Strategy<Value = Purpose> {
-    select(vec![Purpose::Welcome, Purpose::Request, Purpose::Test])
+    select(vec![Purpose::Welcome, Purpose::Request, Purpose::Test, Purpose::Acknowledged])
 }
 
 /// A name that a bot gives to a field, or to what holds fields.

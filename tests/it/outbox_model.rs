@@ -275,7 +275,7 @@ impl Run {
 }
 
 /// In memory where there is such a place: this is about what the store decides, not about the disk.
-fn directory() -> tempfile::TempDir {
+pub(crate) fn directory() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
 }

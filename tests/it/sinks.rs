@@ -435,29 +435,29 @@ impl Http {
     fn answer(&self, request: &Request) -> Option<(u16, String, String)> {
         let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
         let plain = |status: u16, body: &str| Some((status, String::new(), body.to_owned()));
-        let is_slack = parts.last() == Some(&"chat.postMessage");
-        let yes = match parts[..] {
-            ["moved", ..] => r#"{"ok":true,"result":{"message_id":4711}}"#,
-            _ if is_slack => r#"{"ok":true,"ts":"1700000000.000100"}"#,
-            _ => "ok",
+        let (success, yes) = match parts[..] {
+            ["moved", ..] => (200, r#"{"ok":true,"result":{"message_id":4711}}"#),
+            [.., "chat.postMessage"] => (200, r#"{"ok":true,"ts":"1700000000.000100"}"#),
+            [.., "enqueue"] => (202, r#"{"status":"success","dedup_key":"taken"}"#),
+            _ => (200, "ok"),
         };
         if self.seen.is_mended() {
-            return plain(200, yes);
+            return plain(success, yes);
         }
         match parts[..] {
             ["s", status] => plain(status.parse().unwrap(), "as you wish"),
-            ["retry", times, _] => {
+            ["retry", times, _, ..] => {
                 let mut tries = self.tries.lock().unwrap();
                 tries.push(request.path.clone());
                 let count = tries.iter().filter(|path| **path == request.path).count();
-                plain(if count <= times.parse().unwrap() { 503 } else { 200 }, "")
+                if count <= times.parse().unwrap() { plain(503, "") } else { plain(success, yes) }
             }
             ["429", seconds, ..] => Some((429, format!("Retry-After: {seconds}\r\n"), String::new())),
             ["drop"] => None,
             ["moved", ..] if !request.body.contains("-100987") => plain(400, MOVED),
             ["echo", ..] => plain(400, &format!("{} {:?}", request.path, request.headers)),
             ["slack", "err", name, ..] => plain(200, &format!("{{\"ok\":false,\"error\":\"{name}\"}}")),
-            _ => plain(200, yes),
+            _ => plain(success, yes),
         }
     }
 }

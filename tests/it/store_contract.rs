@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use umishop::domain::{
     Attempt, BootId, ChannelAddress, Contact, ContactField, Context, EmailAddress, Fingerprint, InboxId, MessageId,
-    NewMessage, NewRequest, NewUser, Origin, Phone, Purpose, RequestId, Settlement, State, Timestamp, Topic,
-    Transition, UserId,
+    NewMessage, NewRequest, NewUser, Origin, Phone, Purpose, RequestChange, RequestId, RequestState, Settlement, State,
+    Timestamp, Topic, Transition, UserId,
 };
 use umishop::store::{
-    Alert, BackupError, Changed, InboxEntry, Incidents, MessageFilter, Overdue, Page, Registration, Retention,
-    RoutedRequest, Selection, Store, StoreError, Submission, Troubles, Waiting,
+    Alert, BackupError, Changed, Follower, InboxEntry, Incidents, MessageFilter, Overdue, Page, Registration,
+    RequestChanged, RequestFilter, Retention, RoutedRequest, Selection, Store, StoreError, Submission, Troubles,
+    Waiting,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -434,6 +435,157 @@ async fn pruning_deletes_only_what_came_to_rest_long_enough_ago(store: &dyn Stor
     assert_eq!(store.message(claim.id).await.unwrap(), None);
 }
 
+fn says(state: RequestState, minutes: u32) -> RequestChange {
+    RequestChange::new(state, NOW.after(minutes * MINUTE), "Eva", "").unwrap()
+}
+
+fn follower(stands_in_for: &[&str]) -> Follower {
+    let stands_in_for = stands_in_for.iter().map(|channel| channel.parse().unwrap()).collect();
+    Follower { channel: channel(), stands_in_for }
+}
+
+/// Asks a question; its request and its message.
+async fn asked(store: &dyn Store) -> (RequestId, MessageId) {
+    asked_that(store, "How much?").await
+}
+
+async fn asked_that(store: &dyn Store, text: &str) -> (RequestId, MessageId) {
+    let submission = question(&customer("Ana", "ana@example.com"), text);
+    let message = submission.messages[0].id;
+    (store.submit_request(submission, NOW).await.unwrap().request_id, message)
+}
+
+/// The purposes of what can be claimed after so many minutes, in order.
+async fn claim_after(store: &dyn Store, minutes: u32) -> Vec<umishop::domain::Claim> {
+    store.claim_due(&channel(), boot(), 10, NOW.after(minutes * MINUTE)).await.unwrap().claims
+}
+
+async fn settle(store: &dyn Store, claim: &umishop::domain::Claim, transition: Transition) {
+    assert!(store.settle(settlement(claim.id, claim.epoch, transition), NOW).await.unwrap());
+}
+
+async fn a_request_only_moves_on_and_keeps_who_said_what_and_when(store: &dyn Store) {
+    let (id, message) = asked(store).await;
+    let history = store.request(id).await.unwrap().unwrap();
+    assert_eq!((history.entry.request.state, history.changes.len()), (RequestState::New, 0));
+    assert_eq!(history.entry.user.map(|user| user.name), Some("Ana".into()));
+    assert_eq!(history.messages.iter().map(|message| message.id).collect::<Vec<_>>(), [message]);
+
+    let (acknowledged, closed) = (says(RequestState::Acknowledged, 1), says(RequestState::Closed, 2));
+    let change = async |change: &RequestChange| store.change_request(id, change.clone(), Vec::new()).await.unwrap();
+    assert_eq!(change(&acknowledged).await, RequestChanged::Yes(Vec::new()));
+    assert_eq!(change(&acknowledged).await, RequestChanged::NotFrom(RequestState::Acknowledged));
+    assert_eq!(change(&closed).await, RequestChanged::Yes(Vec::new()));
+    assert_eq!(change(&says(RequestState::Answered, 3)).await, RequestChanged::NotFrom(RequestState::Closed));
+    let history = store.request(id).await.unwrap().unwrap();
+    assert_eq!((history.entry.request.state, history.changes), (RequestState::Closed, vec![acknowledged, closed]));
+    let nobody = store.change_request(RequestId::new(NOW), says(RequestState::Closed, 1), Vec::new()).await.unwrap();
+    assert_eq!(nobody, RequestChanged::NotFound);
+    assert_eq!(store.request(RequestId::new(NOW)).await.unwrap(), None);
+}
+
+async fn requests_are_filtered_by_state_topic_and_user_newest_first(store: &dyn Store) {
+    let mut ids = Vec::new();
+    for (minutes, topic, name) in [(0, "Sales", "ana"), (1, "\u{1F4B6} Precios", "ana"), (2, "precios", "eva")] {
+        let mut submission = question(&customer(name, &format!("{name}@example.com")), "How much?");
+        submission.request.id = RequestId::new(NOW.after(minutes * MINUTE));
+        submission.request.topic = Topic::new(topic);
+        submission.request.fingerprint = Fingerprint::new(name, &submission.request.topic, "How much?");
+        ids.push(store.submit_request(submission, NOW.after(minutes * MINUTE)).await.unwrap());
+    }
+    store.change_request(ids[0].request_id, says(RequestState::Answered, 3), Vec::new()).await.unwrap();
+    let ana = ids[0].user.as_ref().unwrap().id;
+    let of = async |filter: RequestFilter, before: Option<usize>| -> Vec<usize> {
+        let page = Page { limit: 2, before: before.map(|index| ids[index].request_id) };
+        let found = store.requests(filter, page).await.unwrap();
+        let index = |id| ids.iter().position(|submitted| submitted.request_id == id).unwrap();
+        found.into_iter().map(|entry| index(entry.request.id)).collect()
+    };
+    let any = RequestFilter::default;
+    assert_eq!(of(any(), None).await, [2, 1]);
+    assert_eq!(of(any(), Some(1)).await, [0]);
+    assert_eq!(of(RequestFilter { state: Some(RequestState::New), ..any() }, None).await, [2, 1]);
+    assert_eq!(of(RequestFilter { state: Some(RequestState::Answered), ..any() }, None).await, [0]);
+    assert_eq!(of(RequestFilter { topic: Some(Topic::new("PRECIOS")), ..any() }, None).await, [2, 1]);
+    assert_eq!(of(RequestFilter { user: Some(ana), ..any() }, None).await, [1, 0]);
+}
+
+async fn a_follow_up_is_claimed_after_its_question_is_delivered_and_earlier_ones_are_finished(store: &dyn Store) {
+    let (id, message) = asked(store).await;
+    for state in [RequestState::Acknowledged, RequestState::Answered] {
+        let changed = store.change_request(id, says(state, 0), vec![follower(&[])]).await.unwrap();
+        assert_eq!(changed, RequestChanged::Yes(vec![channel()]));
+    }
+    let claims = claim_after(store, 1).await;
+    assert_eq!(claims.iter().map(|claim| claim.id).collect::<Vec<_>>(), [message], "the question alone");
+    settle(store, &claims[0], Transition::Again { due_at: NOW.after(10 * MINUTE), counted: true }).await;
+    assert!(claim_after(store, 9).await.is_empty());
+    let claims = claim_after(store, 10).await;
+    assert_eq!(claims.iter().map(|claim| claim.id).collect::<Vec<_>>(), [message]);
+    settle(store, &claims[0], delivered()).await;
+    let claims = claim_after(store, 12).await;
+    assert_eq!(claims.iter().map(|claim| claim.purpose).collect::<Vec<_>>(), [Purpose::Acknowledged]);
+    assert_eq!((claims[0].attempt, claims[0].about.request), (1, Some(id)));
+    assert_eq!((claims[0].context.question.as_str(), claims[0].context.by.as_str()), ("How much?", "Eva"));
+    // One that is given up is finished, too: a lost acknowledgement must not keep the answer back.
+    settle(store, &claims[0], Transition::Dead).await;
+    let claims = claim_after(store, 14).await;
+    assert_eq!(claims.iter().map(|claim| claim.purpose).collect::<Vec<_>>(), [Purpose::Answered]);
+}
+
+async fn a_follow_up_is_called_off_with_its_question_and_comes_back_with_it(store: &dyn Store) {
+    for end in [Transition::Dead, Transition::HandedOver { channel: "slack.pricing".parse().unwrap() }] {
+        let (id, message) = asked_that(store, &format!("{end:?}")).await;
+        store.change_request(id, says(RequestState::Closed, 0), vec![follower(&[])]).await.unwrap();
+        settle(store, &claim_after(store, 1).await[0], end.clone()).await;
+        assert!(claim_after(store, 3).await.is_empty(), "{end:?}");
+        let history = store.request(id).await.unwrap().unwrap();
+        assert_eq!(history.messages[1].state, State::Cancelled, "{end:?}");
+        assert!(history.messages[1].last_error.contains("called off"));
+        if end == Transition::Dead {
+            assert_eq!(store.retry_message(message, NOW.after(4 * MINUTE)).await.unwrap(), Changed::Yes);
+            settle(store, &claim_after(store, 4).await[0], delivered()).await;
+            assert_eq!(claim_after(store, 6).await[0].purpose, Purpose::Closed);
+        }
+    }
+}
+
+async fn a_follow_up_goes_only_where_its_question_was_or_may_still_come(store: &dyn Store) {
+    let mut submission = question(&customer("Ana", "ana@example.com"), "How much?");
+    submission.messages[0].channel = "slack.pricing".parse().unwrap();
+    let id = store.submit_request(submission, NOW).await.unwrap().request_id;
+    let change = async |state, follower| store.change_request(id, says(state, 0), vec![follower]).await.unwrap();
+    assert_eq!(change(RequestState::Acknowledged, follower(&[])).await, RequestChanged::Yes(Vec::new()));
+    let taken_over = follower(&["slack.pricing"]);
+    assert_eq!(change(RequestState::Answered, taken_over.clone()).await, RequestChanged::Yes(vec![channel()]));
+    assert!(claim_after(store, 1).await.is_empty(), "it may still be handed over");
+    let claims = store.claim_due(&"slack.pricing".parse().unwrap(), boot(), 10, NOW).await.unwrap().claims;
+    settle(store, &claims[0], delivered()).await;
+    assert!(claim_after(store, 3).await.is_empty());
+    let history = store.request(id).await.unwrap().unwrap();
+    assert_eq!(history.messages[1].state, State::Cancelled);
+    assert_eq!(change(RequestState::Closed, taken_over).await, RequestChanged::Yes(Vec::new()), "it was delivered");
+}
+
+async fn a_follow_up_is_handed_over_to_nobody(store: &dyn Store) {
+    let (id, _) = asked(store).await;
+    settle(store, &claim_after(store, 1).await[0], delivered()).await;
+    store.change_request(id, says(RequestState::Answered, 1), vec![follower(&[])]).await.unwrap();
+    let overdue = |expire_before| Overdue {
+        channel: channel(),
+        fallback: Some("slack.pricing".parse().unwrap()),
+        known: vec!["slack.pricing".parse().unwrap()],
+        hand_over_before: NOW.after(9 * MINUTE),
+        expire_before,
+        expire_alerts_before: expire_before,
+        why: "the channel is down".into(),
+    };
+    let now = NOW.after(9 * MINUTE);
+    let swept = store.sweep(overdue(NOW), now).await.unwrap();
+    assert_eq!((swept.handed_over.len(), swept.expired), (0, 0));
+    assert_eq!(store.sweep(overdue(now), now).await.unwrap().expired, 1);
+}
+
 async fn lists_are_newest_first_and_paged_without_gaps(store: &dyn Store) {
     for number in 0..5 {
         let mut user = customer(&format!("Ana {number}"), &format!("ana{number}@example.com"));
@@ -481,7 +633,7 @@ async fn requests_of_a_period_tell_where_they_went_whoever_took_over(store: &dyn
     };
     assert_eq!(store.sweep(overdue, NOW.after(MINUTE)).await.unwrap().handed_over.len(), 1);
     let since = NOW.after(MINUTE);
-    let all = store.requests(since, Page { limit: 10, before: None }).await.unwrap();
+    let all = store.routed_requests(since, Page { limit: 10, before: None }).await.unwrap();
     let went = |request: &RoutedRequest| {
         let mut channels: Vec<String> = request.channels.iter().map(ToString::to_string).collect();
         channels.sort();
@@ -496,14 +648,14 @@ async fn requests_of_a_period_tell_where_they_went_whoever_took_over(store: &dyn
         ("Sales", NOW.after(2 * MINUTE), &ana.origin)
     );
     assert_eq!((&all[0].phone, all[0].language.as_str()), (&ana.contact.phone, "es"));
-    let page = store.requests(since, Page { limit: 1, before: Some(asked[2]) }).await.unwrap();
+    let page = store.routed_requests(since, Page { limit: 1, before: Some(asked[2]) }).await.unwrap();
     assert_eq!(page, all[1..]);
     for message in store.messages(MessageFilter::default(), Page { limit: 10, before: None }).await.unwrap() {
         store.cancel_message(message.id, NOW).await.unwrap();
     }
     let retention = Retention { delivered: Duration::ZERO, dead: Duration::ZERO, inbox: Duration::ZERO };
     store.prune(retention, NOW.after(MINUTE)).await.unwrap();
-    let pruned = store.requests(since, Page { limit: 10, before: None }).await.unwrap();
+    let pruned = store.routed_requests(since, Page { limit: 10, before: None }).await.unwrap();
     assert!(pruned.len() == 2 && pruned.iter().all(|request| request.channels.is_empty()));
 }
 
@@ -731,6 +883,12 @@ store_contract! {
     a_held_message_waits_for_an_operator,
     pruning_deletes_only_what_came_to_rest_long_enough_ago,
     lists_are_newest_first_and_paged_without_gaps,
+    a_request_only_moves_on_and_keeps_who_said_what_and_when,
+    requests_are_filtered_by_state_topic_and_user_newest_first,
+    a_follow_up_is_claimed_after_its_question_is_delivered_and_earlier_ones_are_finished,
+    a_follow_up_is_called_off_with_its_question_and_comes_back_with_it,
+    a_follow_up_goes_only_where_its_question_was_or_may_still_come,
+    a_follow_up_is_handed_over_to_nobody,
     messages_are_filtered_by_state_channel_purpose_and_user,
     requests_of_a_period_tell_where_they_went_whoever_took_over,
     users_are_found_by_address_name_and_phone_and_no_wildcard_means_anything,

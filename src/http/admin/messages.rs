@@ -32,7 +32,7 @@ pub(super) struct MessageItem {
     channel: String,
     /// The channel that did not deliver it, when it was handed over to this one.
     handed_over_from: OrNull<String>,
-    /// `welcome`, `request`, `test` or `alert`.
+    /// `welcome`, `request`, `test` or `alert`; `acknowledged`, `answered` or `closed` for a follow-up.
     purpose: String,
     /// `pending`, `sending`, `delivered`, `dead`, `held` or `cancelled`.
     state: String,

@@ -14,6 +14,7 @@ use crate::store::Page;
 mod channels;
 mod inbox;
 mod messages;
+mod requests;
 mod suppressions;
 mod users;
 
@@ -21,6 +22,8 @@ pub(super) use channels::Channels;
 pub(super) use inbox::Inbox;
 pub(super) use messages::Messages;
 pub use messages::{attempt_json, message_json};
+pub(super) use requests::Requests;
+pub use requests::{request_history_json, request_json};
 pub(super) use suppressions::Suppressions;
 pub(super) use users::Users;
 pub use users::user_json;

@@ -13,6 +13,7 @@ use super::super::auth::Operator;
 use super::super::errors::ApiError;
 use super::super::schemas::{IdText, LimitText, OrNull};
 use super::messages::MessageItem;
+use super::requests::RequestItem;
 use super::{Group, next, page, parse};
 use crate::domain::User;
 use crate::store::UserTimeline;
@@ -82,19 +83,6 @@ struct TouchItem {
     origin: BTreeMap<String, String>,
 }
 
-/// A request for help.
-#[derive(Debug, Object)]
-struct RequestItem {
-    id: String,
-    topic: String,
-    /// Whether no route named the topic, so that the catch-all took it.
-    topic_unknown: bool,
-    question: String,
-    /// Where the customer came from that time.
-    source: String,
-    created_at: String,
-}
-
 /// One customer with everything that happened to them.
 #[derive(Debug, Object)]
 struct UserDetail {
@@ -148,18 +136,10 @@ impl Users {
             source: touch.origin.source(),
             origin: touch.origin.fields(),
         });
-        let requests = requests.into_iter().map(|request| RequestItem {
-            id: request.id.to_string(),
-            topic: request.topic.as_str().to_owned(),
-            topic_unknown: request.topic_unknown,
-            question: request.question,
-            source: request.origin.source(),
-            created_at: request.created_at.to_string(),
-        });
         Ok(Json(UserDetail {
             user: UserItem::from(user),
             touches: touches.collect(),
-            requests: requests.collect(),
+            requests: requests.iter().map(RequestItem::from).collect(),
             messages: messages.iter().map(|message| MessageItem::new(message, &web.channels)).collect(),
         }))
     }

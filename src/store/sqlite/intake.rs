@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use super::rows;
 use crate::domain::{
     ChannelAddress, Contact, Context, EmailAddress, NewMessage, NewRequest, NewUser, REPEAT_WINDOW, Request, RequestId,
-    Timestamp, User,
+    RequestState, Timestamp, User,
 };
 use crate::store::{InboxEntry, Registered, Registration, StoreError, Submission, Submitted};
 
@@ -75,6 +75,7 @@ pub(super) fn submit_request(
         question: request.question.clone(),
         origin: request.origin.clone(),
         created_at: now,
+        state: RequestState::New,
     };
     insert_request(connection, &request, &submission.request)?;
     let context = Context::of_request(user.as_ref(), &request);
@@ -293,15 +294,16 @@ fn insert_request(connection: &Connection, request: &Request, new: &NewRequest) 
     let (origin, source) = rows::origin_columns(&request.origin)?;
     connection
         .prepare_cached(
-            "INSERT INTO requests (id, user_id, topic, topic_unknown, question, origin, source, idempotency_key, fingerprint,
-                                   created_at, seen_at)
-             VALUES (:id, :user_id, :topic, :topic_unknown, :question, :origin, :source, :idempotency_key, :fingerprint,
-                     :now, :now)",
+            "INSERT INTO requests (id, user_id, topic, topic_key, topic_unknown, question, origin, source, idempotency_key,
+                                   fingerprint, created_at, seen_at)
+             VALUES (:id, :user_id, :topic, :topic_key, :topic_unknown, :question, :origin, :source, :idempotency_key,
+                     :fingerprint, :now, :now)",
         )?
         .execute(named_params! {
             ":id": &request.id.as_bytes()[..],
             ":user_id": request.user_id.as_ref().map(|id| &id.as_bytes()[..]),
             ":topic": request.topic.as_str(),
+            ":topic_key": request.topic.key().as_str(),
             ":topic_unknown": request.topic_unknown,
             ":question": request.question,
             ":origin": origin,

@@ -14,7 +14,11 @@ use super::{OpenError, upgrade_copy};
 /// Foreign keys are not enforced while a step runs, so that it can rebuild a table that others refer to
 /// (<https://sqlite.org/lang_altertable.html>, "making other kinds of table schema changes"); they are checked as a whole
 /// before it is committed.
-const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_nothing_lost.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_nothing_lost.sql"),
+    include_str!("migrations/0003_requests.sql"),
+];
 
 /// Marks the file as ours (`umis` in ASCII), so that nobody else's database is migrated by mistake.
 const APPLICATION_ID: i64 = 0x756D_6973;

@@ -15,14 +15,15 @@ use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Files, InboxEntry,
-    MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, Rescued, Retention, RoutedRequest,
-    Selection, Store, StoreError, StoreFigures, Submission, Submitted, Swept, Troubles, UserTimeline,
+    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Files, Follower,
+    InboxEntry, MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, RequestChanged,
+    RequestEntry, RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Selection, Store, StoreError,
+    StoreFigures, Submission, Submitted, Swept, Troubles, UserTimeline,
 };
 use crate::crash;
 use crate::domain::{
-    BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, RequestId, Settlement, Suppression, Timestamp,
-    Transition, User, UserId,
+    About, BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, RequestChange, RequestId, Settlement,
+    Suppression, Timestamp, Transition, User, UserId,
 };
 use disk::Disk;
 use figures::WriterFigures;
@@ -37,6 +38,7 @@ mod bulk;
 mod copy;
 mod disk;
 mod figures;
+mod follow_ups;
 mod intake;
 mod journal;
 mod log;
@@ -44,6 +46,7 @@ mod migrations;
 mod opening;
 mod outbox;
 mod reads;
+mod requests;
 mod restore;
 mod rows;
 mod times;
@@ -293,8 +296,8 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reads::user(connection, id)).await
     }
 
-    async fn requests(&self, since: Timestamp, page: Page<RequestId>) -> Result<Vec<RoutedRequest>, StoreError> {
-        self.readers.read(move |connection| reads::requests(connection, since, page)).await
+    async fn routed_requests(&self, since: Timestamp, page: Page<RequestId>) -> Result<Vec<RoutedRequest>, StoreError> {
+        self.readers.read(move |connection| reads::routed_requests(connection, since, page)).await
     }
 
     async fn messages(&self, filter: MessageFilter, page: Page<MessageId>) -> Result<Vec<Message>, StoreError> {
@@ -305,9 +308,26 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reads::message(connection, id)).await
     }
 
-    async fn thread(&self, channel: &ChannelAddress, user: UserId) -> Result<Option<String>, StoreError> {
+    async fn thread(&self, channel: &ChannelAddress, about: About) -> Result<Option<String>, StoreError> {
         let channel = channel.clone();
-        self.readers.read(move |connection| reads::thread(connection, &channel, user)).await
+        self.readers.read(move |connection| reads::thread(connection, &channel, about)).await
+    }
+
+    async fn requests(&self, filter: RequestFilter, page: Page<RequestId>) -> Result<Vec<RequestEntry>, StoreError> {
+        self.readers.read(move |connection| requests::requests(connection, &filter, page)).await
+    }
+
+    async fn request(&self, id: RequestId) -> Result<Option<RequestHistory>, StoreError> {
+        self.readers.read(move |connection| requests::request(connection, id)).await
+    }
+
+    async fn change_request(
+        &self,
+        id: RequestId,
+        change: RequestChange,
+        followers: Vec<Follower>,
+    ) -> Result<RequestChanged, StoreError> {
+        self.writer()?.write(move |connection| requests::change(connection, id, &change, &followers)).await
     }
 
     async fn inbox(&self, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
-use super::rows;
+use super::{follow_ups, rows};
 use crate::domain::{
     About, BootId, ChannelAddress, Claim, MessageId, Purpose, RequestId, SUSPECT_AFTER, Settlement, State, Timestamp,
     Transition, UserId,
@@ -80,6 +80,7 @@ pub(super) fn claim_due(
     for (id, why) in damaged {
         give_up_damaged(connection, id, &why, now)?;
     }
+    follow_ups::keep_turns(connection, channel, &mut claims, now)?;
     for claim in claims.iter_mut().filter(|claim| claim.purpose == Purpose::Welcome) {
         if let Some(address) = &claim.context.email {
             claim.suppressed = connection
@@ -232,13 +233,15 @@ pub(super) fn retry_message(connection: &Connection, id: MessageId, now: Timesta
                                       AND instr(last_error, substr(why, 1, 200)) > 0)",
             )?
             .execute([id])?;
-        connection
+        follow_ups::revive(connection, id, now)?;
+        let retried = connection
             .prepare_cached(
                 "UPDATE messages SET state = 'pending', due_at = ?2, first_due_at = ?2, finished_at = NULL, attempts = 0,
                                      crashes = 0
                   WHERE id = ?1",
             )?
-            .execute((id, now.as_millis()))
+            .execute((id, now.as_millis()))?;
+        Ok(retried)
     })
 }
 
@@ -247,6 +250,7 @@ pub(super) fn cancel_message(connection: &Connection, id: MessageId, now: Timest
         connection
             .prepare_cached("UPDATE messages SET state = 'cancelled', finished_at = ?2 WHERE id = ?1")?
             .execute((id, now.as_millis()))
+            .map_err(StoreError::from)
     })
 }
 
@@ -254,7 +258,7 @@ fn change(
     connection: &Connection,
     id: MessageId,
     allowed: &[State],
-    update: impl FnOnce(&[u8]) -> rusqlite::Result<usize>,
+    update: impl FnOnce(&[u8]) -> Result<usize, StoreError>,
 ) -> Result<Changed, StoreError> {
     let id = &id.as_bytes()[..];
     let state: Option<State> = connection

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql};
 use tokio::sync::Semaphore;
 
 use super::{OpenError, StoreError, rows};
-use crate::domain::{ChannelAddress, InboxId, Message, MessageId, RequestId, Timestamp, User, UserId};
+use crate::domain::{About, ChannelAddress, InboxId, Message, MessageId, RequestId, Timestamp, User, UserId};
 use crate::store::{InboxEntry, MessageFilter, MessageHistory, Page, RoutedRequest, UserTimeline};
 
 /// How many reads run at once; the others wait.
@@ -151,7 +151,7 @@ pub(super) fn user(connection: &Connection, id: UserId) -> Result<Option<UserTim
     }))
 }
 
-pub(super) fn requests(
+pub(super) fn routed_requests(
     connection: &Connection,
     since: Timestamp,
     page: Page<RequestId>,
@@ -207,15 +207,30 @@ pub(super) fn message(connection: &Connection, id: MessageId) -> Result<Option<M
     Ok(Some(MessageHistory { message, attempts: rows::collect(connection, attempts, [key], rows::attempt)?, capture }))
 }
 
+/// The reference of the first question that was delivered of those that have this in common.
+macro_rules! thread_sql {
+    ($common:literal) => {
+        concat!(
+            "SELECT reference FROM messages
+              WHERE ",
+            $common,
+            " = ?1 AND channel = ?2 AND purpose = 'request' AND state = 'delivered' AND reference <> ''
+              ORDER BY id LIMIT 1"
+        )
+    };
+}
+
 pub(super) fn thread(
     connection: &Connection,
     channel: &ChannelAddress,
-    user: UserId,
+    about: About,
 ) -> Result<Option<String>, StoreError> {
-    let first = "SELECT reference FROM messages
-                  WHERE user_id = ?1 AND channel = ?2 AND purpose = 'request' AND state = 'delivered' AND reference <> ''
-                  ORDER BY id LIMIT 1";
-    let found = connection.prepare_cached(first)?.query_row((&user.as_bytes()[..], channel.as_str()), |row| row.get(0));
+    let (sql, key) = match about {
+        About { user: Some(user), .. } => (thread_sql!("user_id"), *user.as_bytes()),
+        About { request: Some(request), .. } => (thread_sql!("request_id"), *request.as_bytes()),
+        About { user: None, request: None } => return Ok(None),
+    };
+    let found = connection.prepare_cached(sql)?.query_row((&key[..], channel.as_str()), |row| row.get(0));
     Ok(found.optional()?)
 }
 
@@ -228,23 +243,23 @@ pub(super) fn inbox(connection: &Connection, page: Page<InboxId>) -> Result<Vec<
 }
 
 /// A list's statement, put together from the conditions that were asked for. Values are always bound.
-struct Query {
+pub(super) struct Query {
     sql: String,
     conditions: Vec<&'static str>,
     values: Vec<Box<dyn ToSql>>,
 }
 
 impl Query {
-    fn new(sql: String) -> Self {
+    pub(super) fn new(sql: String) -> Self {
         Self { sql, conditions: Vec::new(), values: Vec::new() }
     }
 
-    fn and<V: ToSql + 'static, const N: usize>(&mut self, condition: &'static str, values: [V; N]) {
+    pub(super) fn and<V: ToSql + 'static, const N: usize>(&mut self, condition: &'static str, values: [V; N]) {
         self.conditions.push(condition);
         self.values.extend(values.map(|value| Box::new(value) as Box<dyn ToSql>));
     }
 
-    fn newest_first<T>(
+    pub(super) fn newest_first<T>(
         mut self,
         connection: &Connection,
         limit: usize,

@@ -5,8 +5,8 @@ use rusqlite::{Connection, Row};
 use serde::de::DeserializeOwned;
 
 use crate::domain::{
-    Attempt, EmailAddress, InboxId, Message, MessageId, Origin, Phone, Request, RequestId, Timestamp, Topic, User,
-    UserId,
+    Attempt, EmailAddress, InboxId, Message, MessageId, Origin, Phone, Request, RequestChange, RequestId, Timestamp,
+    Topic, User, UserId,
 };
 use crate::store::{InboxEntry, RoutedRequest, StoreError, Touch};
 
@@ -19,7 +19,7 @@ pub(super) const MESSAGE: &str = "id, user_id, request_id, channel, purpose, sta
                                   attempts, reference, last_error, context, handed_over_from";
 
 /// The columns that [`request`] reads, in order.
-pub(super) const REQUEST: &str = "id, user_id, topic, topic_unknown, question, origin, created_at";
+pub(super) const REQUEST: &str = "id, user_id, topic, topic_unknown, question, origin, created_at, state";
 
 /// The columns that [`routed_request`] reads, in order, of requests and their users.
 pub(super) const ROUTED_REQUEST: &str = "requests.id AS id, requests.created_at, topic, requests.origin, phone, phone_e164, \
@@ -74,7 +74,13 @@ pub(super) fn request(row: &Row<'_>) -> rusqlite::Result<Request> {
         question: row.get(4)?,
         origin: json(row, 5)?,
         created_at: time(row, 6)?,
+        state: word(row, 7)?,
     })
+}
+
+/// Columns: at, state, by, note.
+pub(super) fn request_change(row: &Row<'_>) -> rusqlite::Result<RequestChange> {
+    Ok(RequestChange { at: time(row, 0)?, state: word(row, 1)?, by: row.get(2)?, note: row.get(3)? })
 }
 
 /// Columns: at, origin.

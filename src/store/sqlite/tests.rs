@@ -7,12 +7,13 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
-use super::{check_version, connect, intake, migrations, outbox, unfinished};
+use super::{check_version, connect, intake, migrations, outbox, requests, unfinished};
 use crate::domain::{
     Attempt, BootId, ChannelAddress, Contact, ContactField, EmailAddress, Fingerprint, InboxId, MessageId, NewMessage,
-    NewRequest, NewUser, Origin, Phone, Purpose, RequestId, Settlement, Timestamp, Topic, Transition, UserId,
+    NewRequest, NewUser, Origin, Phone, Purpose, RequestChange, RequestId, RequestState, Settlement, Timestamp, Topic,
+    Transition, UserId,
 };
-use crate::store::{InboxEntry, Overdue, Registration, Retention, Submission};
+use crate::store::{Follower, InboxEntry, Overdue, Page, Registration, RequestFilter, Retention, Submission};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -30,6 +31,11 @@ const INDEXES: &[(&str, &str)] = &[
     ("WHERE landbot_customer_id = ?1", "users_landbot (landbot_customer_id=?)"),
     ("WHERE idempotency_key = ?1", "requests_key (idempotency_key=?)"),
     ("WHERE fingerprint = ?1 AND seen_at > ?2", "requests_fingerprint (fingerprint=? AND seen_at>?)"),
+    ("FROM requests WHERE state = ? AND id < ? ORDER BY id DESC", "requests_state (state=? AND id<?)"),
+    ("FROM requests WHERE topic_key = ? AND id < ? ORDER BY id DESC", "requests_topic (topic_key=? AND id<?)"),
+    ("FROM requests WHERE user_id = ? AND id < ? ORDER BY id DESC", "requests_user (user_id=? AND id<?)"),
+    ("FROM messages WHERE request_id = ?1", "messages_request (request_id=?)"),
+    ("(SELECT request_id FROM messages WHERE id = :id", "messages_request (request_id=?)"),
     ("DELETE FROM messages", "messages_finished (state=? AND finished_at>? AND finished_at<?)"),
     ("DELETE FROM inbox", "sqlite_autoindex_inbox_1 (id<?)"),
     ("DELETE FROM traces", "traces_seen (seen_at<?)"),
@@ -135,6 +141,28 @@ fn deliver(connection: &Connection) {
     outbox::prune(connection, Retention { delivered: month, dead: month, inbox: month }, NOW, 10).unwrap();
 }
 
+/// Everything that is asked and said about requests.
+fn ask_and_say(connection: &Connection) {
+    let before = Some(RequestId::new(NOW.after(Duration::from_hours(1))));
+    let page = Page { limit: 10, before };
+    let filters = [
+        RequestFilter { state: Some(RequestState::New), ..RequestFilter::default() },
+        RequestFilter { topic: Some(Topic::new("Sales")), ..RequestFilter::default() },
+        RequestFilter { user: Some(UserId::new(NOW)), ..RequestFilter::default() },
+    ];
+    for filter in filters {
+        requests::requests(connection, &filter, page).unwrap();
+    }
+    let any = RequestFilter { state: Some(RequestState::New), ..RequestFilter::default() };
+    let id = requests::requests(connection, &any, page).unwrap()[0].request.id;
+    let change = RequestChange::new(RequestState::Closed, NOW, "", "").unwrap();
+    let follower = Follower { channel: channel(), stands_in_for: Vec::new() };
+    requests::change(connection, id, &change, &[follower]).unwrap();
+    let history = requests::request(connection, id).unwrap().unwrap();
+    outbox::claim_due(connection, &channel(), outbox::Which::Ordinary, BootId::new(NOW), 9, NOW).unwrap();
+    outbox::retry_message(connection, history.messages[0].id, NOW).unwrap();
+}
+
 #[test]
 fn every_hot_statement_uses_its_index_and_none_reads_a_whole_table() {
     let directory = tempfile::tempdir().unwrap();
@@ -151,6 +179,7 @@ fn every_hot_statement_uses_its_index_and_none_reads_a_whole_table() {
     connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note)).unwrap();
     take_in(&connection);
     deliver(&connection);
+    ask_and_say(&connection);
     connection.trace_v2(TraceEventCodes::empty(), None::<fn(TraceEvent<'_>)>).unwrap();
 
     let plan = |sql: &str| -> String {

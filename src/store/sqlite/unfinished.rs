@@ -41,7 +41,7 @@ macro_rules! hand_over_sql {
             ", due_at = :now, first_due_at = :now, attempts = 0, last_error = :why",
             due_longest!(
                 $suspicion,
-                "handed_over_from IS NULL AND first_due_at <= :before AND purpose <> 'alert' AND ",
+                "handed_over_from IS NULL AND first_due_at <= :before AND purpose IN ('welcome', 'request', 'test') AND ",
                 successor!(),
                 " IS NOT NULL"
             ),
@@ -57,7 +57,7 @@ macro_rules! expire_sql {
             due_longest!(
                 $suspicion,
                 "first_due_at <= iif(purpose = 'alert', :alerts_before, :before)
-                                     AND (handed_over_from IS NOT NULL OR purpose = 'alert' OR ",
+                                     AND (handed_over_from IS NOT NULL OR purpose NOT IN ('welcome', 'request', 'test') OR ",
                 successor!(),
                 " IS NULL)"
             )

@@ -1,0 +1,54 @@
+//! Requests and what becomes of them: what a store is asked for, and what it answers.
+
+use crate::domain::{ChannelAddress, Message, Request, RequestChange, RequestState, Topic, User, UserId};
+
+/// Which requests to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestFilter {
+    /// Only those in this state.
+    pub state: Option<RequestState>,
+    /// Only those about this topic, as topics are compared.
+    pub topic: Option<Topic>,
+    /// Only those of this user.
+    pub user: Option<UserId>,
+}
+
+/// A request and who asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestEntry {
+    /// The request.
+    pub request: Request,
+    /// Who asked, when they can be known.
+    pub user: Option<User>,
+}
+
+/// A request with everything that happened to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHistory {
+    /// The request and who asked.
+    pub entry: RequestEntry,
+    /// Every change of its state, oldest first.
+    pub changes: Vec<RequestChange>,
+    /// Every message that carried its question or what became of it, oldest first.
+    pub messages: Vec<Message>,
+}
+
+/// A channel that wants to hear what becomes of the requests whose questions it carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Follower {
+    /// The channel.
+    pub channel: ChannelAddress,
+    /// The channels it takes over from, unless a message's route says otherwise: their questions may still come to it.
+    pub stands_in_for: Vec<ChannelAddress>,
+}
+
+/// Whether an operator's word changed a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestChanged {
+    /// It did; follow-ups are due now over these channels.
+    Yes(Vec<ChannelAddress>),
+    /// The request is in this state already, or past the one that was asked for.
+    NotFrom(RequestState),
+    /// There is no such request.
+    NotFound,
+}
