@@ -218,7 +218,7 @@ impl Api for Telegram {
     }
 
     fn outcome(&self, answer: &Answer) -> Outcome {
-        self.judged(answer, |said| {
+        judged(answer, |said| {
             let reference = said["result"]["message_id"].as_i64().unwrap_or_default();
             match self.new_id() {
                 None => reference.to_string(),
@@ -232,23 +232,22 @@ impl Api for Telegram {
     }
 
     fn checked(&self, answer: &Answer) -> Outcome {
-        self.judged(answer, |said| format!("@{}", said["result"]["username"].as_str().unwrap_or_default()))
+        judged(answer, |said| format!("@{}", said["result"]["username"].as_str().unwrap_or_default()))
     }
 }
 
-impl Telegram {
-    fn judged(&self, answer: &Answer, reference: impl FnOnce(&Value) -> String) -> Outcome {
-        let said = answer.json();
-        match (said["ok"].as_bool(), said["description"].as_str()) {
-            (Some(true), _) => Outcome::delivered(reference(&said)),
-            (Some(false), Some(why)) => {
-                after(answer.judge(MEANINGS, &[why], why), said["parameters"]["retry_after"].as_f64())
-            }
-            _ if answer.status == 200 => {
-                Outcome::retry(Scope::Channel, format!("this is not Telegram's answer: {}", answer.line()))
-            }
-            _ => answer.judge(MEANINGS, &[], ""),
+/// What Telegram's answer means; `reference` is what is told of a yes.
+fn judged(answer: &Answer, reference: impl FnOnce(&Value) -> String) -> Outcome {
+    let said = answer.json();
+    match (said["ok"].as_bool(), said["description"].as_str()) {
+        (Some(true), _) => Outcome::delivered(reference(&said)),
+        (Some(false), Some(why)) => {
+            after(answer.judge(MEANINGS, &[why], why), said["parameters"]["retry_after"].as_f64())
         }
+        _ if answer.status == 200 => {
+            Outcome::retry(Scope::Channel, format!("this is not Telegram's answer: {}", answer.line()))
+        }
+        _ => answer.judge(MEANINGS, &[], ""),
     }
 }
 
