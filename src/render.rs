@@ -62,6 +62,7 @@ const MESSAGE_FIELDS: &[&str] = &[
     "topic_unknown",
     "question",
     "source",
+    "language",
     "chat_url",
     "public_url",
     "by",
@@ -70,6 +71,13 @@ const MESSAGE_FIELDS: &[&str] = &[
 
 /// What the reply's template may use.
 const REPLY_FIELDS: &[&str] = &["status", "name", "topic", "field", "language"];
+
+/// What became of a webhook, as the reply's template is told. A test of the webhooks holds that these are all.
+pub const REPLY_STATUSES: &[&str] =
+    &["created", "already_registered", "queued", "duplicate", "ignored", "invalid", "unauthorized", "error"];
+
+/// What the visitor can mend, likewise; mostly nothing.
+const REPLY_MENDS: [&str; 7] = ["", "email", "phone", "question", "topic", "name", "request_id"];
 
 /// Longest subject, in characters: mail programs cut there anyway.
 const LONGEST_SUBJECT: usize = 200;
@@ -264,6 +272,7 @@ impl Renderer {
             topic_unknown => said.topic_unknown,
             question => said.question.trim(),
             source => one_line(&said.source),
+            language => one_line(&said.language),
             chat_url => chat_url.unwrap_or_default(),
             public_url => self.texts.public_url.as_str(),
             by => one_line(&said.by),
@@ -288,10 +297,7 @@ impl Renderer {
     fn try_out(&self) -> Result<(), RenderError> {
         for (variant, extension, _) in self.variants.all() {
             if variant.is_reply() {
-                for (status, field) in [("created", ""), ("queued", ""), ("invalid", "email"), ("error", "")] {
-                    let values = context! { status, name => "Ana", topic => "Sales", field, language => "" };
-                    self.fill(variant, extension, &values)?;
-                }
+                self.try_out_reply(variant)?;
                 continue;
             }
             for said in [Context::default(), everything()] {
@@ -303,6 +309,17 @@ impl Renderer {
                 if extension == Markup::Plain.extension() {
                     self.fill(variant, SUBJECT_PART, &values)?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn try_out_reply(&self, variant: &Variant) -> Result<(), RenderError> {
+        let said = [("", ""), ("Ana", "Sales")];
+        for (status, field) in REPLY_STATUSES.iter().flat_map(|status| REPLY_MENDS.map(|field| (*status, field))) {
+            for (name, topic) in said {
+                let values = context! { status, name, topic, field, language => "es" };
+                self.fill(variant, Markup::Plain.extension(), &values)?;
             }
         }
         Ok(())

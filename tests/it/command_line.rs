@@ -41,6 +41,18 @@ fn check_shows_the_routes_and_what_is_not_set() {
 }
 
 #[test]
+fn check_tries_the_templates_out_and_tells_where_one_is_wrong() {
+    let directory = configured("[templates]\ndirectory = \"texts\"\n");
+    std::fs::create_dir(directory.path().join("texts")).unwrap();
+    std::fs::write(directory.path().join("texts/welcome.es.txt"), "Subject: Hola\n\n{{ nombre }}\n").unwrap();
+    let (code, _, error) = run(directory.path(), &["check"]);
+    assert!(code == Some(1) && error.contains("texts/welcome.es.txt:3: `nombre`"), "{error}");
+    let report = run(directory.path(), &["check", "--json"]).1;
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert!(report["ok"] == json!(false) && report["problems"][0].as_str().unwrap().contains("welcome.es.txt:3"), "{report}");
+}
+
+#[test]
 fn check_tells_every_problem_with_its_line_and_fails() {
     let directory = configured(
         "sandbox = false\n[server]\nlisten = \"nowhere\"\nlisten_on = 1\n[[routes]]\nchannels = [\"slack.nobody\"]\n",
