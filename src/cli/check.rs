@@ -15,7 +15,7 @@ use crate::render::Renderer;
 pub(super) fn run(global: &Global, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let loaded = config::load(&global.sources());
     if let Ok(loaded) = &loaded
-        && let Err(error) = Renderer::new(app::texts(&loaded.config))
+        && let Err(error) = Renderer::new(app::texts(&loaded.config, None))
     {
         if global.json {
             let report = json!({ "ok": false, "problems": [error.to_string()] });

@@ -87,6 +87,16 @@ impl Purpose {
     }
 }
 
+words!(
+    /// Why nothing is sent to a customer's address any more.
+    SuppressionCause, "cause", "bounced, unsubscribed" {
+        /// A mail server said that nobody is there.
+        Bounced = "bounced",
+        /// The customer asked for it.
+        Unsubscribed = "unsubscribed",
+    }
+);
+
 /// What a message says about its customer and their request, fixed when the message is made, so that every attempt
 /// sends the same text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,13 +154,19 @@ impl Context {
         }
     }
 
+    /// The same, said of `request`, too.
+    #[must_use]
+    pub fn with_request(mut self, request: &Request) -> Self {
+        request.topic.as_str().clone_into(&mut self.topic);
+        self.topic_unknown = request.topic_unknown;
+        self.question.clone_from(&request.question);
+        self
+    }
+
     /// What a message about `request` says. Where the customer came from this time tells more than the first time, unless
     /// it tells nothing.
     pub fn of_request(user: Option<&User>, request: &Request) -> Self {
-        let mut context = user.map(Self::of_user).unwrap_or_default();
-        request.topic.as_str().clone_into(&mut context.topic);
-        context.topic_unknown = request.topic_unknown;
-        context.question.clone_from(&request.question);
+        let mut context = user.map(Self::of_user).unwrap_or_default().with_request(request);
         let source = request.origin.source();
         if source != Origin::DIRECT || context.source.is_empty() {
             context.source = source;
@@ -275,8 +291,8 @@ pub struct Claim {
     pub fallback: Option<ChannelAddress>,
     /// Whether it was handed over already, so that nobody takes over again.
     pub handed_over: bool,
-    /// Why nothing is sent to its customer's address any more, if that is so.
-    pub suppressed: Option<String>,
+    /// That nothing is sent to its customer's address any more, if that is so.
+    pub suppressed: Option<Suppression>,
 }
 
 impl Claim {
@@ -299,12 +315,14 @@ impl Claim {
     }
 }
 
-/// A customer's address that nothing is sent to any more, because a mail server said that nobody is there.
+/// A customer's address that nothing is sent to any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suppression {
     /// The address.
     pub address: EmailAddress,
-    /// What the server said.
+    /// Why, in a word.
+    pub cause: SuppressionCause,
+    /// Why: what the server said, for one.
     pub why: String,
     /// When.
     pub since: Timestamp,

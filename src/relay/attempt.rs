@@ -11,8 +11,8 @@ use super::breaker::{Leave, News};
 use super::lane::Lane;
 use crate::crash;
 use crate::domain::{
-    Attempt, Claim, ContactField, MessageId, Outcome, Purpose, Scope, Settlement, Timestamp, Transition,
-    mask_addresses, truncate,
+    Attempt, Claim, ContactField, MessageId, Outcome, Purpose, Scope, Settlement, Suppression, SuppressionCause,
+    Timestamp, Transition, mask_addresses, truncate,
 };
 
 /// How long to wait before asking a store again that did not answer.
@@ -72,11 +72,12 @@ impl Lane {
 
     /// Delivers the message, unless it is not worth it.
     async fn attempt(self: &Arc<Self>, claim: &Claim, now: Timestamp) -> Tried {
-        if let Some(why) = claim.suppressed.as_ref().filter(|_| self.writes_mail()) {
+        // A server that knows no such mailbox says nothing about the customer's phone; a customer who wants nothing more
+        // wants it nowhere.
+        let counts = |found: &&Suppression| found.cause == SuppressionCause::Unsubscribed || self.writes_mail();
+        if let Some(suppression) = claim.suppressed.as_ref().filter(counts) {
             self.metrics.suppressed.count();
-            let why = format!("not sent: a mail server said of this address: {why}");
-            let hint = "if the address is right, retry the message: that lifts the suppression";
-            return Tried::unasked(Outcome::dead(Scope::Recipient, why, hint));
+            return Tried::unasked(suppressed(suppression));
         }
         if let Some(why) = claim.expired(&self.served.rules, now) {
             if claim.fallback(&self.served.rules).is_none() {
@@ -212,6 +213,22 @@ impl Lane {
             Transition::Delivered { .. } | Transition::Dead | Transition::Held => {}
         }
     }
+}
+
+/// What becomes of a message to an address that nothing is sent to.
+fn suppressed(suppression: &Suppression) -> Outcome {
+    let Suppression { cause, why, since, .. } = suppression;
+    let (why, hint) = match cause {
+        SuppressionCause::Bounced => (
+            format!("not sent: a mail server said of this address: {why}"),
+            "if the address is right, retry the message: that lifts the suppression",
+        ),
+        SuppressionCause::Unsubscribed => (
+            format!("not sent: {why} at {since}"),
+            "only when they ask you to, send to them again: DELETE /api/suppressions/ADDRESS, then retry the message",
+        ),
+    };
+    Outcome::dead(Scope::Recipient, why, hint)
 }
 
 /// One line for each attempt, always with the same fields. Those that a person may want to look into are warnings.

@@ -69,7 +69,8 @@ async fn the_visitor_is_answered_in_what_the_bot_told_else_in_the_language_of_th
         let body = json!({ "name": "Ana", "email": email, "phone": phone, "language": told });
         assert_eq!(app.post(USER, &body).await.json()["message"], answer, "{told} {phone}");
     }
-    let asked = json!({ "topic": "Sales", "question": "How much?", "email": "eva@example.com", "phone": "612 345 679" });
+    let asked =
+        json!({ "topic": "Sales", "question": "How much?", "email": "eva@example.com", "phone": "612 345 679" });
     assert!(app.post(TOPIC, &asked).await.json()["message"].as_str().unwrap().contains("pregunta sobre Sales"));
 }
 
