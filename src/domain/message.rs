@@ -7,7 +7,7 @@
 //!             │     or handed over                             │
 //!             │                                                │
 //!             └───────────── retry (by an operator) ───────────┘
-//! pending, held ── cancel (by an operator) ──► cancelled
+//! pending, held ── cancel (by an operator, or because the customer unsubscribed) ──► cancelled
 //! ```
 //!
 //! A message that is handed over goes on over another channel, its fallback: the same message, under the same id, with
@@ -39,7 +39,7 @@ words!(
         Dead = "dead",
         /// Waiting for an operator's decision.
         Held = "held",
-        /// Called off by an operator.
+        /// Called off by an operator, or because its customer wants no more mail.
         Cancelled = "cancelled",
     }
 );
@@ -302,6 +302,11 @@ impl Claim {
         self.fallback.as_ref().or(rules.fallback.channel.as_ref()).filter(|_| !stays)
     }
 
+    /// Whether its customer wants no more mail.
+    pub fn is_unsubscribed(&self) -> bool {
+        self.suppressed.as_ref().is_some_and(|found| found.cause == SuppressionCause::Unsubscribed)
+    }
+
     /// Why the message is not worth sending any more; `None`: it is.
     pub fn expired(&self, rules: &Rules, now: Timestamp) -> Option<String> {
         let worth = if self.purpose == Purpose::Alert { rules.expire.min(ALERT_EXPIRES) } else { rules.expire };
@@ -373,12 +378,17 @@ pub enum Transition {
     Dead,
     /// Left to an operator.
     Held,
+    /// Not sent, because its customer wants no more mail: nothing that anybody must look after.
+    CalledOff,
 }
 
 impl Transition {
     /// Where `outcome` leaves the message of `claim` under its channel's `rules`. `chance` in `0.0..1.0` picks the
     /// jitter.
     pub fn after(outcome: &Outcome, claim: &Claim, rules: &Rules, now: Timestamp, chance: f64) -> Self {
+        if claim.is_unsubscribed() {
+            return Self::CalledOff;
+        }
         match outcome {
             Outcome::Delivered { reference, capture } => {
                 Self::Delivered { reference: reference.clone(), capture: capture.clone() }
@@ -473,6 +483,25 @@ mod tests {
             handed_over: false,
             suppressed: None,
         }
+    }
+
+    #[test]
+    fn what_is_not_sent_to_whom_unsubscribed_is_no_dead_letter_and_goes_nowhere_else() {
+        let suppressed = |cause| {
+            let address = EmailAddress::parse("ana@example.com").unwrap();
+            let found = Suppression { address, cause, why: String::new(), since: NOW };
+            Claim { purpose: Purpose::Welcome, suppressed: Some(found), ..claim(1) }
+        };
+        let elsewhere = Fallback { is_elsewhere: true, ..with_fallback().fallback };
+        let rules = Rules { fallback: elsewhere, ..rules() };
+        let after =
+            |cause| Transition::after(&Outcome::dead(Scope::Recipient, "", ""), &suppressed(cause), &rules, NOW, 0.0);
+        assert_eq!(after(SuppressionCause::Unsubscribed), Transition::CalledOff);
+        assert_eq!(
+            after(SuppressionCause::Bounced),
+            Transition::HandedOver { channel: "email.ops".parse().unwrap() },
+            "there may be another way to who has no mailbox"
+        );
     }
 
     fn after(outcome: &Outcome, attempt: u32) -> Transition {

@@ -74,8 +74,7 @@ impl Lane {
     async fn attempt(self: &Arc<Self>, claim: &Claim, now: Timestamp) -> Tried {
         // A server that knows no such mailbox says nothing about the customer's phone; a customer who wants nothing more
         // wants it nowhere.
-        let counts = |found: &&Suppression| found.cause == SuppressionCause::Unsubscribed || self.writes_mail();
-        if let Some(suppression) = claim.suppressed.as_ref().filter(counts) {
+        if let Some(suppression) = claim.suppressed.as_ref().filter(|_| claim.is_unsubscribed() || self.writes_mail()) {
             self.metrics.suppressed.count();
             return Tried::unasked(suppressed(suppression));
         }
@@ -169,7 +168,7 @@ impl Lane {
         match transition {
             Transition::HandedOver { .. } => self.metrics.handed_over.count(),
             Transition::Dead => self.metrics.dead_letters.count(),
-            Transition::Delivered { .. } | Transition::Again { .. } | Transition::Held => {}
+            Transition::Delivered { .. } | Transition::Again { .. } | Transition::Held | Transition::CalledOff => {}
         }
     }
 
@@ -210,7 +209,7 @@ impl Lane {
         match &settlement.transition {
             Transition::Again { due_at, .. } => self.alarm.set(*due_at),
             Transition::HandedOver { channel } => common.wake.at(channel, common.clock.now()),
-            Transition::Delivered { .. } | Transition::Dead | Transition::Held => {}
+            Transition::Delivered { .. } | Transition::Dead | Transition::Held | Transition::CalledOff => {}
         }
     }
 }
@@ -256,6 +255,7 @@ fn tell(claim: &Claim, attempt: &Attempt, late: Duration, transition: &Transitio
         Transition::HandedOver { channel } => line!(warn, "Message {id} is handed over to {channel}"),
         Transition::Dead => line!(warn, "Message {id} is a dead letter"),
         Transition::Held => line!(warn, "Message {id} is held"),
+        Transition::CalledOff => line!(info, "Message {id} is called off"),
     }
 }
 

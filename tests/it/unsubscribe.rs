@@ -186,9 +186,9 @@ async fn who_unsubscribes_gets_nothing_more_and_is_still_answered() {
     app.deliver_due().await;
     app.api("POST", &format!("/api/messages/{}/retry", welcome["id"].as_str().unwrap())).await;
     app.deliver_due().await;
-    let dead = app.message(&welcome).await;
-    assert_eq!((&dead["state"], sink.mails().len()), (&json!("dead"), 0));
-    let why = dead["last_error"].as_str().unwrap();
+    let left = app.message(&welcome).await;
+    assert_eq!((&left["state"], sink.mails().len()), (&json!("cancelled"), 0), "nobody must look after it");
+    let why = left["last_error"].as_str().unwrap();
     assert!(why.starts_with("not sent: the customer unsubscribed at 2026-11-24T09:31:00"), "{why}");
 
     let body = json!({ "topic": "Sales", "question": "How much?", "email": "grey451@example.com" });

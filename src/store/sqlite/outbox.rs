@@ -169,8 +169,9 @@ fn leave(connection: &Connection, settlement: &Settlement, now: Timestamp) -> Re
         Transition::Again { due_at, counted } => (State::Pending, Some(due_at.as_millis()), *counted, None),
         Transition::HandedOver { .. } | Transition::Dead => (State::Dead, None, true, None),
         Transition::Held => (State::Held, None, true, None),
+        Transition::CalledOff => (State::Cancelled, None, false, None),
     };
-    let finished_at = matches!(state, State::Delivered | State::Dead).then_some(now.as_millis());
+    let finished_at = matches!(state, State::Delivered | State::Dead | State::Cancelled).then_some(now.as_millis());
     let changed = connection
         .prepare_cached(
             "UPDATE messages

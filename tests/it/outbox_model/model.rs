@@ -175,9 +175,10 @@ impl Model {
             }
             Transition::HandedOver { .. } | Transition::Dead => (State::Dead, true),
             Transition::Held => (State::Held, true),
+            Transition::CalledOff => (State::Cancelled, false),
         };
         row.state = state;
-        row.finished_at = matches!(state, State::Delivered | State::Dead).then_some(now);
+        row.finished_at = matches!(state, State::Delivered | State::Dead | State::Cancelled).then_some(now);
         row.attempts += u32::from(counted);
         row.last_error.clone_from(&settlement.attempt.error);
         true

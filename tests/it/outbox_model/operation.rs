@@ -110,5 +110,6 @@ fn transition() -> impl Strategy<Value = Transition> {
         1 => select(&CHANNELS[..]).prop_map(|channel| Transition::HandedOver { channel: channel.parse().unwrap() }),
         1 => Just(Transition::Dead),
         1 => Just(Transition::Held),
+        1 => Just(Transition::CalledOff),
     ]
 }
