@@ -20,14 +20,14 @@ use crate::channel::{Capture, Channel};
 use crate::clock::Clock;
 use crate::conditions::{Condition, Conditions};
 use crate::config::{self, Auth, Config, Display, StoreUrl};
-use crate::domain::{ChannelAddress, Topic};
+use crate::domain::{ChannelAddress, Topic, UnsubscribeKey};
 use crate::housekeeping::Housekeeping;
 use crate::http::{
     self, ConnectionLimits, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies, TcpAcceptor, Web, Welcome,
 };
 use crate::metrics::Metrics;
 use crate::relay::{Relay, Served};
-use crate::render::{Renderer, Texts};
+use crate::render::{Renderer, Texts, Unsubscribe};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Corrected, Follower, Rescued, Retention, Store};
 use crate::wake::Wake;
@@ -77,7 +77,8 @@ impl App {
     /// Puts the program together over `store`.
     pub async fn with_store(config: Config, clock: Clock, store: Arc<dyn Store>) -> anyhow::Result<Self> {
         let (admin_token_hash, new_admin_token) = admin_token(&config, &*store).await?;
-        let renderer = Arc::new(Renderer::new(texts(&config))?);
+        let unsubscribe_key = unsubscribe_key(&*store).await?;
+        let renderer = Arc::new(Renderer::new(texts(&config, Some(unsubscribe_key.clone())))?);
         let served = served(&config);
         let wake = Wake::new(served.iter().map(|served| &served.address));
         let channels = served.iter().map(|served| (served.address.clone(), Arc::clone(&served.channel))).collect();
@@ -109,7 +110,8 @@ impl App {
         let backup = backup(&config, &store, &clock, &backup_status);
         let reach = Reach { wake, conditions, metrics, channels, backup: backup_status };
         let alerts = alerts(&config, &store, &clock, &reach);
-        let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, admin_token_hash);
+        let web =
+            web(config, Arc::clone(&store), clock.clone(), renderer, reach, Keys { admin_token_hash, unsubscribe_key });
         Ok(Self {
             store,
             relay: Arc::new(relay),
@@ -268,13 +270,21 @@ fn alerts(config: &Config, store: &Arc<dyn Store>, clock: &Clock, reach: &Reach)
     Alerts::new(Arc::clone(store), clock.clone(), wake, conditions, backup, settings)
 }
 
-/// What the messages are made from.
-pub fn texts(config: &Config) -> Texts {
+/// The key of the unsubscribe links, which is made on the first start.
+pub async fn unsubscribe_key(store: &dyn Store) -> anyhow::Result<UnsubscribeKey> {
+    // The hash of something random is as random.
+    let fresh = http::fresh_token().context("the system has no randomness for a key")?;
+    Ok(UnsubscribeKey::new(store.unsubscribe_key(http::hash(&fresh)).await?))
+}
+
+/// What the messages are made from. Without a key nothing in them leads to where customers unsubscribe.
+pub fn texts(config: &Config, unsubscribe_key: Option<UnsubscribeKey>) -> Texts {
     let channels = config.channels.iter().map(|(address, channel)| (address.clone(), channel.language.clone()));
     Texts {
         directory: config.templates.directory.clone(),
         public_url: config.site_url(),
         language: config.templates.language.clone(),
+        unsubscribe: config.unsubscribe_page().zip(unsubscribe_key).map(|(page, key)| Unsubscribe { page, key }),
         channels: channels.collect(),
     }
 }
@@ -334,6 +344,12 @@ fn tell_rescued(rescued: Rescued) {
     }
 }
 
+/// What the web knows its callers by.
+struct Keys {
+    admin_token_hash: [u8; 32],
+    unsubscribe_key: UnsubscribeKey,
+}
+
 /// How the web reaches the channels, and what the alerts look at.
 struct Reach {
     wake: Wake,
@@ -343,14 +359,7 @@ struct Reach {
     backup: BackupStatus,
 }
 
-fn web(
-    config: Config,
-    store: Arc<dyn Store>,
-    clock: Clock,
-    renderer: Arc<Renderer>,
-    reach: Reach,
-    admin_token_hash: [u8; 32],
-) -> Web {
+fn web(config: Config, store: Arc<dyn Store>, clock: Clock, renderer: Arc<Renderer>, reach: Reach, keys: Keys) -> Web {
     let Reach { wake, conditions, metrics, channels, backup } = reach;
     let reached_at = config.welcome_reaches();
     let followers = followers(&config);
@@ -394,7 +403,8 @@ fn web(
         gate,
         intake: IntakeRules { auth, default_country: config.intake.default_country },
         welcome,
-        admin_token_hash,
+        admin_token_hash: keys.admin_token_hash,
+        unsubscribe_key: keys.unsubscribe_key,
         metrics_token_hash: config.admin.metrics_token.map(|token| http::hash(token.expose_secret())),
         page,
         backup,

@@ -19,7 +19,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBeha
 use self::variants::{REPLY, Variant, Variants};
 use crate::domain::{
     About, ChannelAddress, Claim, Context, EmailAddress, Markup, Message, MessageId, Purpose, Rendered, Timestamp,
-    one_line, truncate,
+    UnsubscribeKey, one_line, truncate,
 };
 
 /// The templates that are compiled in, by their file names.
@@ -62,14 +62,23 @@ const MESSAGE_FIELDS: &[&str] = &[
     "topic_unknown",
     "question",
     "source",
+    "language",
     "chat_url",
     "public_url",
     "by",
     "note",
+    "unsubscribe_url",
 ];
 
 /// What the reply's template may use.
 const REPLY_FIELDS: &[&str] = &["status", "name", "topic", "field", "language"];
+
+/// What became of a webhook, as the reply's template is told. A test of the webhooks holds that these are all.
+pub const REPLY_STATUSES: &[&str] =
+    &["created", "already_registered", "queued", "duplicate", "ignored", "invalid", "unauthorized", "error"];
+
+/// What the visitor can mend, likewise; mostly nothing.
+const REPLY_MENDS: [&str; 7] = ["", "email", "phone", "question", "topic", "name", "request_id"];
 
 /// Longest subject, in characters: mail programs cut there anyway.
 const LONGEST_SUBJECT: usize = 200;
@@ -141,6 +150,15 @@ impl<'a> From<&'a Message> for Draft<'a> {
     }
 }
 
+/// How customers say that they want no more mail.
+#[derive(Clone, Debug)]
+pub struct Unsubscribe {
+    /// The address of the page for it, without the token at its end.
+    pub page: String,
+    /// What the tokens are signed with.
+    pub key: UnsubscribeKey,
+}
+
 /// What must be known to choose among templates and to fill them in.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
@@ -150,6 +168,8 @@ pub struct Texts {
     pub public_url: String,
     /// What those read of whom nothing is known; empty: whatever the templates for everybody are written in.
     pub language: String,
+    /// How customers say that they want no more mail; `None`: there is no way that a mail may name.
+    pub unsubscribe: Option<Unsubscribe>,
     /// Every channel, with the language of the shop's people who read it; empty: as above.
     pub channels: BTreeMap<ChannelAddress, String>,
 }
@@ -186,7 +206,8 @@ impl Renderer {
         let draft = draft.into();
         let variant = self.variant(draft.purpose, draft.context, channel);
         let chat_url = chat_url(&draft.context.chat_uuid);
-        let values = self.values(draft, chat_url.as_deref());
+        let unsubscribe_url = self.unsubscribe_url(draft);
+        let values = self.values(draft, chat_url.as_deref(), unsubscribe_url.as_deref());
         let subject = self.fill(variant, "subject", &values)?;
         let text = self.fill(variant, Markup::Plain.extension(), &values)?;
         let rich = match markup {
@@ -206,6 +227,7 @@ impl Renderer {
             text,
             rich,
             chat_url,
+            unsubscribe_url,
             thread: None,
             // Until the relay says when.
             attempted_at: draft.created_at,
@@ -251,7 +273,19 @@ impl Renderer {
         self.variants.choose(purpose.as_str(), Some(channel), &[theirs, &self.texts.language])
     }
 
-    fn values(&self, draft: Draft<'_>, chat_url: Option<&str>) -> Value {
+    /// The language of those of whom nothing is known; empty: whatever the templates for everybody are written in.
+    pub fn language(&self) -> &str {
+        &self.texts.language
+    }
+
+    /// Only mail to a customer has one, and only a customer who is known can have a token.
+    fn unsubscribe_url(&self, draft: Draft<'_>) -> Option<String> {
+        let (Unsubscribe { page, key }, user) = (self.texts.unsubscribe.as_ref()?, draft.about.user?);
+        let is_theirs = draft.purpose == Purpose::Welcome && draft.context.email.is_some();
+        is_theirs.then(|| format!("{page}/{}", key.token(user)))
+    }
+
+    fn values(&self, draft: Draft<'_>, chat_url: Option<&str>, unsubscribe_url: Option<&str>) -> Value {
         let said = draft.context;
         context! {
             id => draft.id.to_string(),
@@ -264,10 +298,12 @@ impl Renderer {
             topic_unknown => said.topic_unknown,
             question => said.question.trim(),
             source => one_line(&said.source),
+            language => one_line(&said.language),
             chat_url => chat_url.unwrap_or_default(),
             public_url => self.texts.public_url.as_str(),
             by => one_line(&said.by),
             note => said.note.trim(),
+            unsubscribe_url => unsubscribe_url.unwrap_or_default(),
         }
     }
 
@@ -288,21 +324,30 @@ impl Renderer {
     fn try_out(&self) -> Result<(), RenderError> {
         for (variant, extension, _) in self.variants.all() {
             if variant.is_reply() {
-                for (status, field) in [("created", ""), ("queued", ""), ("invalid", "email"), ("error", "")] {
-                    let values = context! { status, name => "Ana", topic => "Sales", field, language => "" };
-                    self.fill(variant, extension, &values)?;
-                }
+                self.try_out_reply(variant)?;
                 continue;
             }
             for said in [Context::default(), everything()] {
                 let (id, created_at, about) =
                     (MessageId::from_bytes([0; 16]), Timestamp::from_millis(0), About::default());
                 let draft = Draft { id, created_at, purpose: Purpose::Test, about, context: &said };
-                let values = self.values(draft, Some("https://chat.example").filter(|_| !said.name.is_empty()));
+                let address = Some("https://shop.example/").filter(|_| !said.name.is_empty());
+                let values = self.values(draft, address, address);
                 self.fill(variant, extension, &values)?;
                 if extension == Markup::Plain.extension() {
                     self.fill(variant, SUBJECT_PART, &values)?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn try_out_reply(&self, variant: &Variant) -> Result<(), RenderError> {
+        let said = [("", ""), ("Ana", "Sales")];
+        for (status, field) in REPLY_STATUSES.iter().flat_map(|status| REPLY_MENDS.map(|field| (*status, field))) {
+            for (name, topic) in said {
+                let values = context! { status, name, topic, field, language => "es" };
+                self.fill(variant, Markup::Plain.extension(), &values)?;
             }
         }
         Ok(())

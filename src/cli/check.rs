@@ -7,11 +7,24 @@ use serde_json::json;
 
 use super::route::conditions;
 use super::{Global, table};
+use crate::app;
 use crate::config::{self, Config, Loaded, Problem};
 use crate::domain::{ChannelAddress, Pattern, Route, Topic};
+use crate::render::Renderer;
 
 pub(super) fn run(global: &Global, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    match config::load(&global.sources()) {
+    let loaded = config::load(&global.sources());
+    if let Ok(loaded) = &loaded
+        && let Err(error) = Renderer::new(app::texts(&loaded.config, None))
+    {
+        if global.json {
+            let report = json!({ "ok": false, "problems": [error.to_string()] });
+            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+            return Ok(ExitCode::FAILURE);
+        }
+        anyhow::bail!("a template cannot be used\n{error}");
+    }
+    match loaded {
         Ok(loaded) if global.json => {
             writeln!(out, "{}", serde_json::to_string_pretty(&to_json(&loaded))?)?;
             Ok(ExitCode::SUCCESS)

@@ -25,6 +25,7 @@ mod kinds;
 mod landbot;
 mod log;
 mod messages;
+mod render;
 mod replay;
 mod requests;
 mod restore;
@@ -67,6 +68,8 @@ enum Command {
     Backup(backup::Arguments),
     /// Bring a backup back; what it may have missed is held, not sent again
     Restore(restore::Arguments),
+    /// Show what a message says, byte for byte, without sending it
+    Render(render::Arguments),
     /// Send one test message over a channel and show the answer
     SendTest(send_test::Arguments),
     /// List the kinds of channels, or tell all about one
@@ -138,6 +141,7 @@ impl Cli {
             Command::Users(arguments) => users::run(&global, arguments, out),
             Command::Backup(arguments) => backup::run(&global, arguments, out),
             Command::Restore(arguments) => restore::run(&global, &arguments, out),
+            Command::Render(arguments) => render::run(&global, &arguments, out),
             Command::SendTest(arguments) => send_test::run(&global, &arguments, out),
             Command::Kinds(arguments) => kinds::run(&global, &arguments, out),
             Command::Simulate(arguments) => simulate::run(&global, &arguments, out),

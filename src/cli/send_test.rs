@@ -36,7 +36,8 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
     };
     let (id, about) = (MessageId::new(now), About::default());
     let draft = Draft { id, created_at: now, purpose: Purpose::Test, about, context: &context };
-    let rendered = Renderer::new(app::texts(&config))?.render(draft, &arguments.channel, channel.channel.markup())?;
+    let rendered =
+        Renderer::new(app::texts(&config, None))?.render(draft, &arguments.channel, channel.channel.markup())?;
     let composed = channel.channel.compose(&rendered).map_err(|why| {
         let example = channel.channel.writes_to().filter(|_| arguments.to.is_none()).map(example);
         let hint = example.map(|to| format!("; for this one test, --to {to} will do")).unwrap_or_default();

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,6 +119,22 @@ impl Config {
         let first = self.welcome.channel.as_ref().and_then(|channel| self.channels.get(channel));
         let second = first.and_then(|first| self.channels.get(first.rules.fallback.channel.as_ref()?));
         first.into_iter().chain(second).filter_map(|found| found.channel.writes_to()).collect()
+    }
+
+    /// Where customers say that they want no more mail, without the token at its end. Mail may only name an address that
+    /// they reach, and RFC 8058 wants https; this machine's own will do for trying it out.
+    pub fn unsubscribe_page(&self) -> Option<String> {
+        let site = match &self.server.public_url {
+            Some(url) => url.clone(),
+            None if self.sandbox => self.site_url(),
+            None => return None,
+        };
+        let host = site.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
+        let is_here = |host: &str| {
+            let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        };
+        (site.starts_with("https://") || host.is_some_and(is_here)).then(|| format!("{site}/unsubscribe"))
     }
 }
 

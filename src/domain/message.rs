@@ -7,7 +7,7 @@
 //!             │     or handed over                             │
 //!             │                                                │
 //!             └───────────── retry (by an operator) ───────────┘
-//! pending, held ── cancel (by an operator) ──► cancelled
+//! pending, held ── cancel (by an operator, or because the customer unsubscribed) ──► cancelled
 //! ```
 //!
 //! A message that is handed over goes on over another channel, its fallback: the same message, under the same id, with
@@ -39,7 +39,7 @@ words!(
         Dead = "dead",
         /// Waiting for an operator's decision.
         Held = "held",
-        /// Called off by an operator.
+        /// Called off by an operator, or because its customer wants no more mail.
         Cancelled = "cancelled",
     }
 );
@@ -86,6 +86,16 @@ impl Purpose {
         matches!(self, Self::Welcome | Self::Request | Self::Test)
     }
 }
+
+words!(
+    /// Why nothing is sent to a customer's address any more.
+    SuppressionCause, "cause", "bounced, unsubscribed" {
+        /// A mail server said that nobody is there.
+        Bounced = "bounced",
+        /// The customer asked for it.
+        Unsubscribed = "unsubscribed",
+    }
+);
 
 /// What a message says about its customer and their request, fixed when the message is made, so that every attempt
 /// sends the same text.
@@ -144,13 +154,19 @@ impl Context {
         }
     }
 
+    /// The same, said of `request`, too.
+    #[must_use]
+    pub fn with_request(mut self, request: &Request) -> Self {
+        request.topic.as_str().clone_into(&mut self.topic);
+        self.topic_unknown = request.topic_unknown;
+        self.question.clone_from(&request.question);
+        self
+    }
+
     /// What a message about `request` says. Where the customer came from this time tells more than the first time, unless
     /// it tells nothing.
     pub fn of_request(user: Option<&User>, request: &Request) -> Self {
-        let mut context = user.map(Self::of_user).unwrap_or_default();
-        request.topic.as_str().clone_into(&mut context.topic);
-        context.topic_unknown = request.topic_unknown;
-        context.question.clone_from(&request.question);
+        let mut context = user.map(Self::of_user).unwrap_or_default().with_request(request);
         let source = request.origin.source();
         if source != Origin::DIRECT || context.source.is_empty() {
             context.source = source;
@@ -275,8 +291,8 @@ pub struct Claim {
     pub fallback: Option<ChannelAddress>,
     /// Whether it was handed over already, so that nobody takes over again.
     pub handed_over: bool,
-    /// Why nothing is sent to its customer's address any more, if that is so.
-    pub suppressed: Option<String>,
+    /// That nothing is sent to its customer's address any more, if that is so.
+    pub suppressed: Option<Suppression>,
 }
 
 impl Claim {
@@ -284,6 +300,11 @@ impl Claim {
     pub fn fallback<'a>(&'a self, rules: &'a Rules) -> Option<&'a ChannelAddress> {
         let stays = self.handed_over || !self.purpose.may_be_handed_over();
         self.fallback.as_ref().or(rules.fallback.channel.as_ref()).filter(|_| !stays)
+    }
+
+    /// Whether its customer wants no more mail.
+    pub fn is_unsubscribed(&self) -> bool {
+        self.suppressed.as_ref().is_some_and(|found| found.cause == SuppressionCause::Unsubscribed)
     }
 
     /// Why the message is not worth sending any more; `None`: it is.
@@ -299,12 +320,14 @@ impl Claim {
     }
 }
 
-/// A customer's address that nothing is sent to any more, because a mail server said that nobody is there.
+/// A customer's address that nothing is sent to any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suppression {
     /// The address.
     pub address: EmailAddress,
-    /// What the server said.
+    /// Why, in a word.
+    pub cause: SuppressionCause,
+    /// Why: what the server said, for one.
     pub why: String,
     /// When.
     pub since: Timestamp,
@@ -355,12 +378,17 @@ pub enum Transition {
     Dead,
     /// Left to an operator.
     Held,
+    /// Not sent, because its customer wants no more mail: nothing that anybody must look after.
+    CalledOff,
 }
 
 impl Transition {
     /// Where `outcome` leaves the message of `claim` under its channel's `rules`. `chance` in `0.0..1.0` picks the
     /// jitter.
     pub fn after(outcome: &Outcome, claim: &Claim, rules: &Rules, now: Timestamp, chance: f64) -> Self {
+        if claim.is_unsubscribed() {
+            return Self::CalledOff;
+        }
         match outcome {
             Outcome::Delivered { reference, capture } => {
                 Self::Delivered { reference: reference.clone(), capture: capture.clone() }
@@ -455,6 +483,25 @@ mod tests {
             handed_over: false,
             suppressed: None,
         }
+    }
+
+    #[test]
+    fn what_is_not_sent_to_whom_unsubscribed_is_no_dead_letter_and_goes_nowhere_else() {
+        let suppressed = |cause| {
+            let address = EmailAddress::parse("ana@example.com").unwrap();
+            let found = Suppression { address, cause, why: String::new(), since: NOW };
+            Claim { purpose: Purpose::Welcome, suppressed: Some(found), ..claim(1) }
+        };
+        let elsewhere = Fallback { is_elsewhere: true, ..with_fallback().fallback };
+        let rules = Rules { fallback: elsewhere, ..rules() };
+        let after =
+            |cause| Transition::after(&Outcome::dead(Scope::Recipient, "", ""), &suppressed(cause), &rules, NOW, 0.0);
+        assert_eq!(after(SuppressionCause::Unsubscribed), Transition::CalledOff);
+        assert_eq!(
+            after(SuppressionCause::Bounced),
+            Transition::HandedOver { channel: "email.ops".parse().unwrap() },
+            "there may be another way to who has no mailbox"
+        );
     }
 
     fn after(outcome: &Outcome, attempt: u32) -> Transition {

@@ -23,6 +23,7 @@ mod rules;
 mod text;
 mod time;
 mod topic;
+mod unsubscribe;
 mod user;
 mod words;
 
@@ -32,7 +33,8 @@ pub use email_address::{EmailAddress, EmailAddressError, Mailbox, MailboxError};
 pub use id::{BootId, CallId, IdError, InboxId, MessageId, RequestId, UserId};
 pub use language::{is_language, language_of, languages_for};
 pub use message::{
-    About, Attempt, Claim, Context, Message, NewMessage, Purpose, Settlement, State, Suppression, Transition,
+    About, Attempt, Claim, Context, Message, NewMessage, Purpose, Settlement, State, Suppression, SuppressionCause,
+    Transition,
 };
 pub use origin::Origin;
 pub use outcome::{OnUnknown, Outcome, Scope};
@@ -46,5 +48,6 @@ pub use rules::{ALERT_EXPIRES, Fallback, POISON_AFTER, Rules, SUSPECT_AFTER, wai
 pub use text::{Truncated, mask_addresses, one_line, truncate};
 pub use time::Timestamp;
 pub use topic::{Topic, TopicKey};
+pub use unsubscribe::UnsubscribeKey;
 pub use user::{Contact, ContactField, NewUser, User};
 pub use words::UnknownWord;

@@ -52,6 +52,8 @@ pub struct Rendered {
     pub rich: String,
     /// Opens the customer's chat, when it is known.
     pub chat_url: Option<String>,
+    /// Where its customer says that they want no more mail (RFC 8058), when it goes to one who can.
+    pub unsubscribe_url: Option<String>,
     /// What the receiver calls the first message about this customer, where messages are kept in threads.
     pub thread: Option<String>,
     /// When this attempt began, for a signature that grows old. Nothing else may differ between two attempts.

@@ -22,8 +22,11 @@ impl Allow {
         Self(paths.iter().filter_map(|(path, operations)| Some((path.clone(), methods(operations)?))).collect())
     }
 
-    /// The methods that `path` takes. Pages outside of the API are only looked at.
+    /// The methods that `path` takes. Pages outside of the API are only looked at, but for the one that unsubscribes.
     pub(super) fn methods(&self, path: &str) -> HeaderValue {
+        if matches("/unsubscribe/{token}", path) {
+            return HeaderValue::from_static("GET, HEAD, POST");
+        }
         let found = self.0.iter().find(|(template, _)| matches(template, path));
         found.map_or(HeaderValue::from_static("GET, HEAD"), |(_, methods)| methods.clone())
     }
@@ -51,6 +54,7 @@ mod tests {
             ("/umishop_api/user", "GET, POST"),
             ("/umishop_api/secret/user", "GET, POST"),
             ("/healthz", "GET, HEAD"),
+            ("/unsubscribe/token", "GET, HEAD, POST"),
         ] {
             assert_eq!(allow.methods(path), methods, "{path}");
         }

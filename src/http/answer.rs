@@ -172,3 +172,14 @@ pub(super) fn early_error(web: &Web, code: StatusCode) -> poem::Response {
     (code, poem::web::Json(poem_openapi::types::ToJSON::to_json(&Answer::error(web, Status::Error, detail))))
         .into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::render::REPLY_STATUSES;
+
+    #[test]
+    fn the_replys_template_is_tried_out_with_every_status() {
+        let document: serde_json::Value = serde_json::from_str(&crate::http::openapi()).unwrap();
+        assert_eq!(document["components"]["schemas"]["Status"]["enum"], serde_json::json!(REPLY_STATUSES));
+    }
+}

@@ -256,7 +256,7 @@ async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
 /// Answers with the name that was given now, not with the one we know: whoever types somebody else's address must not
 /// be told whose it is.
 fn registered(web: &Web, status: Status, id: UserId, fields: &Fields) -> WebhookAnswer {
-    let details = Details { id: id.to_string(), name: &fields.name, language: &fields.language, ..Details::default() };
+    let details = Details { id: id.to_string(), name: &fields.name, language: fields.reads(), ..Details::default() };
     WebhookAnswer::Done(Json(Answer::new(web, status, details)))
 }
 
@@ -315,7 +315,7 @@ fn submitted(web: &Web, status: Status, id: RequestId, decision: &Decision<'_>, 
         topic: decision.topic.unwrap_or(&fields.topic).as_str(),
         channel: channels.join(", "),
         field: "",
-        language: &fields.language,
+        language: fields.reads(),
     };
     WebhookAnswer::Done(Json(Answer::new(web, status, details)))
 }
@@ -348,7 +348,7 @@ fn invalid(web: &Web, field: &str, fields: &Fields) -> WebhookAnswer {
         name: &fields.name,
         topic: fields.topic.as_str(),
         field,
-        language: &fields.language,
+        language: fields.reads(),
         ..Details::default()
     };
     WebhookAnswer::Invalid(Json(Answer::new(web, Status::Invalid, details)))

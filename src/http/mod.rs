@@ -22,7 +22,7 @@ use crate::backups::BackupStatus;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
-use crate::domain::{ChannelAddress, ContactField, Country, RoutingTable};
+use crate::domain::{ChannelAddress, ContactField, Country, RoutingTable, UnsubscribeKey};
 use crate::metrics::Metrics;
 use crate::render::Renderer;
 use crate::store::{Follower, Store};
@@ -48,6 +48,7 @@ mod pages;
 mod rate_limit;
 mod schemas;
 mod tally;
+mod unsubscribe;
 
 pub use admin::{attempt_json, message_json, request_history_json, request_json, user_json};
 pub use auth::{IntakeAuth, fresh_token, hash};
@@ -84,6 +85,8 @@ pub struct Web {
     pub welcome: Option<Welcome>,
     /// What the admin token hashes to.
     pub admin_token_hash: [u8; 32],
+    /// What the tokens of unsubscribe links are signed with.
+    pub unsubscribe_key: UnsubscribeKey,
     /// What the token hashes to that reads the metrics and nothing else.
     pub metrics_token_hash: Option<[u8; 32]>,
     /// What the shop's page shows.
@@ -162,6 +165,7 @@ pub fn site(web: Web) -> impl Endpoint<Output = Response> + 'static {
         .at("/static/:name", get(pages::static_file))
         .at("/favicon.ico", get(pages::icon))
         .at("/admin", get(pages::admin))
+        .at("/unsubscribe/:token", get(unsubscribe::show).post(unsubscribe::change))
         .at("/docs", get(docs))
         .at("/openapi.json", get(spec))
         .at("/healthz", get(health::healthz))

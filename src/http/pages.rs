@@ -61,6 +61,7 @@ const SVG: &str = "image/svg+xml";
 const ASSETS: &[Asset] = assets! {
     "index.html": HTML,
     "page.css": STYLE,
+    "notice.css": STYLE,
     "theme.css": STYLE,
     "icon.svg": SVG,
     "waves.svg": SVG,

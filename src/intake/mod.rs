@@ -20,7 +20,7 @@ mod value;
 mod tests;
 
 use self::envelope::{Content, Place};
-use crate::domain::{Contact, Country, EmailAddress, EmailAddressError, Origin, Phone, Told, Topic};
+use crate::domain::{Contact, Country, EmailAddress, EmailAddressError, Origin, Phone, Told, Topic, language_of};
 
 /// One webhook as it came over the wire.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +104,11 @@ impl Fields {
             phone: self.phone.clone(),
             landbot_customer_id: self.origin.landbot_customer_id.clone(),
         }
+    }
+
+    /// The language that the customer reads, as a tag; empty when nothing tells.
+    pub fn reads(&self) -> &str {
+        language_of(&self.language, self.phone.as_ref())
     }
 
     /// What routes look at.

@@ -11,8 +11,8 @@ use super::breaker::{Leave, News};
 use super::lane::Lane;
 use crate::crash;
 use crate::domain::{
-    Attempt, Claim, ContactField, MessageId, Outcome, Purpose, Scope, Settlement, Timestamp, Transition,
-    mask_addresses, truncate,
+    Attempt, Claim, ContactField, MessageId, Outcome, Purpose, Scope, Settlement, Suppression, SuppressionCause,
+    Timestamp, Transition, mask_addresses, truncate,
 };
 
 /// How long to wait before asking a store again that did not answer.
@@ -72,11 +72,11 @@ impl Lane {
 
     /// Delivers the message, unless it is not worth it.
     async fn attempt(self: &Arc<Self>, claim: &Claim, now: Timestamp) -> Tried {
-        if let Some(why) = claim.suppressed.as_ref().filter(|_| self.writes_mail()) {
+        // A server that knows no such mailbox says nothing about the customer's phone; a customer who wants nothing more
+        // wants it nowhere.
+        if let Some(suppression) = claim.suppressed.as_ref().filter(|_| claim.is_unsubscribed() || self.writes_mail()) {
             self.metrics.suppressed.count();
-            let why = format!("not sent: a mail server said of this address: {why}");
-            let hint = "if the address is right, retry the message: that lifts the suppression";
-            return Tried::unasked(Outcome::dead(Scope::Recipient, why, hint));
+            return Tried::unasked(suppressed(suppression));
         }
         if let Some(why) = claim.expired(&self.served.rules, now) {
             if claim.fallback(&self.served.rules).is_none() {
@@ -168,7 +168,7 @@ impl Lane {
         match transition {
             Transition::HandedOver { .. } => self.metrics.handed_over.count(),
             Transition::Dead => self.metrics.dead_letters.count(),
-            Transition::Delivered { .. } | Transition::Again { .. } | Transition::Held => {}
+            Transition::Delivered { .. } | Transition::Again { .. } | Transition::Held | Transition::CalledOff => {}
         }
     }
 
@@ -209,9 +209,25 @@ impl Lane {
         match &settlement.transition {
             Transition::Again { due_at, .. } => self.alarm.set(*due_at),
             Transition::HandedOver { channel } => common.wake.at(channel, common.clock.now()),
-            Transition::Delivered { .. } | Transition::Dead | Transition::Held => {}
+            Transition::Delivered { .. } | Transition::Dead | Transition::Held | Transition::CalledOff => {}
         }
     }
+}
+
+/// What becomes of a message to an address that nothing is sent to.
+fn suppressed(suppression: &Suppression) -> Outcome {
+    let Suppression { cause, why, since, .. } = suppression;
+    let (why, hint) = match cause {
+        SuppressionCause::Bounced => (
+            format!("not sent: a mail server said of this address: {why}"),
+            "if the address is right, retry the message: that lifts the suppression",
+        ),
+        SuppressionCause::Unsubscribed => (
+            format!("not sent: {why} at {since}"),
+            "only when they ask you to, send to them again: DELETE /api/suppressions/ADDRESS, then retry the message",
+        ),
+    };
+    Outcome::dead(Scope::Recipient, why, hint)
 }
 
 /// One line for each attempt, always with the same fields. Those that a person may want to look into are warnings.
@@ -239,6 +255,7 @@ fn tell(claim: &Claim, attempt: &Attempt, late: Duration, transition: &Transitio
         Transition::HandedOver { channel } => line!(warn, "Message {id} is handed over to {channel}"),
         Transition::Dead => line!(warn, "Message {id} is a dead letter"),
         Transition::Held => line!(warn, "Message {id} is held"),
+        Transition::CalledOff => line!(info, "Message {id} is called off"),
     }
 }
 

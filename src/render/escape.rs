@@ -27,13 +27,14 @@ pub(super) fn mrkdwn(text: &str) -> String {
 }
 
 /// Makes text harmless in Markdown: whatever is notation anywhere is escaped, and so is what is notation at the start of
-/// a line. An `@` that does not stand inside a mail address is parted from what follows it, so that nobody is called.
+/// a line. An `@` that does not stand inside a mail address is parted from what follows it, so that nobody is called; nor
+/// does one that stands behind a letter call everybody, as it would in Discord.
 pub(super) fn markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     let mut before = '\n';
     // Whether nothing but spaces, or a number, stands before this character on its line.
     let (mut starts, mut numbered) = (true, false);
-    for character in text.chars() {
+    for (index, character) in text.char_indices() {
         let is_notation = match character {
             '\\' | '`' | '*' | '_' | '~' | '|' | '[' | ']' | '<' | '>' | '#' => true,
             '+' | '-' | '=' => starts,
@@ -44,7 +45,7 @@ pub(super) fn markdown(text: &str) -> String {
             escaped.push('\\');
         }
         escaped.push(character);
-        if character == '@' && !before.is_alphanumeric() {
+        if character == '@' && (!before.is_alphanumeric() || calls_everybody(&text[index + 1..])) {
             escaped.push('\u{200B}');
         }
         numbered = (starts || numbered) && character.is_ascii_digit();
@@ -52,6 +53,14 @@ pub(super) fn markdown(text: &str) -> String {
         before = character;
     }
     escaped
+}
+
+/// Whether the text begins with a word for everybody that is not the domain of a mail address.
+fn calls_everybody(text: &str) -> bool {
+    let end = text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len());
+    let (word, rest) = text.split_at(end);
+    let is_domain = rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(char::is_alphanumeric));
+    !is_domain && ["everyone", "here", "channel", "all"].contains(&word.to_lowercase().as_str())
 }
 
 /// Makes text harmless in HTML, for receivers that know few entities.

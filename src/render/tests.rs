@@ -187,6 +187,7 @@ fn markdown_is_escaped_where_it_would_be_read_and_a_mail_address_stays_whole() {
         ("ana@example.com, 3.5 - and (more)!", "ana@example.com, 3.5 - and (more)!"),
         ("1. one\n - two\n# three", "1\\. one\n \\- two\n\\# three"),
         ("[free](https://x.example) **now** `code`", "\\[free\\](https://x.example) \\*\\*now\\*\\* \\`code\\`"),
+        ("to@everyone, ana@here.com", "to@\u{200B}everyone, ana@here.com"),
         ("@all, @channel and <@U1>", "@\u{200B}all, @\u{200B}channel and \\<@\u{200B}U1\\>"),
     ] {
         assert_eq!(escape::markdown(text), escaped);

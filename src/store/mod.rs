@@ -120,6 +120,15 @@ pub struct RoutedRequest {
     pub channels: Vec<ChannelAddress>,
 }
 
+/// Whether a customer wants to be written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// The language that they read, as a tag; empty when nothing tells.
+    pub language: String,
+    /// Whether they do: everybody does who has not said otherwise.
+    pub subscribed: bool,
+}
+
 /// A webhook nobody could read, kept so that no customer is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxEntry {
@@ -312,8 +321,8 @@ pub trait Store: Send + Sync {
     async fn sweep(&self, overdue: Overdue, now: Timestamp) -> Result<Swept, StoreError>;
 
     /// Makes a dead, held or cancelled message pending again: due now, with a fresh retry schedule and the same id.
-    /// A pending one becomes due now. Retrying a dead letter lifts the suppression of its customer's address, retrying a
-    /// question brings back the follow-ups that were called off with it.
+    /// A pending one becomes due now. Retrying a dead letter lifts the suppression of its customer's address, unless they
+    /// asked for it; retrying a question brings back the follow-ups that were called off with it.
     async fn retry_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError>;
 
     /// Calls off a pending or held message.
@@ -409,11 +418,26 @@ pub trait Store: Send + Sync {
     /// Sends to the address again from now on. `false`: it was not suppressed.
     async fn lift_suppression(&self, address: &EmailAddress) -> Result<bool, StoreError>;
 
+    /// Whether the customer wants to be written to; `None`: nobody of this id has a mail address.
+    async fn subscription(&self, user: UserId) -> Result<Option<Subscription>, StoreError>;
+
+    /// Notes what the customer wants. Who wants nothing has their address suppressed, and what waits for them called off;
+    /// what is sent to the shop's people about them stays. Returns what is so now.
+    async fn set_subscribed(
+        &self,
+        user: UserId,
+        subscribed: bool,
+        now: Timestamp,
+    ) -> Result<Option<Subscription>, StoreError>;
+
     /// Puts an alert into the outbox, unless the operator was told of its subject lately. Says whether it did.
     async fn raise_alert(&self, alert: Alert, now: Timestamp) -> Result<bool, StoreError>;
 
     /// The hash of the admin token: the one kept, or `fresh` if there was none; the flag says which.
     async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError>;
+
+    /// The key of the unsubscribe links: the one kept, or `fresh` if there was none.
+    async fn unsubscribe_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
 
     /// Mends what was written under a clock that was ahead of `now`, so that nothing waits for its moments.
     async fn correct_times(&self, now: Timestamp) -> Result<Corrected, StoreError>;

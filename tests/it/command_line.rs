@@ -41,6 +41,21 @@ fn check_shows_the_routes_and_what_is_not_set() {
 }
 
 #[test]
+fn check_tries_the_templates_out_and_tells_where_one_is_wrong() {
+    let directory = configured("[templates]\ndirectory = \"texts\"\n");
+    std::fs::create_dir(directory.path().join("texts")).unwrap();
+    std::fs::write(directory.path().join("texts/welcome.es.txt"), "Subject: Hola\n\n{{ nombre }}\n").unwrap();
+    let (code, _, error) = run(directory.path(), &["check"]);
+    assert!(code == Some(1) && error.contains("texts/welcome.es.txt:3: `nombre`"), "{error}");
+    let report = run(directory.path(), &["check", "--json"]).1;
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert!(
+        report["ok"] == json!(false) && report["problems"][0].as_str().unwrap().contains("welcome.es.txt:3"),
+        "{report}"
+    );
+}
+
+#[test]
 fn check_tells_every_problem_with_its_line_and_fails() {
     let directory = configured(
         "sandbox = false\n[server]\nlisten = \"nowhere\"\nlisten_on = 1\n[[routes]]\nchannels = [\"slack.nobody\"]\n",
@@ -60,6 +75,42 @@ fn live_without_a_secret_does_not_start() {
     let (code, _, error) = run(directory.path(), &["serve"]);
     assert_eq!(code, Some(1));
     assert!(error.contains("UMISHOP_SECRET") && error.contains("auth = \"none\""), "{error}");
+}
+
+#[tokio::test]
+async fn render_shows_what_a_message_would_say_with_what_is_known_and_sends_nothing() {
+    let directory = configured("[server]\nlisten = \"127.0.0.1:0\"\n");
+    let (code, shown, error) = run(directory.path(), &["render", "welcome", "--language", "es"]);
+    assert_eq!(code, Some(0), "{error}");
+    for part in ["Channel   email.welcome", "templates/welcome.es.html (built in)", "Te damos la bienvenida", "To: "] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    assert!(!directory.path().join("umishop.db").exists(), "made-up values need no database");
+
+    let process = Process::start(directory.path());
+    let ask = json!({ "topic": "Pricing", "question": "How much?", "name": "Eva", "email": "eva@example.com" });
+    let asked = client::send(process.address, "POST", "/umishop_api/topic", &[], ask.to_string().as_bytes()).await;
+    assert_eq!(asked.status, 200);
+    let request = json_of(directory.path(), &["render", "request", "--user", "eva@example.com", "--json"]);
+    assert_eq!(
+        (&request["channel"], &request["template"], &request["subject"]),
+        (&json!("slack.pricing"), &json!("templates/request.mrkdwn (built in)"), &json!("Pricing: Eva asks for help"))
+    );
+    assert!(request["text"].as_str().unwrap().contains("> How much?"), "{request}");
+    let (code, html, _) = run(directory.path(), &["render", "request", "--channel", "email.sales", "--html"]);
+    assert!(code == Some(0) && html.starts_with("<!doctype html>") && html.contains("Ana Ruíz"), "{html}");
+    let file = directory.path().join("mail.eml");
+    let (code, ..) = run(directory.path(), &["render", "welcome", "--out", file.to_str().unwrap()]);
+    assert!(code == Some(0) && std::fs::read_to_string(file).unwrap().starts_with("Message-ID: "));
+    for (arguments, complaint) in [
+        (&["render", "request", "--user", "luz@example.com"][..], "there is no customer luz@example.com"),
+        (&["render", "request", "--user", "luz"], "neither a customer's id nor a mail address"),
+        (&["render", "alert"], "no channel is named for the purpose alert: name one with --channel"),
+        (&["render", "request", "--channel", "slack.x"], "there is no channel slack.x; the configured ones are"),
+    ] {
+        let (code, _, error) = run(directory.path(), arguments);
+        assert!(code == Some(1) && error.contains(complaint), "{arguments:?} {error}");
+    }
 }
 
 #[tokio::test]

@@ -37,5 +37,6 @@ mod store_contract;
 mod support;
 mod tidy;
 mod trouble;
+mod unsubscribe;
 mod upgrade;
 mod webhooks;

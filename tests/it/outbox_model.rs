@@ -52,6 +52,7 @@ impl Run {
             Operation::Submit { customer, question, key, channels } => {
                 self.submit(customer, question, key, &channels).await;
             }
+            Operation::Subscribe { customer, subscribed } => self.subscribe(customer, subscribed).await,
             Operation::Claim { channel, limit } => self.claim(channel, limit).await,
             Operation::ClaimSuspect { channel } => self.claim_suspect(channel).await,
             Operation::Crashes { channel, times } => {
@@ -107,9 +108,18 @@ impl Run {
         let registered = self.store.register_user(registration, self.now).await.unwrap();
         let first = !std::mem::replace(&mut self.model.welcomed[customer], true);
         assert_eq!(registered.welcome_due, first.then_some(due_at));
+        self.model.known[customer] = true;
         if first {
-            self.model.add(&welcome);
+            self.model.add(&welcome, customer, "");
         }
+    }
+
+    async fn subscribe(&mut self, customer: usize, subscribed: bool) {
+        let address = self.customer(customer).contact.email.unwrap().to_string();
+        let found = self.store.users(Some(address), Page { limit: 1, before: None }).await.unwrap();
+        let user = found.first().map_or(UserId::new(self.now), |user| user.id);
+        let set = self.store.set_subscribed(user, subscribed, self.now).await.unwrap();
+        assert_eq!(set.map(|set| set.subscribed), self.model.set_subscribed(customer, subscribed, self.now));
     }
 
     async fn submit(&mut self, customer: usize, question: usize, key: Option<usize>, channels: &[usize]) {
@@ -143,10 +153,12 @@ impl Run {
             }
             Ok(None) => {
                 assert!(!submitted.unwrap().duplicate);
+                let NewRequest { id, idempotency_key: key, fingerprint, question, .. } = request;
+                self.model.known[customer] = true;
+                self.model.tell_in_welcome(customer, &question);
                 for message in &messages {
-                    self.model.add(message);
+                    self.model.add(message, customer, &question);
                 }
-                let NewRequest { id, idempotency_key: key, fingerprint, .. } = request;
                 self.model.asked.push(Asked { id, key, fingerprint, seen_at: self.now });
             }
         }
@@ -257,6 +269,7 @@ impl Run {
                         m.reference,
                         m.last_error,
                         m.handed_over_from,
+                        m.context.question,
                     ),
                 )
             })

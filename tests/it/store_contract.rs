@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use umishop::domain::{
     Attempt, BootId, ChannelAddress, Contact, ContactField, Context, EmailAddress, Fingerprint, InboxId, MessageId,
     NewMessage, NewRequest, NewUser, Origin, Phone, Purpose, RequestChange, RequestId, RequestState, Settlement, State,
-    Timestamp, Topic, Transition, UserId,
+    SuppressionCause, Timestamp, Topic, Transition, UserId,
 };
 use umishop::store::{
     Alert, BackupError, Changed, Follower, InboxEntry, Incidents, MessageFilter, Overdue, Page, Registration,
@@ -814,6 +814,70 @@ async fn the_admin_token_is_made_once(store: &dyn Store) {
     assert_eq!(store.admin_token_hash([2; 32]).await.unwrap(), ([1; 32], false));
 }
 
+async fn the_key_of_the_unsubscribe_links_is_made_once(store: &dyn Store) {
+    assert_eq!(store.unsubscribe_key([1; 32]).await.unwrap(), [1; 32]);
+    assert_eq!(store.unsubscribe_key([2; 32]).await.unwrap(), [1; 32]);
+    assert_eq!(store.admin_token_hash([3; 32]).await.unwrap(), ([3; 32], true), "it is another one");
+}
+
+async fn a_question_is_told_in_the_welcome_that_waits_and_in_no_other(store: &dyn Store) {
+    let (ana, eva) = (customer("Ana", "ana@example.com"), customer("Eva", "eva@example.com"));
+    register(store, ana.clone()).await;
+    register(store, eva.clone()).await;
+    let told = async || {
+        let filter = MessageFilter { purpose: Some(Purpose::Welcome), ..MessageFilter::default() };
+        let mut welcomes = store.messages(filter, Page { limit: 9, before: None }).await.unwrap();
+        welcomes.sort_by(|one, other| one.context.name.cmp(&other.context.name));
+        welcomes.into_iter().map(|welcome| welcome.context.question).collect::<Vec<_>>()
+    };
+    store.submit_request(question(&ana, "How much?"), NOW).await.unwrap();
+    assert_eq!(told().await, ["How much?", ""]);
+    store.submit_request(question(&ana, "And when?"), NOW).await.unwrap();
+    store.submit_request(question(&ana, "How much?"), NOW).await.unwrap();
+    assert_eq!(told().await, ["And when?", ""], "the latest; a repeat is none");
+    // Whatever has been claimed may have been sent.
+    let claimed = store.claim_due(&channel(), boot(), 9, NOW.after(MINUTE)).await.unwrap().claims;
+    let welcome = claimed.iter().find(|claim| claim.context.name == "Eva").unwrap();
+    assert_eq!(welcome.purpose, Purpose::Welcome);
+    let again = Transition::Again { due_at: NOW, counted: false };
+    assert!(store.settle(settlement(welcome.id, welcome.epoch, again), NOW).await.unwrap());
+    store.submit_request(question(&eva, "Who answers?"), NOW).await.unwrap();
+    assert_eq!(told().await, ["And when?", ""]);
+}
+
+async fn who_unsubscribes_stays_so_until_they_say_otherwise(store: &dyn Store) {
+    let ana = register(store, customer("Ana", "ana@example.com")).await.user;
+    let id = store.messages(MessageFilter::default(), Page { limit: 1, before: None }).await.unwrap()[0].id;
+    let wants = async |subscribed| store.set_subscribed(ana.id, subscribed, NOW).await.unwrap().unwrap().subscribed;
+    let cause = async || {
+        let found = store.suppressions(Page { limit: 9, before: None }).await.unwrap();
+        found.first().map(|found| found.cause)
+    };
+    let bounced = async || {
+        store.retry_message(id, NOW).await.unwrap();
+        let claim = store.claim_due(&channel(), boot(), 1, NOW).await.unwrap().claims.remove(0);
+        let mut bounced = settlement(claim.id, claim.epoch, Transition::Dead);
+        bounced.suppress = claim.context.email;
+        assert!(store.settle(bounced, NOW).await.unwrap());
+        claim.suppressed.map(|suppressed| suppressed.cause)
+    };
+    assert!(store.subscription(ana.id).await.unwrap().unwrap().subscribed);
+    assert_eq!((bounced().await, cause().await), (None, Some(SuppressionCause::Bounced)));
+    // What the customer says counts for more than what a server said, and than what an operator tries.
+    assert!(!wants(false).await && !wants(false).await);
+    assert_eq!(bounced().await, Some(SuppressionCause::Unsubscribed));
+    assert_eq!(cause().await, Some(SuppressionCause::Unsubscribed));
+    assert!(!store.subscription(ana.id).await.unwrap().unwrap().subscribed);
+    assert!(wants(true).await);
+    assert_eq!(cause().await, None);
+    // Who subscribes again does not thereby have a mailbox.
+    assert_eq!((bounced().await, cause().await), (None, Some(SuppressionCause::Bounced)));
+    assert!(wants(true).await);
+    assert_eq!(cause().await, Some(SuppressionCause::Bounced));
+    assert_eq!(store.subscription(UserId::new(NOW)).await.unwrap(), None);
+    assert_eq!(store.set_subscribed(UserId::new(NOW), false, NOW).await.unwrap(), None);
+}
+
 async fn a_crowd_of_writes_is_answered_each_with_its_own_result(store: &dyn Store) {
     let ana = customer("Ana", "ana@example.com");
     store.submit_request(keyed(question(&ana, "How much?"), "k"), NOW).await.unwrap();
@@ -899,6 +963,9 @@ store_contract! {
     an_operator_is_told_of_a_subject_once_in_a_while,
     troubles_say_what_happened_since_when_and_why_and_leave_alerts_out,
     the_admin_token_is_made_once,
+    the_key_of_the_unsubscribe_links_is_made_once,
+    a_question_is_told_in_the_welcome_that_waits_and_in_no_other,
+    who_unsubscribes_stays_so_until_they_say_otherwise,
     a_crowd_of_writes_is_answered_each_with_its_own_result,
     a_closed_store_refuses,
 }

@@ -57,6 +57,24 @@ async fn a_question_reaches_the_channel_of_its_topic() {
 }
 
 #[tokio::test]
+async fn the_visitor_is_answered_in_what_the_bot_told_else_in_the_language_of_their_phone() {
+    let app = TestApp::start().await;
+    for (told, phone, answer) in [
+        ("es-MX", "+1 212 555 0123", "¡Gracias, Ana! Tu registro está completo."),
+        ("", "612 345 678", "¡Gracias, Ana! Tu registro está completo."),
+        ("en", "612 345 678", "Thank you, Ana! You are registered."),
+        ("", "+32 470 12 34 56", "Thank you, Ana! You are registered."),
+    ] {
+        let email = format!("ana{}@example.com", phone.len() + told.len());
+        let body = json!({ "name": "Ana", "email": email, "phone": phone, "language": told });
+        assert_eq!(app.post(USER, &body).await.json()["message"], answer, "{told} {phone}");
+    }
+    let asked =
+        json!({ "topic": "Sales", "question": "How much?", "email": "eva@example.com", "phone": "612 345 679" });
+    assert!(app.post(TOPIC, &asked).await.json()["message"].as_str().unwrap().contains("pregunta sobre Sales"));
+}
+
+#[tokio::test]
 async fn an_unknown_topic_takes_the_catch_all_and_is_marked() {
     let app = TestApp::start().await;
     let answer = app.ask("Astrology", "Will it rain?").await.json();

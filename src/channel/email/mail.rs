@@ -30,6 +30,12 @@ pub(super) fn compose(message: &Rendered, from: &Mailbox, to: &[EmailAddress], r
     if let Some(reply_to) = customer.as_ref().or(reply_to) {
         mail = mail.reply_to(address(&reply_to.name, &reply_to.address));
     }
+    if let Some(url) = &message.unsubscribe_url {
+        // RFC 8058: a mail program may offer a button that posts this there.
+        mail = mail
+            .header("List-Unsubscribe", Raw::new(format!("<{url}>")))
+            .header("List-Unsubscribe-Post", Raw::new("List-Unsubscribe=One-Click"));
+    }
     let alternatives = ContentType::new("multipart/alternative").attribute("boundary", format!("=_{}", message.id));
     let parts =
         vec![MimePart::new("text/plain", lines(&message.text)), MimePart::new("text/html", lines(&message.rich))];
@@ -81,6 +87,7 @@ mod tests {
             text: text.into(),
             rich: format!("<p>{text}</p>"),
             chat_url: None,
+            unsubscribe_url: None,
             thread: None,
             attempted_at: created_at,
             context: Context { name: name.into(), email, ..Context::default() },

@@ -272,6 +272,7 @@ mod tests {
             text: text.into(),
             rich: text.into(),
             chat_url: None,
+            unsubscribe_url: None,
             thread: None,
             attempted_at: created_at,
             context: Context { question: text.into(), ..Context::default() },

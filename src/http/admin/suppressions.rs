@@ -17,7 +17,9 @@ use crate::domain::{EmailAddress, Suppression};
 struct SuppressionItem {
     /// The address.
     address: String,
-    /// What the mail server said.
+    /// `bounced`: a mail server said that nobody is there; `unsubscribed`: the customer asked for it.
+    cause: String,
+    /// What the mail server said, for one.
     reason: String,
     /// When.
     since: String,
@@ -27,6 +29,7 @@ impl From<&Suppression> for SuppressionItem {
     fn from(suppression: &Suppression) -> Self {
         Self {
             address: suppression.address.to_string(),
+            cause: suppression.cause.to_string(),
             reason: suppression.why.clone(),
             since: suppression.since.to_string(),
         }
@@ -64,7 +67,8 @@ impl Suppressions {
 
     /// Send to an address again
     ///
-    /// What was given up meanwhile stays so; retry those messages to send them.
+    /// What was given up meanwhile stays so; retry those messages to send them. Of customers who unsubscribed, only those
+    /// should be taken out who ask for it.
     #[oai(path = "/:address", method = "delete")]
     async fn lift_suppression(
         &self,

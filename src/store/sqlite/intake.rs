@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use super::rows;
 use crate::domain::{
     ChannelAddress, Contact, Context, EmailAddress, NewMessage, NewRequest, NewUser, REPEAT_WINDOW, Request, RequestId,
-    RequestState, Timestamp, User,
+    RequestState, Timestamp, User, UserId,
 };
 use crate::store::{InboxEntry, Registered, Registration, StoreError, Submission, Submitted};
 
@@ -78,11 +78,32 @@ pub(super) fn submit_request(
         state: RequestState::New,
     };
     insert_request(connection, &request, &submission.request)?;
+    if let Some(user_id) = request.user_id {
+        tell_in_welcome(connection, user_id, &request)?;
+    }
     let context = Context::of_request(user.as_ref(), &request);
     for message in &submission.messages {
         enqueue(connection, message, user.as_ref(), Some(request.id), &context, now)?;
     }
     Ok(Submitted { request_id: request.id, user, duplicate: false })
+}
+
+/// Lets the welcome that is still to be sent say that the request has arrived: one mail for both. What was claimed once
+/// may have been sent, and stays as it is: every attempt sends the same.
+fn tell_in_welcome(connection: &Connection, user_id: UserId, request: &Request) -> Result<(), StoreError> {
+    // One that is damaged says so itself when its time comes; the question must not suffer for it.
+    let waiting: Option<([u8; 16], Option<Context>)> = connection
+        .prepare_cached(
+            "SELECT id, context FROM messages
+              WHERE user_id = ?1 AND purpose = 'welcome' AND state = 'pending' AND lease_epoch = 0",
+        )?
+        .query_row([&user_id.as_bytes()[..]], |row| Ok((row.get(0)?, rows::json(row, 1).ok())))
+        .optional()?;
+    let Some((id, Some(context))) = waiting else { return Ok(()) };
+    connection
+        .prepare_cached("UPDATE messages SET context = ?2 WHERE id = ?1")?
+        .execute((&id[..], rows::to_json(&context.with_request(request))?))?;
+    Ok(())
 }
 
 pub(super) fn keep_unreadable(connection: &Connection, entry: &InboxEntry) -> Result<(), StoreError> {

@@ -18,7 +18,7 @@ use super::{
     Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Files, Follower,
     InboxEntry, MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, RequestChanged,
     RequestEntry, RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Selection, Store, StoreError,
-    StoreFigures, Submission, Submitted, Swept, Troubles, UserTimeline,
+    StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserTimeline,
 };
 use crate::crash;
 use crate::domain::{
@@ -49,6 +49,7 @@ mod reads;
 mod requests;
 mod restore;
 mod rows;
+mod suppressions;
 mod times;
 mod trouble;
 mod trust;
@@ -175,6 +176,16 @@ impl SqliteStore {
     fn writer(&self) -> Result<Arc<Writer>, StoreError> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
     }
+}
+
+/// The setting of this name, which is made from `fresh` if there is none; the flag says whether it was.
+fn kept(connection: &Connection, name: &str, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError> {
+    let made = connection
+        .prepare_cached("INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute((name, &fresh[..]))?;
+    let value =
+        connection.prepare_cached("SELECT value FROM settings WHERE name = ?1")?.query_row([name], |row| row.get(0))?;
+    Ok((value, made == 1))
 }
 
 fn closed() -> StoreError {
@@ -361,12 +372,26 @@ impl Store for SqliteStore {
     }
 
     async fn suppressions(&self, page: Page<EmailAddress>) -> Result<Vec<Suppression>, StoreError> {
-        self.readers.read(move |connection| trouble::suppressions(connection, &page)).await
+        self.readers.read(move |connection| suppressions::list(connection, &page)).await
     }
 
     async fn lift_suppression(&self, address: &EmailAddress) -> Result<bool, StoreError> {
         let address = address.clone();
-        self.writer()?.write(move |connection| trouble::lift_suppression(connection, &address)).await
+        self.writer()?.write(move |connection| suppressions::lift(connection, &address)).await
+    }
+
+    async fn subscription(&self, user: UserId) -> Result<Option<Subscription>, StoreError> {
+        self.readers.read(move |connection| suppressions::subscription(connection, user)).await
+    }
+
+    async fn set_subscribed(
+        &self,
+        user: UserId,
+        subscribed: bool,
+        now: Timestamp,
+    ) -> Result<Option<Subscription>, StoreError> {
+        let set = move |connection: &_| suppressions::set_subscribed(connection, user, subscribed, now);
+        self.writer()?.write(set).await
     }
 
     async fn raise_alert(&self, alert: Alert, now: Timestamp) -> Result<bool, StoreError> {
@@ -374,19 +399,13 @@ impl Store for SqliteStore {
     }
 
     async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError> {
-        self.writer()?
-            .write_patiently(move |connection| {
-                let made = connection
-                    .prepare_cached(
-                        "INSERT INTO settings (name, value) VALUES ('admin_token_hash', ?1) ON CONFLICT DO NOTHING",
-                    )?
-                    .execute([&fresh[..]])?;
-                let hash = connection
-                    .prepare_cached("SELECT value FROM settings WHERE name = 'admin_token_hash'")?
-                    .query_row([], |row| row.get(0))?;
-                Ok((hash, made == 1))
-            })
-            .await
+        self.writer()?.write_patiently(move |connection| kept(connection, "admin_token_hash", fresh)).await
+    }
+
+    async fn unsubscribe_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        let (key, _) =
+            self.writer()?.write_patiently(move |connection| kept(connection, "unsubscribe_key", fresh)).await?;
+        Ok(key)
     }
 
     async fn correct_times(&self, now: Timestamp) -> Result<Corrected, StoreError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
-use super::{follow_ups, rows};
+use super::{follow_ups, rows, suppressions};
 use crate::domain::{
     About, BootId, ChannelAddress, Claim, MessageId, Purpose, RequestId, SUSPECT_AFTER, Settlement, State, Timestamp,
     Transition, UserId,
@@ -83,10 +83,7 @@ pub(super) fn claim_due(
     follow_ups::keep_turns(connection, channel, &mut claims, now)?;
     for claim in claims.iter_mut().filter(|claim| claim.purpose == Purpose::Welcome) {
         if let Some(address) = &claim.context.email {
-            claim.suppressed = connection
-                .prepare_cached("SELECT why FROM suppressions WHERE address = ?1")?
-                .query_row([address.as_str()], |row| row.get(0))
-                .optional()?;
+            claim.suppressed = suppressions::of(connection, address)?;
         }
     }
     // RETURNING promises no order.
@@ -155,9 +152,7 @@ pub(super) fn settle(connection: &Connection, settlement: &Settlement, now: Time
             attempt.channel.as_str(),
         ))?;
     if let Some(address) = &settlement.suppress {
-        connection
-            .prepare_cached("INSERT OR REPLACE INTO suppressions (address, why, since) VALUES (?1, ?2, ?3)")?
-            .execute((address.as_str(), &attempt.error, now.as_millis()))?;
+        suppressions::note_bounce(connection, address, &attempt.error, now)?;
     }
     if let Transition::Delivered { capture: Some(bytes), .. } = &settlement.transition {
         connection
@@ -174,8 +169,9 @@ fn leave(connection: &Connection, settlement: &Settlement, now: Timestamp) -> Re
         Transition::Again { due_at, counted } => (State::Pending, Some(due_at.as_millis()), *counted, None),
         Transition::HandedOver { .. } | Transition::Dead => (State::Dead, None, true, None),
         Transition::Held => (State::Held, None, true, None),
+        Transition::CalledOff => (State::Cancelled, None, false, None),
     };
-    let finished_at = matches!(state, State::Delivered | State::Dead).then_some(now.as_millis());
+    let finished_at = matches!(state, State::Delivered | State::Dead | State::Cancelled).then_some(now.as_millis());
     let changed = connection
         .prepare_cached(
             "UPDATE messages
@@ -223,12 +219,13 @@ fn hand_over(
 
 pub(super) fn retry_message(connection: &Connection, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
     change(connection, id, &[State::Pending, State::Dead, State::Held, State::Cancelled], |id| {
-        // Whoever retries a dead letter knows better than the mail server that said nobody is there; but only if that is
-        // what it died of.
+        // Whoever retries a dead letter knows better than the mail server that said nobody is there, if that is what it
+        // died of; but not better than the customer who asked for no more mail.
         connection
             .prepare_cached(
                 "DELETE FROM suppressions
-                  WHERE address = (SELECT json_extract(context, '$.email') FROM messages
+                  WHERE cause = 'bounced'
+                    AND address = (SELECT json_extract(context, '$.email') FROM messages
                                     WHERE id = ?1 AND purpose = 'welcome' AND state = 'dead'
                                       AND instr(last_error, substr(why, 1, 200)) > 0)",
             )?

@@ -36,6 +36,7 @@ const INDEXES: &[(&str, &str)] = &[
     ("FROM requests WHERE user_id = ? AND id < ? ORDER BY id DESC", "requests_user (user_id=? AND id<?)"),
     ("FROM messages WHERE request_id = ?1", "messages_request (request_id=?)"),
     ("(SELECT request_id FROM messages WHERE id = :id", "messages_request (request_id=?)"),
+    ("purpose = 'welcome' AND state = 'pending' AND lease_epoch = 0", "messages_user (user_id=?)"),
     ("DELETE FROM messages", "messages_finished (state=? AND finished_at>? AND finished_at<?)"),
     ("DELETE FROM inbox", "sqlite_autoindex_inbox_1 (id<?)"),
     ("DELETE FROM traces", "traces_seen (seen_at<?)"),

@@ -1,12 +1,12 @@
-//! What an operator wants to know: backlogs, what went wrong, suppressed addresses, notes about channels, alerts.
+//! What an operator wants to know: backlogs, what went wrong, notes about channels, alerts.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::{intake, outbox, rows};
-use crate::domain::{ChannelAddress, EmailAddress, Suppression, Timestamp};
-use crate::store::{Alert, Backlog, ChannelNote, Incidents, Page, StoreError, Troubles, Waiting};
+use crate::domain::{ChannelAddress, Timestamp};
+use crate::store::{Alert, Backlog, ChannelNote, Incidents, StoreError, Troubles, Waiting};
 
 /// One row for each channel that has anything unfinished or in trouble.
 pub(super) fn backlogs(connection: &Connection) -> Result<Vec<Backlog>, StoreError> {
@@ -160,21 +160,6 @@ pub(super) fn note_patience(
         )?
         .execute((channel.as_str(), not_before.map(Timestamp::as_millis)))?;
     Ok(())
-}
-
-pub(super) fn suppressions(connection: &Connection, page: &Page<EmailAddress>) -> Result<Vec<Suppression>, StoreError> {
-    let after = page.before.as_ref().map_or("", |address| address.as_str());
-    let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-    let sql = "SELECT address, why, since FROM suppressions WHERE address > ?1 ORDER BY address LIMIT ?2";
-    rows::collect(connection, sql, (after, limit), |row| {
-        Ok(Suppression { address: rows::email_address(row, 0)?, why: row.get(1)?, since: rows::time(row, 2)? })
-    })
-}
-
-pub(super) fn lift_suppression(connection: &Connection, address: &EmailAddress) -> Result<bool, StoreError> {
-    let lifted =
-        connection.prepare_cached("DELETE FROM suppressions WHERE address = ?1")?.execute([address.as_str()])?;
-    Ok(lifted > 0)
 }
 
 /// As in the trait.

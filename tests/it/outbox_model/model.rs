@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use umishop::domain::{
-    BootId, ChannelAddress, Fingerprint, MessageId, NewMessage, NewRequest, POISON_AFTER, REPEAT_WINDOW, RequestId,
-    SUSPECT_AFTER, Settlement, State, Timestamp, Transition, wait_after_crash,
+    BootId, ChannelAddress, Fingerprint, MessageId, NewMessage, NewRequest, POISON_AFTER, Purpose, REPEAT_WINDOW,
+    RequestId, SUSPECT_AFTER, Settlement, State, Timestamp, Transition, wait_after_crash,
 };
 use umishop::store::{Changed, Overdue, Rescued, Retention};
 
@@ -24,6 +24,8 @@ pub(super) struct Row {
     pub(super) handed_over_from: Option<ChannelAddress>,
     pub(super) reference: String,
     pub(super) last_error: String,
+    /// The question that it tells of; empty when it tells of none.
+    pub(super) question: String,
     /// Not shown in a list, like what follows: since when it waits for its channel.
     pub(super) first_due_at: Timestamp,
     /// How often the program died while it was on its way.
@@ -31,6 +33,8 @@ pub(super) struct Row {
     /// Counted by the claims.
     pub(super) epoch: i64,
     pub(super) boot: Option<BootId>,
+    /// Whose welcome it is, if it is one.
+    pub(super) welcomes: Option<usize>,
     /// The epochs of the attempts that are kept.
     pub(super) kept: Vec<i64>,
 }
@@ -57,12 +61,15 @@ impl Row {
 }
 
 /// What a list of messages shows of one.
-pub(super) type Shown = (String, State, Timestamp, Option<Timestamp>, u32, String, String, Option<ChannelAddress>);
+pub(super) type Shown =
+    (String, State, Timestamp, Option<Timestamp>, u32, String, String, Option<ChannelAddress>, String);
 
 pub(super) fn shown(row: &Row) -> Shown {
-    let Row { channel, state, due_at, finished_at, attempts, reference, last_error, handed_over_from, .. } =
-        row.clone();
-    (channel.as_str().to_owned(), state, due_at, finished_at, attempts, reference, last_error, handed_over_from)
+    let Row {
+        channel, state, due_at, finished_at, attempts, reference, last_error, handed_over_from, question, ..
+    } = row.clone();
+    let channel = channel.as_str().to_owned();
+    (channel, state, due_at, finished_at, attempts, reference, last_error, handed_over_from, question)
 }
 
 pub(super) struct Asked {
@@ -77,11 +84,15 @@ pub(super) struct Model {
     pub(super) rows: BTreeMap<MessageId, Row>,
     /// By their number: whether a welcome was ever put into the outbox.
     pub(super) welcomed: [bool; 4],
+    /// Likewise: whether they are known, and whether they want no more mail.
+    pub(super) known: [bool; 4],
+    pub(super) unsubscribed: [bool; 4],
     pub(super) asked: Vec<Asked>,
 }
 
 impl Model {
-    pub(super) fn add(&mut self, message: &NewMessage) {
+    /// A message for this customer, with the question that it carries.
+    pub(super) fn add(&mut self, message: &NewMessage, customer: usize, question: &str) {
         let row = Row {
             channel: message.channel.clone(),
             state: State::Pending,
@@ -93,11 +104,35 @@ impl Model {
             crashes: 0,
             reference: String::new(),
             last_error: String::new(),
+            question: question.to_owned(),
+            welcomes: (message.purpose == Purpose::Welcome).then_some(customer),
             epoch: 0,
             boot: None,
             kept: Vec::new(),
         };
         assert!(self.rows.insert(message.id, row).is_none());
+    }
+
+    /// A welcome that was never claimed tells of the question, too.
+    pub(super) fn tell_in_welcome(&mut self, customer: usize, question: &str) {
+        let is_theirs =
+            |row: &&mut Row| row.welcomes == Some(customer) && row.state == State::Pending && row.epoch == 0;
+        self.rows.values_mut().filter(is_theirs).for_each(|row| question.clone_into(&mut row.question));
+    }
+
+    /// What waits for a customer who wants no more mail is called off. `None`: nobody knows them.
+    pub(super) fn set_subscribed(&mut self, customer: usize, subscribed: bool, now: Timestamp) -> Option<bool> {
+        if !self.known[customer] {
+            return None;
+        }
+        let was_subscribed = !std::mem::replace(&mut self.unsubscribed[customer], !subscribed);
+        let waits =
+            |row: &&mut Row| row.welcomes == Some(customer) && matches!(row.state, State::Pending | State::Held);
+        for row in self.rows.values_mut().filter(waits).filter(|_| was_subscribed && !subscribed) {
+            (row.state, row.finished_at) = (State::Cancelled, Some(now));
+            "the customer unsubscribed".clone_into(&mut row.last_error);
+        }
+        Some(subscribed)
     }
 
     /// The earlier request that this one repeats, or that its key was used for another.
@@ -140,9 +175,10 @@ impl Model {
             }
             Transition::HandedOver { .. } | Transition::Dead => (State::Dead, true),
             Transition::Held => (State::Held, true),
+            Transition::CalledOff => (State::Cancelled, false),
         };
         row.state = state;
-        row.finished_at = matches!(state, State::Delivered | State::Dead).then_some(now);
+        row.finished_at = matches!(state, State::Delivered | State::Dead | State::Cancelled).then_some(now);
         row.attempts += u32::from(counted);
         row.last_error.clone_from(&settlement.attempt.error);
         true

@@ -23,6 +23,11 @@ pub(super) enum Operation {
         key: Option<usize>,
         channels: Vec<usize>,
     },
+    /// A customer says whether they want mail.
+    Subscribe {
+        customer: usize,
+        subscribed: bool,
+    },
     Claim {
         channel: usize,
         limit: usize,
@@ -80,6 +85,7 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         3 => (0..4_usize).prop_map(|customer| Operation::Register { customer }),
         5 => (0..4_usize, 0..3_usize, prop::option::weighted(0.3, 0..3_usize), channels)
             .prop_map(|(customer, question, key, channels)| Operation::Submit { customer, question, key, channels }),
+        1 => (0..4_usize, any::<bool>()).prop_map(|(customer, subscribed)| Operation::Subscribe { customer, subscribed }),
         8 => (0..CHANNELS.len(), 0..4_usize).prop_map(|(channel, limit)| Operation::Claim { channel, limit }),
         8 => (any::<Index>(), epoch, transition()).prop_map(|(message, epoch, transition)| Operation::Settle { message, epoch, transition }),
         2 => (0..CHANNELS.len()).prop_map(|channel| Operation::ClaimSuspect { channel }),
@@ -104,5 +110,6 @@ fn transition() -> impl Strategy<Value = Transition> {
         1 => select(&CHANNELS[..]).prop_map(|channel| Transition::HandedOver { channel: channel.parse().unwrap() }),
         1 => Just(Transition::Dead),
         1 => Just(Transition::Held),
+        1 => Just(Transition::CalledOff),
     ]
 }

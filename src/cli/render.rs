@@ -1,0 +1,201 @@
+//! `umishop render`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::json;
+
+use super::{Global, block_on};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::{
+    About, ChannelAddress, Context, EmailAddress, Message, MessageId, Origin, Purpose, Timestamp, Told, Topic,
+    UnsubscribeKey, User, UserId, is_language,
+};
+use crate::render::{Draft, Renderer};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Page, Store, UserTimeline};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// What the message is for: welcome, request, …
+    purpose: Purpose,
+    /// The channel that it goes over, as in slack.pricing [default: where such a message goes]
+    #[arg(long)]
+    channel: Option<ChannelAddress>,
+    /// The language that its readers read, as in es or pt-BR [default: what is known of them]
+    #[arg(long, value_parser = language)]
+    language: Option<String>,
+    /// Say what is known of this customer, by their id or mail address, and what they asked last
+    #[arg(long, value_name = "CUSTOMER", conflicts_with = "message")]
+    user: Option<String>,
+    /// Say what this message says
+    #[arg(long, value_name = "ID")]
+    message: Option<MessageId>,
+    /// Write nothing but the text in the channel's own notation, HTML for mail
+    #[arg(long, conflicts_with = "out")]
+    html: bool,
+    /// Write the bytes as they go over the wire to this file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// What the message is about, real or made up.
+struct Subject {
+    id: MessageId,
+    created_at: Timestamp,
+    about: About,
+    said: Context,
+    /// The channel that it was made for.
+    channel: Option<ChannelAddress>,
+    key: UnsubscribeKey,
+}
+
+pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let config = global.load()?.config;
+    let mut subject = subject(&config, arguments)?;
+    let address = match (&arguments.channel, subject.channel.take()) {
+        (Some(asked), _) => asked.clone(),
+        (None, Some(own)) => own,
+        (None, None) => usual(&config, arguments.purpose, &subject.said)?,
+    };
+    let settings = config.channels.get(&address).with_context(|| {
+        let known: Vec<_> = config.channels.keys().map(ToString::to_string).collect();
+        format!("there is no channel {address}; the configured ones are {}", known.join(", "))
+    })?;
+    let mut texts = app::texts(&config, Some(subject.key));
+    if let Some(language) = &arguments.language {
+        // Whoever reads it: the customer, or the people behind the channel.
+        subject.said.language.clone_from(language);
+        texts.channels.insert(address.clone(), language.clone());
+    }
+    let (renderer, markup) = (Renderer::new(texts)?, settings.channel.markup());
+    let Subject { id, created_at, about, ref said, .. } = subject;
+    let draft = Draft { id, created_at, purpose: arguments.purpose, about, context: said };
+    let template = renderer.template(draft, &address, markup);
+    let rendered = renderer.render(draft, &address, markup)?;
+    if arguments.html {
+        out.write_all(rendered.rich.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let composed = settings.channel.compose(&rendered).map_err(anyhow::Error::msg)?;
+    if let Some(file) = &arguments.out {
+        std::fs::write(file, &composed).with_context(|| format!("cannot write {}", file.display()))?;
+        writeln!(out, "Wrote {} bytes to {}", composed.len(), file.display())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = String::from_utf8_lossy(&composed);
+    if global.json {
+        let shown = json!({ "channel": address, "template": template, "subject": rendered.subject, "text": text });
+        writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
+    } else {
+        writeln!(out, "Channel   {address}")?;
+        writeln!(out, "Template  {template}")?;
+        writeln!(out, "Subject   {}\n\n{text}", rendered.subject)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn language(text: &str) -> Result<String, String> {
+    if is_language(text) { Ok(text.to_owned()) } else { Err("write it like es or pt-BR".to_owned()) }
+}
+
+/// What is asked for, from the store; without a wish, something made up.
+fn subject(config: &Config, arguments: &Arguments) -> anyhow::Result<Subject> {
+    let (purpose, now) = (arguments.purpose, Clock::system().now());
+    if arguments.user.is_none() && arguments.message.is_none() {
+        return Ok(made_up(config, purpose, now));
+    }
+    block_on(async {
+        let store = Global::open_store(config)?;
+        let key = app::unsubscribe_key(&store).await?;
+        let subject = match (arguments.message, &arguments.user) {
+            (Some(id), _) => of_message(&store, id, purpose, key).await?,
+            (None, Some(user)) => of_user(&find(&store, user).await?, purpose, now, key)?,
+            (None, None) => made_up(config, purpose, now),
+        };
+        store.close().await?;
+        Ok(subject)
+    })
+}
+
+async fn of_message(
+    store: &SqliteStore,
+    id: MessageId,
+    purpose: Purpose,
+    key: UnsubscribeKey,
+) -> anyhow::Result<Subject> {
+    let found = store.message(id).await?.context("there is no such message; it may have been pruned")?.message;
+    if found.purpose != purpose {
+        bail!("message {id} is a {}: umishop render {0} --message {id}", found.purpose);
+    }
+    let about = About { user: found.user_id, request: found.request_id };
+    let Message { created_at, context: said, channel, .. } = found;
+    Ok(Subject { id, created_at, about, said, channel: Some(channel), key })
+}
+
+async fn find(store: &SqliteStore, user: &str) -> anyhow::Result<UserTimeline> {
+    let id = match (user.parse::<UserId>(), EmailAddress::parse(user)) {
+        (Ok(id), _) => Some(id),
+        (_, Ok(address)) => {
+            let found = store.users(Some(address.to_string()), Page { limit: 500, before: None }).await?;
+            found.into_iter().find(|found| found.email.as_ref() == Some(&address)).map(|found| found.id)
+        }
+        _ => bail!("`{user}` is neither a customer's id nor a mail address"),
+    };
+    let found = match id {
+        Some(id) => store.user(id).await?,
+        None => None,
+    };
+    found.with_context(|| format!("there is no customer {user}"))
+}
+
+fn of_user(timeline: &UserTimeline, purpose: Purpose, now: Timestamp, key: UnsubscribeKey) -> anyhow::Result<Subject> {
+    let User { id, .. } = timeline.user;
+    let last = timeline.requests.last();
+    let (said, request) = match (purpose, last) {
+        (Purpose::Welcome, _) => (Context::of_user(&timeline.user), None),
+        (_, Some(request)) => (Context::of_request(Some(&timeline.user), request), Some(request.id)),
+        (_, None) => bail!("this customer has asked nothing yet"),
+    };
+    let about = About { user: Some(id), request };
+    Ok(Subject { id: MessageId::new(now), created_at: now, about, said, channel: None, key })
+}
+
+/// About nobody.
+fn made_up(config: &Config, purpose: Purpose, now: Timestamp) -> Subject {
+    let topic = config.routes.topics().next().map_or("Sales", Topic::as_str).to_owned();
+    let mut said = Context {
+        name: "Ana Ruíz".to_owned(),
+        email: EmailAddress::parse("ana@example.com").ok(),
+        phone: "+34600123456".to_owned(),
+        topic,
+        question: "Do you deliver on Saturdays?\nAnd what does it cost?".to_owned(),
+        source: "google / cpc".to_owned(),
+        ..Context::default()
+    };
+    if purpose == Purpose::Welcome {
+        // Few have asked by then.
+        (said.topic, said.question) = (String::new(), String::new());
+    }
+    let about = About { user: Some(UserId::new(now)), request: None };
+    // Its links lead nowhere, as there is nobody for them to be about.
+    let key = UnsubscribeKey::new([0; 32]);
+    Subject { id: MessageId::new(now), created_at: now, about, said, channel: None, key }
+}
+
+/// Where such a message goes.
+fn usual(config: &Config, purpose: Purpose, said: &Context) -> anyhow::Result<ChannelAddress> {
+    let topic = Topic::new(&said.topic);
+    let told = Told { topic: &topic, origin: &Origin::default(), phone: None, language: &said.language };
+    let found = match purpose {
+        Purpose::Welcome => config.welcome.channel.clone(),
+        Purpose::Alert => config.alerts.channels.first().cloned(),
+        _ => config.routes.decide(told).destinations().first().map(|to| to.channel.clone()),
+    };
+    found.with_context(|| format!("no channel is named for the purpose {purpose}: name one with --channel"))
+}

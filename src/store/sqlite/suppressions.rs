@@ -1,0 +1,109 @@
+//! Addresses that nothing is sent to any more: because nobody is there, or because the customer asked for it.
+
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::rows;
+use crate::domain::{EmailAddress, Phone, Suppression, SuppressionCause, Timestamp, UserId, language_of};
+use crate::store::{Page, StoreError, Subscription};
+
+/// Why an address is suppressed that its customer asked for.
+const UNSUBSCRIBED: &str = "the customer unsubscribed";
+
+pub(super) fn list(connection: &Connection, page: &Page<EmailAddress>) -> Result<Vec<Suppression>, StoreError> {
+    let after = page.before.as_ref().map_or("", |address| address.as_str());
+    let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+    let sql = "SELECT address, cause, why, since FROM suppressions WHERE address > ?1 ORDER BY address LIMIT ?2";
+    rows::collect(connection, sql, (after, limit), suppression)
+}
+
+/// The suppression of this address, if there is one.
+pub(super) fn of(connection: &Connection, address: &EmailAddress) -> Result<Option<Suppression>, StoreError> {
+    let sql = "SELECT address, cause, why, since FROM suppressions WHERE address = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([address.as_str()], suppression).optional()?)
+}
+
+fn suppression(row: &Row<'_>) -> rusqlite::Result<Suppression> {
+    Ok(Suppression {
+        address: rows::email_address(row, 0)?,
+        cause: rows::word(row, 1)?,
+        why: row.get(2)?,
+        since: rows::time(row, 3)?,
+    })
+}
+
+/// A mail server said `why` it does not take mail to the address. What its customer asked for stays as it is.
+pub(super) fn note_bounce(
+    connection: &Connection,
+    address: &EmailAddress,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO suppressions (address, cause, why, since) VALUES (?1, 'bounced', ?2, ?3)
+             ON CONFLICT (address) DO UPDATE SET why = excluded.why, since = excluded.since WHERE cause = 'bounced'",
+        )?
+        .execute((address.as_str(), why, now.as_millis()))?;
+    Ok(())
+}
+
+pub(super) fn lift(connection: &Connection, address: &EmailAddress) -> Result<bool, StoreError> {
+    let lifted =
+        connection.prepare_cached("DELETE FROM suppressions WHERE address = ?1")?.execute([address.as_str()])?;
+    Ok(lifted > 0)
+}
+
+pub(super) fn subscription(connection: &Connection, user: UserId) -> Result<Option<Subscription>, StoreError> {
+    Ok(found(connection, user)?.map(|(_, subscription)| subscription))
+}
+
+/// As in the trait. What waits for a customer who unsubscribes is called off with it.
+pub(super) fn set_subscribed(
+    connection: &Connection,
+    user: UserId,
+    subscribed: bool,
+    now: Timestamp,
+) -> Result<Option<Subscription>, StoreError> {
+    let Some((address, subscription)) = found(connection, user)? else { return Ok(None) };
+    if subscribed {
+        connection
+            .prepare_cached("DELETE FROM suppressions WHERE address = ?1 AND cause = 'unsubscribed'")?
+            .execute([address.as_str()])?;
+    } else if subscription.subscribed {
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO suppressions (address, cause, why, since) VALUES (?1, 'unsubscribed', ?2, ?3)",
+            )?
+            .execute((address.as_str(), UNSUBSCRIBED, now.as_millis()))?;
+        connection
+            .prepare_cached(
+                "UPDATE messages SET state = 'cancelled', finished_at = ?2, last_error = ?3
+                  WHERE user_id = ?1 AND purpose = 'welcome' AND state IN ('pending', 'held')",
+            )?
+            .execute((&user.as_bytes()[..], now.as_millis(), UNSUBSCRIBED))?;
+    }
+    Ok(Some(Subscription { subscribed, ..subscription }))
+}
+
+/// The customer's address and whether mail goes to it; `None` when they have none.
+fn found(connection: &Connection, user: UserId) -> Result<Option<(EmailAddress, Subscription)>, StoreError> {
+    let found = connection
+        .prepare_cached(
+            "SELECT email, language, phone, phone_e164,
+                    (SELECT cause FROM suppressions WHERE address = users.email)
+               FROM users WHERE id = ?1 AND email IS NOT NULL",
+        )?
+        .query_row([&user.as_bytes()[..]], |row| {
+            let phone = row.get::<_, Option<String>>(2)?;
+            let phone = phone.map(|raw| row.get(3).map(|e164| Phone { raw, e164 })).transpose()?;
+            let told: String = row.get(1)?;
+            let cause = rows::optional_word::<SuppressionCause>(row, 4)?;
+            let subscription = Subscription {
+                language: language_of(&told, phone.as_ref()).to_owned(),
+                subscribed: cause != Some(SuppressionCause::Unsubscribed),
+            };
+            Ok((rows::email_address(row, 0)?, subscription))
+        })
+        .optional()?;
+    Ok(found)
+}
