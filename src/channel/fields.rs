@@ -83,6 +83,7 @@ pub(super) mod tests {
             rich: String::new(),
             chat_url: None,
             thread: None,
+            unsubscribe_url: None,
             context: Context { question: text.into(), ..Context::default() },
         }
     }
