@@ -206,7 +206,7 @@ impl Renderer {
         let draft = draft.into();
         let variant = self.variant(draft.purpose, draft.context, channel);
         let chat_url = chat_url(&draft.context.chat_uuid);
-        let unsubscribe_url = self.unsubscribe_url(draft);
+        let unsubscribe_url = self.unsubscribe_url(draft).filter(|_| markup == Markup::Html);
         let values = self.values(draft, chat_url.as_deref(), unsubscribe_url.as_deref());
         let subject = self.fill(variant, "subject", &values)?;
         let text = self.fill(variant, Markup::Plain.extension(), &values)?;
@@ -278,7 +278,7 @@ impl Renderer {
         &self.texts.language
     }
 
-    /// Only mail to a customer has one, and only a customer who is known can have a token.
+    /// Only a customer who is known and has a mail address can have a token.
     fn unsubscribe_url(&self, draft: Draft<'_>) -> Option<String> {
         let (Unsubscribe { page, key }, user) = (self.texts.unsubscribe.as_ref()?, draft.about.user?);
         let is_theirs = draft.purpose == Purpose::Welcome && draft.context.email.is_some();

@@ -82,6 +82,7 @@ pub(super) mod tests {
             text: text.into(),
             rich: String::new(),
             chat_url: None,
+            unsubscribe_url: None,
             thread: None,
             unsubscribe_url: None,
             context: Context { question: text.into(), ..Context::default() },

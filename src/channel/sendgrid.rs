@@ -161,9 +161,10 @@ impl SendGrid {
 }
 
 /// The headers of the mail that its fields do not make.
-fn headers(_message: &Rendered) -> Map<String, Value> {
+fn headers(message: &Rendered) -> Map<String, Value> {
     // RFC 3834: keeps holiday notices from answering.
-    Map::from_iter([("Auto-Submitted".to_owned(), Value::from("auto-generated"))])
+    let always = [("Auto-Submitted", "auto-generated".to_owned())].into_iter();
+    always.chain(message.unsubscribe_headers()).map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
 }
 
 fn mailbox(mailbox: &Mailbox) -> Value {

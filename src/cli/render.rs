@@ -13,12 +13,12 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{
-    About, ChannelAddress, Context, EmailAddress, Message, MessageId, Origin, Purpose, Timestamp, Told, Topic,
-    UnsubscribeKey, User, UserId, is_language,
+    About, ChannelAddress, Context, EmailAddress, Message, MessageId, Origin, Purpose, RequestId, Timestamp, Told,
+    Topic, UnsubscribeKey, User, UserId, is_language,
 };
 use crate::render::{Draft, Renderer};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Page, Store, UserTimeline};
+use crate::store::{Page, RequestEntry, Store, UserTimeline};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -33,6 +33,9 @@ pub(super) struct Arguments {
     /// Say what is known of this customer, by their id or mail address, and what they asked last
     #[arg(long, value_name = "CUSTOMER", conflicts_with = "message")]
     user: Option<String>,
+    /// Say what this request says, and what has become of it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["user", "message"])]
+    request: Option<RequestId>,
     /// Say what this message says
     #[arg(long, value_name = "ID")]
     message: Option<MessageId>,
@@ -107,16 +110,17 @@ fn language(text: &str) -> Result<String, String> {
 /// What is asked for, from the store; without a wish, something made up.
 fn subject(config: &Config, arguments: &Arguments) -> anyhow::Result<Subject> {
     let (purpose, now) = (arguments.purpose, Clock::system().now());
-    if arguments.user.is_none() && arguments.message.is_none() {
+    if arguments.user.is_none() && arguments.request.is_none() && arguments.message.is_none() {
         return Ok(made_up(config, purpose, now));
     }
     block_on(async {
         let store = Global::open_store(config)?;
         let key = app::unsubscribe_key(&store).await?;
-        let subject = match (arguments.message, &arguments.user) {
-            (Some(id), _) => of_message(&store, id, purpose, key).await?,
-            (None, Some(user)) => of_user(&find(&store, user).await?, purpose, now, key)?,
-            (None, None) => made_up(config, purpose, now),
+        let subject = match (arguments.message, arguments.request, &arguments.user) {
+            (Some(id), ..) => of_message(&store, id, purpose, key).await?,
+            (None, Some(id), _) => of_request(&store, id, purpose, now, key).await?,
+            (None, None, Some(user)) => of_user(&find(&store, user).await?, purpose, now, key)?,
+            (None, None, None) => made_up(config, purpose, now),
         };
         store.close().await?;
         Ok(subject)
@@ -136,6 +140,25 @@ async fn of_message(
     let about = About { user: found.user_id, request: found.request_id };
     let Message { created_at, context: said, channel, .. } = found;
     Ok(Subject { id, created_at, about, said, channel: Some(channel), key })
+}
+
+async fn of_request(
+    store: &SqliteStore,
+    id: RequestId,
+    purpose: Purpose,
+    now: Timestamp,
+    key: UnsubscribeKey,
+) -> anyhow::Result<Subject> {
+    let found = store.request(id).await?.context("there is no such request")?;
+    let RequestEntry { request, user } = found.entry;
+    let change = found.changes.iter().find(|change| Purpose::of(change.state) == Some(purpose));
+    let said = match (change, purpose.is_follow_up()) {
+        (Some(change), _) => Context::of_change(user.as_ref(), &request, change),
+        (None, true) => bail!("this request is not {purpose} yet"),
+        (None, false) => Context::of_request(user.as_ref(), &request),
+    };
+    let about = About { user: request.user_id, request: Some(id) };
+    Ok(Subject { id: MessageId::new(now), created_at: now, about, said, channel: None, key })
 }
 
 async fn find(store: &SqliteStore, user: &str) -> anyhow::Result<UserTimeline> {

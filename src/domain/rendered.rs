@@ -80,6 +80,18 @@ impl Rendered {
         }
     }
 
+    /// The headers of a mail that tell its reader's program how to get no more, without asking them to open a page
+    /// (RFC 8058).
+    pub fn unsubscribe_headers(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let url = self.unsubscribe_url.iter();
+        url.flat_map(|url| {
+            [
+                ("List-Unsubscribe", format!("<{url}>")),
+                ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
+            ]
+        })
+    }
+
     /// Where an answer goes, when it does not go to the sender.
     pub fn reply_to(&self) -> Option<Mailbox> {
         match self.purpose {

@@ -46,7 +46,7 @@ const ENGLISH: Words = Words {
     language: "en",
     ask: Notice(
         "No more mail from us?",
-        "You will get no more mail from UmiShop. What you ask us is still answered.",
+        "Press the button, and you get no more mail from UmiShop. What you ask us is still answered.",
         "Unsubscribe",
     ),
     ended: Notice(
@@ -67,7 +67,7 @@ const SPANISH: Words = Words {
     language: "es",
     ask: Notice(
         "¿No quieres más correos?",
-        "No recibirás más correos de UmiShop. Lo que nos preguntes lo seguiremos respondiendo.",
+        "Pulsa el botón y no recibirás más correos de UmiShop. Lo que nos preguntes lo seguiremos respondiendo.",
         "Darme de baja",
     ),
     ended: Notice(

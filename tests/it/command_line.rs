@@ -97,6 +97,11 @@ async fn render_shows_what_a_message_would_say_with_what_is_known_and_sends_noth
         (&json!("slack.pricing"), &json!("templates/request.mrkdwn (built in)"), &json!("Pricing: Eva asks for help"))
     );
     assert!(request["text"].as_str().unwrap().contains("> How much?"), "{request}");
+    let id = asked.json()["id"].as_str().unwrap().to_owned();
+    let same = json_of(directory.path(), &["render", "request", "--request", &id, "--json"]);
+    assert_eq!(same["subject"], request["subject"]);
+    let (code, _, error) = run(directory.path(), &["render", "answered", "--request", &id]);
+    assert!(code == Some(1) && error.contains("this request is not answered yet"), "{error}");
     let (code, html, _) = run(directory.path(), &["render", "request", "--channel", "email.sales", "--html"]);
     assert!(code == Some(0) && html.starts_with("<!doctype html>") && html.contains("Ana Ruíz"), "{html}");
     let file = directory.path().join("mail.eml");

@@ -90,6 +90,28 @@ async fn mail_names_no_address_that_customers_cannot_reach_safely() {
 }
 
 #[tokio::test]
+async fn the_same_over_sendgrid_and_a_chat_is_not_bothered_with_it() {
+    let welcome_over = async |table: &str| {
+        let config = format!("[server]\npublic_url = \"{HERE}\"\n[welcome]\nchannel = \"{table}\n");
+        let app = TestApp::start_with(&config).await;
+        let body =
+            json!({ "name": "Ana", "email": "ana@example.com", "phone": "612 345 678", "landbot_customer_id": 7 });
+        app.post("/umishop_api/user", &body).await;
+        let message = app.items("/api/messages?purpose=welcome").await.remove(0);
+        app.message(&message).await["text"].as_str().unwrap().to_owned()
+    };
+    let mail =
+        welcome_over("sendgrid.welcome\"\n[channels.sendgrid.welcome]\napi_key = \"SG.1\"\nfrom = \"hello@shop.test\"")
+            .await;
+    let body: Value = serde_json::from_str(mail.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let headers = &body["headers"];
+    assert_eq!(headers["List-Unsubscribe-Post"], "List-Unsubscribe=One-Click", "{body}");
+    assert!(headers["List-Unsubscribe"].as_str().unwrap().starts_with(&format!("<{HERE}/unsubscribe/")), "{body}");
+    let chat = welcome_over("landbot.customer\"\n[channels.landbot.customer]\ntoken = \"secret\"").await;
+    assert!(chat.contains("UmiShop") && !chat.contains("unsubscribe"), "{chat}");
+}
+
+#[tokio::test]
 async fn looking_at_the_page_changes_nothing_and_its_buttons_do() {
     let sink = SmtpSink::start(Entrance::Plain).await;
     let app = TestApp::start_live(&shop(&sink.address(), HERE)).await;

@@ -30,11 +30,8 @@ pub(super) fn compose(message: &Rendered, from: &Mailbox, to: &[EmailAddress], r
     if let Some(reply_to) = customer.as_ref().or(reply_to) {
         mail = mail.reply_to(address(&reply_to.name, &reply_to.address));
     }
-    if let Some(url) = &message.unsubscribe_url {
-        // RFC 8058: a mail program may offer a button that posts this there.
-        mail = mail
-            .header("List-Unsubscribe", Raw::new(format!("<{url}>")))
-            .header("List-Unsubscribe-Post", Raw::new("List-Unsubscribe=One-Click"));
+    for (name, value) in message.unsubscribe_headers() {
+        mail = mail.header(name, Raw::new(value));
     }
     let alternatives = ContentType::new("multipart/alternative").attribute("boundary", format!("=_{}", message.id));
     let parts =
