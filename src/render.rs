@@ -5,6 +5,7 @@
 //! customer wrote is escaped for the notation it is put into ([`escape`]), and is never read as a template itself. This
 //! module does not know how anything is sent.
 
+mod compile;
 mod escape;
 #[cfg(test)]
 mod tests;
@@ -13,9 +14,9 @@ mod variants;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value, context};
+use minijinja::{Environment, Value, context};
 
+use self::compile::{SUBJECT_PART, add, environment, understand};
 use self::variants::{REPLY, Variant, Variants};
 use crate::domain::{
     About, ChannelAddress, Claim, Context, EmailAddress, Markup, Message, MessageId, Purpose, Rendered, Timestamp,
@@ -50,29 +51,6 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("welcome.txt", include_str!("../templates/welcome.txt")),
 ];
 
-/// What a message's template may use.
-const MESSAGE_FIELDS: &[&str] = &[
-    "id",
-    "purpose",
-    "time",
-    "name",
-    "email",
-    "phone",
-    "topic",
-    "topic_unknown",
-    "question",
-    "source",
-    "language",
-    "chat_url",
-    "public_url",
-    "by",
-    "note",
-    "unsubscribe_url",
-];
-
-/// What the reply's template may use.
-const REPLY_FIELDS: &[&str] = &["status", "name", "topic", "field", "language"];
-
 /// What became of a webhook, as the reply's template is told. A test of the webhooks holds that these are all.
 pub const REPLY_STATUSES: &[&str] =
     &["created", "already_registered", "queued", "duplicate", "ignored", "invalid", "unauthorized", "error"];
@@ -82,12 +60,6 @@ const REPLY_MENDS: [&str; 7] = ["", "email", "phone", "question", "topic", "name
 
 /// Longest subject, in characters: mail programs cut there anyway.
 const LONGEST_SUBJECT: usize = 200;
-
-/// How a message's `.txt` template begins.
-const SUBJECT: &str = "Subject:";
-
-/// What the subject is compiled as, beside the notations.
-const SUBJECT_PART: &str = "subject";
 
 /// Why a template cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -208,7 +180,7 @@ impl Renderer {
         let chat_url = chat_url(&draft.context.chat_uuid);
         let unsubscribe_url = self.unsubscribe_url(draft).filter(|_| markup == Markup::Html);
         let values = self.values(draft, chat_url.as_deref(), unsubscribe_url.as_deref());
-        let subject = self.fill(variant, "subject", &values)?;
+        let subject = self.fill(variant, SUBJECT_PART, &values)?;
         let text = self.fill(variant, Markup::Plain.extension(), &values)?;
         let rich = match markup {
             Markup::Plain => text.clone(),
@@ -371,92 +343,6 @@ fn everything() -> Context {
         by: text(),
         note: text(),
     }
-}
-
-/// Takes a template in; a message's text as its subject and its body.
-fn add(
-    environment: &mut Environment<'static>,
-    variant: &Variant,
-    extension: &str,
-    place: &str,
-    source: &str,
-) -> Result<(), RenderError> {
-    if variant.is_reply() {
-        return compile(environment, &variant.name(extension), place, source, REPLY_FIELDS);
-    }
-    if extension != Markup::Plain.extension() {
-        return compile(environment, &variant.name(extension), place, source, MESSAGE_FIELDS);
-    }
-    let (subject, body) = source
-        .strip_prefix(SUBJECT)
-        .and_then(|rest| rest.split_once('\n'))
-        .filter(|(_, body)| body.trim_start_matches('\r').starts_with('\n'))
-        .ok_or_else(|| RenderError::NoSubject(place.to_owned()))?;
-    compile(environment, &variant.name(SUBJECT_PART), place, subject.trim(), MESSAGE_FIELDS)?;
-    // The empty first line stands for the subject's, so that errors name the line of the file.
-    compile(environment, &variant.name(extension), place, &format!("\n{body}"), MESSAGE_FIELDS)
-}
-
-fn compile(
-    environment: &mut Environment<'static>,
-    name: &str,
-    place: &str,
-    source: &str,
-    fields: &[&str],
-) -> Result<(), RenderError> {
-    environment.add_template_owned(name.to_owned(), source.to_owned()).map_err(|error| understand(place, &error))?;
-    let template = environment.get_template(name).map_err(|error| understand(place, &error))?;
-    let unknown =
-        template.undeclared_variables(false).into_iter().filter(|field| !fields.contains(&field.as_str())).min();
-    match unknown {
-        None => Ok(()),
-        Some(field) => {
-            let line = source.lines().position(|line| line.contains(field.as_str())).map_or(1, |index| index + 1);
-            let why = format!("`{field}` is nothing that a template can show here; it can show {}", fields.join(", "));
-            Err(RenderError::Template { place: format!("{place}:{line}"), why })
-        }
-    }
-}
-
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    // A line that holds nothing but a tag leaves no line behind.
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    environment.set_syntax(syntax.expect("the delimiters are the usual ones"));
-    environment.set_auto_escape_callback(|name| match name.rsplit('.').next() {
-        Some("html") => AutoEscape::Html,
-        Some("mrkdwn") => AutoEscape::Custom("mrkdwn".into()),
-        Some("md") => AutoEscape::Custom("md".into()),
-        Some("inline") => AutoEscape::Custom("inline".into()),
-        _ => AutoEscape::None,
-    });
-    environment.set_formatter(|out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value| {
-        match state.auto_escape() {
-            AutoEscape::Custom(notation) => {
-                let text = value.to_string();
-                let escape = match notation.as_ref() {
-                    "md" => escape::markdown,
-                    "inline" => escape::inline,
-                    _ => escape::mrkdwn,
-                };
-                out.write_str(&if value.is_safe() { text } else { escape(&text) }).map_err(Into::into)
-            }
-            _ => minijinja::escape_formatter(out, state, value),
-        }
-    });
-    environment
-}
-
-/// Says where in which file a template went wrong.
-fn understand(place: &str, error: &minijinja::Error) -> RenderError {
-    let place = error.line().map_or_else(|| place.to_owned(), |line| format!("{place}:{line}"));
-    let why = match (error.kind(), error.detail()) {
-        (ErrorKind::UndefinedError, None) => "it shows something that does not exist".to_owned(),
-        (kind, None) => kind.to_string(),
-        (kind, Some(detail)) => format!("{kind}: {detail}"),
-    };
-    RenderError::Template { place, why }
 }
 
 /// Opens a chat in Landbot's console, if this can be a chat's name.

@@ -80,25 +80,21 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
     let Subject { id, created_at, about, ref said, .. } = subject;
     let draft = Draft { id, created_at, purpose: arguments.purpose, about, context: said };
     let template = renderer.template(draft, &address, markup);
-    let rendered = renderer.render(draft, &address, markup)?;
+    let message = renderer.render(draft, &address, markup)?;
     if arguments.html {
-        out.write_all(rendered.rich.as_bytes())?;
+        out.write_all(message.rich.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let composed = settings.channel.compose(&rendered).map_err(anyhow::Error::msg)?;
+    let composed = settings.channel.compose(&message).map_err(anyhow::Error::msg)?;
+    let text = String::from_utf8_lossy(&composed);
     if let Some(file) = &arguments.out {
         std::fs::write(file, &composed).with_context(|| format!("cannot write {}", file.display()))?;
         writeln!(out, "Wrote {} bytes to {}", composed.len(), file.display())?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let text = String::from_utf8_lossy(&composed);
-    if global.json {
-        let shown = json!({ "channel": address, "template": template, "subject": rendered.subject, "text": text });
+    } else if global.json {
+        let shown = json!({ "channel": address, "template": template, "subject": message.subject, "text": text });
         writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
     } else {
-        writeln!(out, "Channel   {address}")?;
-        writeln!(out, "Template  {template}")?;
-        writeln!(out, "Subject   {}\n\n{text}", rendered.subject)?;
+        writeln!(out, "Channel   {address}\nTemplate  {template}\nSubject   {}\n\n{text}", message.subject)?;
     }
     Ok(ExitCode::SUCCESS)
 }
