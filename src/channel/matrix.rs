@@ -7,7 +7,7 @@
 //! Sources: spec.matrix.org, "Client-Server API" v1.16: "Standard error response", "Common error codes", "Rate limiting"
 //! (Retry-After, and `retry_after_ms` before), "PUT …/send/{eventType}/{txnId}", "GET …/account/whoami", "m.room.message
 //! msgtypes" (HTML), "User and room mentions", "Size limits" (65,536 bytes an event); element-hq.github.io/synapse,
-//! "rc_message" (0.2 a second, 10 at once). tests/peers/matrix holds this against Synapse itself.
+//! `rc_message` (0.2 a second, 10 at once). tests/peers/matrix holds this against Synapse itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,11 +186,12 @@ fn content(message: &Rendered) -> Value {
 }
 
 fn html(message: &Rendered) -> String {
-    let mut html = format!("<b>{}</b>\n\n{}", escape_html(&message.subject), message.rich.trim());
-    if let Some(url) = &message.chat_url {
-        html += &format!("\n\n<a href=\"{}\">Open chat</a>", escape_html(url));
-    }
+    let link = match &message.chat_url {
+        Some(url) => format!("\n\n<a href=\"{}\">Open chat</a>", escape_html(url)),
+        None => String::new(),
+    };
+    let html = format!("<b>{}</b>\n\n{}{link}", escape_html(&message.subject), message.rich.trim());
     // A quote stands on lines of its own anyway.
-    html = html.replace("\n\n<blockquote>", "<blockquote>").replace("</blockquote>\n\n", "</blockquote>");
+    let html = html.replace("\n\n<blockquote>", "<blockquote>").replace("</blockquote>\n\n", "</blockquote>");
     html.replace('\n', "<br>")
 }

@@ -6,9 +6,9 @@
 //!
 //! Sources: learn.microsoft.com, "Create incoming webhooks with Workflows for Microsoft Teams", "Microsoft Teams"
 //! (connector: a message holds about 28 KB), "Cards: text formatting" (where Markdown is read), "Create an incoming
-//! webhook" (four a second, then 429); adaptivecards.io, "RichTextBlock", "TextRun". Microsoft lists the errors nowhere; they
-//! are as reported in github.com/ericferon/glpi-webhook/issues/51, github.com/Azure/LogicAppsUX/issues/2937 and
-//! github.com/microsoft/power-platform-skills/issues/551.
+//! webhook" (four a second, then 429); adaptivecards.io, `RichTextBlock`, `TextRun`. Microsoft lists the errors nowhere; they
+//! are as others report them: github.com/ericferon/glpi-webhook/issues/51, github.com/Azure/LogicAppsUX/issues/2937,
+//! github.com/microsoft/power-platform-skills/issues/551. A flow that was deleted still answers, as if it were turned off.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +70,7 @@ const MEANINGS: &[Meaning] = &[
         "the workflow is turned off or deleted: turn it on in Power Automate, or write the address of a new one",
     ),
     Meaning::dead(
-        &["WorkflowNotFound", "HTTP 404", "HTTP 410"],
+        &["HTTP 404", "HTTP 410"],
         Scope::Destination,
         "the workflow is gone, or its address has changed: copy the address again, or make a new workflow",
     ),
