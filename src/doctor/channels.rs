@@ -33,8 +33,8 @@ pub(super) async fn look(examination: &Examination<'_>, address: &ChannelAddress
     let lacks = settings::lacks(examination.loaded.missing.iter().filter(|lack| lack.channels.contains(address)));
     if !lacks.is_empty() {
         // What it was lent in their place is an example, and nobody's server is asked about that.
-        let what = format!("goes without {lacks}");
-        let mend = "set it, in the environment or in a file .env beside your config.toml, before you go live";
+        let what = format!("not set: {lacks}");
+        let mend = "before you go live, set it in the environment or in a file .env beside your config.toml";
         return Seen { findings: vec![finding::warning(Area::Channels, address, what, mend)], clocks: Vec::new() };
     }
     let before = examination.clock.now();

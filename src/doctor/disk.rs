@@ -31,7 +31,8 @@ pub(super) async fn look(examination: &Examination<'_>) -> (Vec<Finding>, Option
 }
 
 fn writable(subject: &str, directory: &Path) -> Finding {
-    let place = directory.display();
+    let place = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+    let place = place.display();
     let allowed = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
     match rustix::fs::access(directory, allowed) {
         Ok(()) => finding::ok(Area::Disk, subject, format!("{place} can be written by this user")),

@@ -1,7 +1,9 @@
 //! What stands in the configuration.
 
+use std::collections::BTreeSet;
+
 use super::finding::{self, Area, Finding, Severity};
-use crate::config::{Loaded, MissingReference, Problem, Problems};
+use crate::config::{Loaded, MissingReference, Problem, Problems, Reference};
 
 /// A configuration that cannot be used.
 pub fn refused(problems: &Problems) -> Vec<Finding> {
@@ -21,9 +23,15 @@ pub(super) fn look(loaded: &Loaded) -> Vec<Finding> {
     findings
 }
 
-/// What a channel goes without.
+/// What a channel goes without, by its names.
 pub(super) fn lacks<'a>(missing: impl Iterator<Item = &'a MissingReference>) -> String {
-    missing.map(|missing| missing.reference.to_string()).collect::<Vec<_>>().join(", ")
+    let names: BTreeSet<String> = missing
+        .map(|missing| match &missing.reference {
+            Reference::Variable(name) => name.clone(),
+            Reference::File(path) => path.display().to_string(),
+        })
+        .collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 fn told(problem: &Problem, severity: Severity) -> Finding {
