@@ -30,7 +30,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
     let findings = match config::load(&global.sources()) {
         Ok(loaded) => {
             let examination = Examination {
-                texts: app::texts(&loaded.config),
+                texts: app::texts(&loaded.config, None),
                 backups: app::backup_directory(&loaded.config),
                 loaded: &loaded,
                 clock: Clock::system(),
