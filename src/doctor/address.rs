@@ -73,7 +73,7 @@ async fn of_public(examination: &Examination<'_>, url: &str, answer: Answer, run
         ),
         Answer::Nobody(why) => match name_of(url) {
             Some(name) => match examination.dns.addresses(&name).await {
-                Ok(addresses) if addresses.is_empty() => Finding::new(
+                Ok(addresses) if addresses.is_empty() && examination.dns.prove_known().await.is_ok() => Finding::new(
                     Area::Address,
                     subject,
                     examination.when_it_sends(),

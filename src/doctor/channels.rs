@@ -25,7 +25,7 @@ pub(super) fn late(examination: &Examination<'_>, address: &ChannelAddress) -> F
     let what = format!("no answer within {}", humantime::format_duration(examination.deadline));
     let mend = "see that this machine may reach its server: network, firewall, a proxy on the way; or give it longer \
                 with --timeout";
-    Finding::new(Area::Channels, address, examination.when_it_sends(), what, mend)
+    Finding::new(Area::Channels, address.as_str(), examination.when_it_sends(), what, mend)
 }
 
 /// Asks the channel's servers whether they would take a message.
@@ -35,7 +35,10 @@ pub(super) async fn look(examination: &Examination<'_>, address: &ChannelAddress
         // What it was lent in their place is an example, and nobody's server is asked about that.
         let what = format!("not set: {lacks}");
         let mend = "before you go live, set it in the environment or in a file .env beside your config.toml";
-        return Seen { findings: vec![finding::warning(Area::Channels, address, what, mend)], clocks: Vec::new() };
+        return Seen {
+            findings: vec![finding::warning(Area::Channels, address.as_str(), what, mend)],
+            clocks: Vec::new(),
+        };
     }
     let before = examination.clock.now();
     let checked = channel.check().await;
@@ -44,7 +47,10 @@ pub(super) async fn look(examination: &Examination<'_>, address: &ChannelAddress
         let sandbox = if examination.loaded.config.sandbox { "once sandbox = false, " } else { "" };
         let mend = format!("{sandbox}`umishop send-test {address}` sends one");
         let what = "cannot be asked without sending a message";
-        return Seen { findings: vec![finding::unknown(Area::Channels, address, what, mend)], clocks: Vec::new() };
+        return Seen {
+            findings: vec![finding::unknown(Area::Channels, address.as_str(), what, mend)],
+            clocks: Vec::new(),
+        };
     }
     let told = |checked: &Checked| {
         checked.date.map(|date| Told { by: checked.what.clone(), date, asked_at: before, answered_at: after })
@@ -58,17 +64,17 @@ fn found(examination: &Examination<'_>, address: &ChannelAddress, checked: &Chec
     let bad = examination.when_it_sends();
     match &checked.outcome {
         Outcome::Delivered { reference, .. } if reference.is_empty() => {
-            finding::ok(Area::Channels, address, format!("{server} takes the credentials"))
+            finding::ok(Area::Channels, address.as_str(), format!("{server} takes the credentials"))
         }
         Outcome::Delivered { reference, .. } => {
-            finding::ok(Area::Channels, address, format!("{server} takes the credentials: {reference}"))
+            finding::ok(Area::Channels, address.as_str(), format!("{server} takes the credentials: {reference}"))
         }
         Outcome::Retry { after: Some(_), why, .. } => {
-            finding::warning(Area::Channels, address, format!("{server}: {why}"), "ask again in a while")
+            finding::warning(Area::Channels, address.as_str(), format!("{server}: {why}"), "ask again in a while")
         }
         Outcome::Retry { why, .. } => {
             let mend = "see that this machine may reach it (network, firewall), and whether it is down for others, too";
-            Finding::new(Area::Channels, address, bad, format!("{server}: {why}"), mend)
+            Finding::new(Area::Channels, address.as_str(), bad, format!("{server}: {why}"), mend)
         }
         Outcome::Dead { why, hint, .. } => {
             let mend = if hint.is_empty() {
@@ -76,10 +82,10 @@ fn found(examination: &Examination<'_>, address: &ChannelAddress, checked: &Chec
             } else {
                 hint.clone()
             };
-            Finding::new(Area::Channels, address, bad, format!("{server}: {why}"), mend)
+            Finding::new(Area::Channels, address.as_str(), bad, format!("{server}: {why}"), mend)
         }
         Outcome::Unknown { why } => {
-            finding::unknown(Area::Channels, address, format!("{server}: {why}"), "ask again in a while")
+            finding::unknown(Area::Channels, address.as_str(), format!("{server}: {why}"), "ask again in a while")
         }
     }
 }

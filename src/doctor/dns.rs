@@ -97,6 +97,15 @@ impl Dns {
         Ok(addresses)
     }
 
+    /// Says whether the servers know the world at all: some, in closed networks, say of every name that it does not
+    /// exist. To be asked before anything is concluded from that.
+    pub(super) async fn prove_known(&self) -> Result<(), NoAnswer> {
+        let root = self.ask(".", TYPE::NS, |data| matches!(data, RData::NS(_)).then_some(())).await?;
+        let server = self.servers.first().map(ToString::to_string).unwrap_or_default();
+        let unknown = || NoAnswer(format!("the name server {server} knows no names of the world outside"));
+        if root.is_empty() { Err(unknown()) } else { Ok(()) }
+    }
+
     async fn ask<T>(
         &self,
         name: &str,

@@ -81,31 +81,46 @@ impl Area {
 impl Finding {
     pub(super) fn new(
         area: Area,
-        subject: impl ToString,
+        subject: impl Into<String>,
         severity: Severity,
         what: impl Into<String>,
         mend: impl Into<String>,
     ) -> Self {
-        Self { area, subject: subject.to_string(), severity, what: what.into(), mend: mend.into() }
+        Self { area, subject: subject.into(), severity, what: what.into(), mend: mend.into() }
     }
 }
 
 /// It is well.
-pub(super) fn ok(area: Area, subject: impl ToString, what: impl Into<String>) -> Finding {
+pub(super) fn ok(area: Area, subject: impl Into<String>, what: impl Into<String>) -> Finding {
     Finding::new(area, subject, Severity::Ok, what, "")
 }
 
 /// It works, but not as it should.
-pub(super) fn warning(area: Area, subject: impl ToString, what: impl Into<String>, mend: impl Into<String>) -> Finding {
+pub(super) fn warning(
+    area: Area,
+    subject: impl Into<String>,
+    what: impl Into<String>,
+    mend: impl Into<String>,
+) -> Finding {
     Finding::new(area, subject, Severity::Warning, what, mend)
 }
 
 /// It does not work.
-pub(super) fn problem(area: Area, subject: impl ToString, what: impl Into<String>, mend: impl Into<String>) -> Finding {
+pub(super) fn problem(
+    area: Area,
+    subject: impl Into<String>,
+    what: impl Into<String>,
+    mend: impl Into<String>,
+) -> Finding {
     Finding::new(area, subject, Severity::Problem, what, mend)
 }
 
 /// It cannot be known from here.
-pub(super) fn unknown(area: Area, subject: impl ToString, what: impl Into<String>, mend: impl Into<String>) -> Finding {
+pub(super) fn unknown(
+    area: Area,
+    subject: impl Into<String>,
+    what: impl Into<String>,
+    mend: impl Into<String>,
+) -> Finding {
     Finding::new(area, subject, Severity::Unknown, what, mend)
 }

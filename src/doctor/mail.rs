@@ -57,7 +57,7 @@ fn is_reserved(domain: &str) -> bool {
     ["example", "invalid", "example.com", "example.net", "example.org"].into_iter().any(ends)
 }
 
-fn unasked(subject: impl ToString, why: &NoAnswer) -> Finding {
+fn unasked(subject: impl Into<String>, why: &NoAnswer) -> Finding {
     finding::unknown(Area::Mail, subject, why.to_string(), ASK_ELSEWHERE)
 }
 
@@ -71,6 +71,7 @@ async fn receives(dns: &Dns, domain: &str, bad: Severity) -> Result<Finding, NoA
         }
         Some(exchange) => finding::ok(Area::Mail, domain, format!("takes mail at {exchange}")),
         None if dns.addresses(domain).await?.is_empty() => {
+            dns.prove_known().await?;
             Finding::new(Area::Mail, domain, bad, "has neither a mail server nor an address in the DNS", mend)
         }
         None => finding::ok(Area::Mail, domain, "takes mail at its own address: it has no MX record"),
@@ -87,10 +88,12 @@ fn may_send(domain: &str, spf: &Spf, providers: &[&Provider], known: bool, bad: 
             let what = format!("no record, and none is needed: {names} uses a return address of its own");
             return vec![found(Severity::Ok, what, "")];
         }
-        let include =
-            required.first().map_or_else(|| "your provider's include".to_owned(), |name| format!("include:{name}"));
+        let (include, note) = match required.first() {
+            Some(name) => (format!("include:{name}"), ""),
+            None => ("include:…".to_owned(), ", with what your mail provider names in place of …"),
+        };
         let what = "no record, so that receivers cannot tell your mail from a forgery".to_owned();
-        return vec![found(bad, what, &format!("put a TXT record on {domain}: \"v=spf1 {include} ~all\""))];
+        return vec![found(bad, what, &format!("put a TXT record on {domain}: \"v=spf1 {include} ~all\"{note}"))];
     }
     let mut findings: Vec<Finding> = spf
         .faults

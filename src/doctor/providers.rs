@@ -91,6 +91,6 @@ pub(super) const CUSTOMARY_SELECTORS: &[&str] =
 /// Whose server `host` is.
 pub(super) fn of(host: &str) -> Option<&'static Provider> {
     let host = host.to_ascii_lowercase();
-    let is_below = |above: &&str| host.strip_suffix(*above).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let is_below = |above: &str| host.strip_suffix(above).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     PROVIDERS.iter().find(|provider| provider.hosts.iter().any(|above| is_below(above)))
 }

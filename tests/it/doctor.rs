@@ -244,8 +244,7 @@ const OWN: &str = "smtp://127.0.0.1:9";
 
 #[test]
 fn what_is_wrong_with_spf_is_told() {
-    let many: String = (0..11).map(|n| format!("a:h{n}.test ")).collect();
-    let many = format!("v=spf1 {many}-all");
+    let many = format!("v=spf1 {}-all", "a:h.test ".repeat(11));
     let circle = ("circle.test", "v=spf1 include:circle.test -all");
     for (records, expected) in [
         (&[][..], "problem: no record"),
@@ -324,6 +323,15 @@ fn a_domain_that_takes_no_mail_is_a_problem() {
         let (_, report) = report(directory.path(), &["--dns", &names.address.to_string()]);
         assert!(of(&report, "shop.test").starts_with(expected), "{report:#}");
     }
+}
+
+#[test]
+fn a_name_server_of_a_closed_network_is_not_believed_that_the_shop_does_not_exist() {
+    let closed = NameServer::closed();
+    let directory = mailing("shop.test", OWN);
+    let (_, report) = report(directory.path(), &["--dns", &closed.address.to_string()]);
+    let told = of(&report, "shop.test");
+    assert!(told.starts_with("unknown: ") && told.contains("knows no names of the world"), "{told}");
 }
 
 #[test]

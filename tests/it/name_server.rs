@@ -19,6 +19,11 @@ pub(crate) struct NameServer {
 type Table = HashMap<(String, TYPE), Vec<String>>;
 
 impl NameServer {
+    /// Of a closed network: it knows no name at all.
+    pub(crate) fn closed() -> Self {
+        Self::answering(Table::new())
+    }
+
     /// Answers with these texts and, where the name stands for mail, this exchange.
     pub(crate) fn start(texts: &[(&str, &str)], exchanges: &[(&str, &str)]) -> Self {
         let mut table = Table::new();
@@ -27,6 +32,11 @@ impl NameServer {
                 table.entry(((*name).to_owned(), kind)).or_default().push((*value).to_owned());
             }
         }
+        table.insert((String::new(), TYPE::NS), vec!["root.test".to_owned()]);
+        Self::answering(table)
+    }
+
+    fn answering(table: Table) -> Self {
         let table = Arc::new(table);
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = tcp.local_addr().unwrap();
@@ -79,6 +89,7 @@ fn answer(question: &[u8], table: &Table) -> Vec<u8> {
     for value in table.get(&(name.clone(), kind)).into_iter().flatten() {
         let data = match kind {
             TYPE::TXT => RData::TXT(text(value)),
+            TYPE::NS => RData::NS(Name::new(value).unwrap().into()),
             _ => RData::MX(MX { preference: 10, exchange: Name::new(value).unwrap() }),
         };
         reply.answers.push(ResourceRecord::new(Name::new(&name).unwrap(), CLASS::IN, 60, data));
