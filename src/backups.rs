@@ -55,6 +55,11 @@ impl Directory {
         Ok(found)
     }
 
+    /// When the newest backup in it was taken.
+    pub fn newest(&self) -> std::io::Result<Option<Timestamp>> {
+        Ok(self.all("")?.last().map(|(taken_at, _)| *taken_at))
+    }
+
     fn taken_at(&self, name: &str) -> Option<Timestamp> {
         let stamp = name.strip_prefix(&self.stem)?.strip_prefix('-')?.strip_suffix(ENDING)?;
         Timestamp::parse_file_stamp(stamp)
@@ -113,7 +118,7 @@ impl Backups {
     /// Backs `store` up to `directory`, where the newest `keep` stay.
     pub fn new(store: Arc<dyn Store>, clock: Clock, directory: Directory, keep: usize, status: BackupStatus) -> Self {
         // A directory that cannot be read has none; the next backup says why.
-        let newest = directory.all("").ok().and_then(|all| all.last().map(|(taken_at, _)| *taken_at));
+        let newest = directory.newest().ok().flatten();
         status.set(|last| last.success = newest);
         Self { store, clock, directory, keep, status }
     }

@@ -5,7 +5,7 @@
 //! [`store`] keeps it, [`wake`] nudges the [`relay`], [`render`] finds the words, and a [`channel`] carries them.
 //! [`config`] says how, [`housekeeping`] tidies up and makes [`backups`], [`alerts`] tell the operator what is wrong,
 //! [`clock`] tells the time, [`conditions`] how each channel is doing, [`metrics`] count what happens, [`preview`] shows
-//! an operator what was said, [`crash`] lets the campaign end it anywhere. [`app`] puts all of it together, and [`cli`] is the way in.
+//! an operator what was said, [`doctor`] whether all is well, [`crash`] lets the campaign end it anywhere. [`app`] puts all of it together, and [`cli`] is the way in.
 
 pub mod alerts;
 pub mod app;
@@ -16,6 +16,7 @@ pub mod clock;
 pub mod conditions;
 pub mod config;
 mod crash;
+pub mod doctor;
 pub mod domain;
 pub mod housekeeping;
 pub mod http;

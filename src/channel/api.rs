@@ -15,7 +15,7 @@ use url::Url;
 
 use super::secrets::Secrets;
 use super::wire::{self, Answer, CONTENT_TYPE, Wire};
-use super::{Channel, Checked, Kind};
+use super::{Channel, Checked, Kind, Sender};
 use crate::domain::{ContactField, Markup, Outcome, Purpose, Rendered, Scope};
 
 /// How long a receiver may take for one request, unless the channel's `timeout` says otherwise.
@@ -118,6 +118,11 @@ pub(super) trait Api: Send + Sync + 'static {
     fn checked(&self, answer: &Answer) -> Outcome {
         if (200..300).contains(&answer.status) { Outcome::delivered("") } else { self.outcome(answer) }
     }
+
+    /// In whose name it sends mail, if mail is what it sends.
+    fn sender(&self) -> Option<Sender> {
+        None
+    }
 }
 
 /// A channel of such a kind.
@@ -191,8 +196,14 @@ impl<A: Api> Channel for Web<A> {
     async fn check(&self) -> Vec<Checked> {
         let Some(call) = self.api.question() else { return Vec::new() };
         let what = call.url.host_str().unwrap_or_default().to_owned();
-        let outcome = self.ask(call).await.map_or_else(|outcome| outcome, |answer| self.api.checked(&answer));
-        vec![Checked { what, outcome }]
+        let answered = self.ask(call).await;
+        let date = answered.as_ref().ok().and_then(Answer::date);
+        let outcome = answered.map_or_else(|outcome| outcome, |answer| self.api.checked(&answer));
+        vec![Checked { what, outcome, date }]
+    }
+
+    fn sender(&self) -> Option<Sender> {
+        self.api.sender()
     }
 }
 

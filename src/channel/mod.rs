@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use figment::Figment;
 
-use crate::domain::{ContactField, Markup, Outcome, Rendered};
+use crate::domain::{ContactField, EmailAddress, Markup, Outcome, Rendered, Timestamp};
 
 mod agent;
 mod api;
@@ -88,6 +88,20 @@ pub trait Channel: Send + Sync {
     async fn check(&self) -> Vec<Checked> {
         Vec::new()
     }
+
+    /// In whose name it sends mail, if mail is what it sends.
+    fn sender(&self) -> Option<Sender> {
+        None
+    }
+}
+
+/// In whose name mail is sent: what its domain says in the DNS decides whether the mail is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The address that mail is from.
+    pub address: EmailAddress,
+    /// The hosts that mail is handed to.
+    pub hosts: Vec<String>,
 }
 
 /// What asking a server has shown.
@@ -98,6 +112,8 @@ pub struct Checked {
     /// What a message would have met with, as far as that depends on the channel. The reference of a delivery says who
     /// we are there.
     pub outcome: Outcome,
+    /// What its clock said when it answered, in whole seconds; `None`: it did not tell.
+    pub date: Option<Timestamp>,
 }
 
 /// The code behind a channel, and what the rest of the program needs to know about it.

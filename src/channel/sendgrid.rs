@@ -22,7 +22,7 @@ use super::api::{Api, Call, Web, address, below, credential, recipient};
 use super::email::{self, head, lines, one_or_many};
 use super::secrets::Secrets;
 use super::wire::Answer;
-use super::{Channel, Kind, Meaning};
+use super::{Channel, Kind, Meaning, Sender};
 use crate::domain::{ContactField, EmailAddress, Mailbox, Markup, Outcome, Rendered, Scope};
 
 /// SendGrid.
@@ -188,6 +188,11 @@ impl Api for SendGrid {
 
     fn writes_to(&self) -> Option<ContactField> {
         Some(ContactField::Email)
+    }
+
+    fn sender(&self) -> Option<Sender> {
+        let hosts = self.api.host_str().map(str::to_owned).into_iter().collect();
+        Some(Sender { address: self.from.address.clone(), hosts })
     }
 
     fn call(&self, message: &Rendered) -> Result<Call, Outcome> {

@@ -17,7 +17,7 @@ use super::reach::{NotPublic, Reach};
 use super::secrets::Secrets;
 use super::threads::Threads;
 use crate::crash;
-use crate::domain::{Outcome, Scope, one_line, truncate};
+use crate::domain::{Outcome, Scope, Timestamp, one_line, truncate};
 
 /// As much of an answer as we read: it is shown to a person at most.
 const LONGEST_ANSWER: u64 = 64 * 1024;
@@ -113,6 +113,12 @@ impl Answer {
             status => format!("HTTP {status}: {text}"),
         };
         truncate(&line, 200).text.to_owned()
+    }
+
+    /// What the receiver's clock said.
+    pub(super) fn date(&self) -> Option<Timestamp> {
+        let date = jiff::fmt::rfc2822::parse(self.headers.get(DATE)?.to_str().ok()?).ok()?;
+        Some(Timestamp::from_millis(date.timestamp().as_millisecond()))
     }
 
     /// The body as JSON; null when it is none.

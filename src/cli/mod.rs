@@ -21,6 +21,7 @@ use crate::store::sqlite::{OpenError, SqliteStore, Watch};
 mod backup;
 mod bulk;
 mod check;
+mod doctor;
 mod kinds;
 mod landbot;
 mod log;
@@ -56,6 +57,8 @@ enum Command {
     Serve,
     /// Validate the configuration and show where each topic goes
     Check,
+    /// Say whether all is well: channels, mail domain, address, clock, disk; sends and changes nothing
+    Doctor(doctor::Arguments),
     /// Explain where a question goes, or what other routes would have done with those that came
     Route(route::Arguments),
     /// List messages; show, retry or cancel one, or many
@@ -135,6 +138,7 @@ impl Cli {
         match self.command {
             Command::Serve => serve::run(&global, out),
             Command::Check => check::run(&global, out),
+            Command::Doctor(arguments) => doctor::run(&global, &arguments, out),
             Command::Route(arguments) => route::run(&global, &arguments, out),
             Command::Messages(arguments) => messages::run(&global, arguments, out),
             Command::Requests(arguments) => requests::run(&global, arguments, out),
@@ -244,7 +248,11 @@ fn readable_size(bytes: u64) -> String {
 
 /// Runs `work` to its end.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let done = runtime.block_on(work);
+    // A look-up that was given up may hang in the system for long; what was to be known is known.
+    runtime.shutdown_background();
+    done
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("backups", &["domain", "store", "clock"]),
     ("housekeeping", &["store", "clock", "backups"]),
     ("alerts", &["domain", "store", "clock", "conditions", "wake", "backups"]),
+    ("doctor", &["domain", "store", "channel", "clock", "render", "backups", "config"]),
     (
         "app",
         &[
@@ -62,7 +63,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["domain", "intake", "store", "channel", "clock", "render", "preview", "http", "backups", "config", "app"],
+        &[
+            "domain", "intake", "store", "channel", "clock", "render", "preview", "http", "backups", "config",
+            "doctor", "app",
+        ],
     ),
     ("lib", &[]),
     ("main", &[]),
@@ -74,6 +78,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("poem_openapi", &["http/"]),
     ("rusqlite", &["store/sqlite/"]),
     ("mail_send", &["channel/email"]),
+    ("simple_dns", &["doctor/dns.rs"]),
     ("smtp_proto", &["channel/email"]),
     ("ureq", &["channel/", "cli/simulate.rs"]),
     ("clap", &["cli/", "main.rs"]),

@@ -27,7 +27,7 @@ use self::servers::{Servers, Taken};
 use self::smtp::{Access, Smtp};
 use super::api::wrong;
 use super::tls::CaFile;
-use super::{Channel, Checked, Kind, Pace};
+use super::{Channel, Checked, Kind, Pace, Sender};
 use crate::domain::{ContactField, EmailAddress, Mailbox, Markup, Outcome, Rendered, Scope};
 
 /// Mail.
@@ -226,6 +226,10 @@ impl Channel for Email {
 
     async fn check(&self) -> Vec<Checked> {
         self.servers.check(&self.from.address).await
+    }
+
+    fn sender(&self) -> Option<Sender> {
+        Some(Sender { address: self.from.address.clone(), hosts: self.servers.hosts() })
     }
 }
 

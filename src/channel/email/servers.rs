@@ -66,6 +66,11 @@ impl Servers {
         Err(self.all_failed(failed))
     }
 
+    /// The host of each, in their order.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        self.0.iter().map(|server| server.smtp.host().to_owned()).collect()
+    }
+
     /// Asks each server whether it would take mail from this sender.
     pub(super) async fn check(&self, from: &EmailAddress) -> Vec<Checked> {
         let mut checked = Vec::new();
@@ -74,7 +79,7 @@ impl Servers {
                 Ok(()) => Outcome::delivered(from.to_string()),
                 Err(failure) => failure.outcome(),
             };
-            checked.push(Checked { what: server.smtp.name(), outcome });
+            checked.push(Checked { what: server.smtp.name(), outcome, date: None });
         }
         checked
     }

@@ -83,6 +83,11 @@ impl Smtp {
         self.access.server.to_string()
     }
 
+    /// The server's host alone.
+    pub(super) fn host(&self) -> &str {
+        &self.access.server.host
+    }
+
     /// Does everything up to the recipients: sends nothing, and shows whether the server would take mail from `from`.
     pub(super) async fn check(&self, from: &EmailAddress) -> Result<(), Failure> {
         let mut conversation = self.open().await?;

@@ -56,13 +56,18 @@ impl Disk {
 
     /// How many bytes are free for us.
     pub(super) fn free(&self) -> Option<u64> {
-        rustix::fs::statvfs(&self.database).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+        free(&self.database)
     }
 
     fn full(&self, free: u64) -> StoreError {
         let (free, keep) = (in_mib(free), in_mib(self.keep_free));
         StoreError::Full(format!("{free} MiB are free, [store] keep_free asks for {keep} MiB").into())
     }
+}
+
+/// How many bytes are free for us on the disk of `place`, which exists.
+pub fn free(place: &Path) -> Option<u64> {
+    rustix::fs::statvfs(place).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// For people.

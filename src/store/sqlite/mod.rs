@@ -37,6 +37,7 @@ mod backup;
 mod bulk;
 mod copy;
 mod disk;
+mod examine;
 mod figures;
 mod follow_ups;
 mod intake;
@@ -59,6 +60,8 @@ mod writer;
 
 pub use backup::back_up;
 pub use copy::Watch;
+pub use disk::free;
+pub use examine::{Examined, examine};
 pub use opening::OpenError;
 pub use restore::{RestoreError, Restored, restore};
 

@@ -42,7 +42,7 @@ pub(super) fn correct(connection: &Connection, now: Timestamp) -> Result<Correct
 }
 
 /// When the newest customer, request, message or unreadable webhook was written. Their ids begin with that moment.
-fn newest(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn newest(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     let newest: Option<[u8; 16]> = connection.query_row(
         "SELECT max(id) FROM (SELECT max(id) AS id FROM users UNION ALL SELECT max(id) FROM requests
                                UNION ALL SELECT max(id) FROM messages UNION ALL SELECT max(id) FROM inbox)",
