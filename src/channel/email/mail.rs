@@ -33,7 +33,7 @@ pub(super) fn compose(message: &Rendered, from: &Mailbox, to: &[EmailAddress], r
     for (name, value) in message.unsubscribe_headers() {
         mail = mail.header(name, Raw::new(value));
     }
-    let alternatives = ContentType::new("multipart/alternative").attribute("boundary", format!("=_{}", message.id));
+    let alternatives = ContentType::new("multipart/alternative").attribute("boundary", boundary(message));
     let parts =
         vec![MimePart::new("text/plain", lines(&message.text)), MimePart::new("text/html", lines(&message.rich))];
     let mut bytes = Vec::new();
@@ -43,6 +43,15 @@ pub(super) fn compose(message: &Rendered, from: &Mailbox, to: &[EmailAddress], r
         .body(MimePart::new(alternatives, parts))
         .serialize(&mut bytes);
     bytes
+}
+
+/// What parts the text from the HTML: the same on every attempt, and nothing that stands in either.
+fn boundary(message: &Rendered) -> String {
+    let mut boundary = format!("=_{}", message.id);
+    while message.text.contains(&boundary) || message.rich.contains(&boundary) {
+        boundary.push('_');
+    }
+    boundary
 }
 
 /// Text for a header: on one line, and literal. ASCII is written as it is, and mail programs decode an encoded word
