@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use figment::Figment;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use ureq::http::HeaderValue;
 use url::Url;
 
@@ -268,7 +268,7 @@ impl Api for Twilio {
     fn outcome(&self, answer: &Answer) -> Outcome {
         let said = answer.json();
         match (answer.status, said["sid"].as_str()) {
-            (200 | 201, Some(sid)) => Outcome::delivered(sid),
+            (200 | 201, Some(name)) => Outcome::delivered(name),
             (200..300, _) => Outcome::retry(Scope::Channel, format!("this is not Twilio's answer: {}", answer.line())),
             _ => {
                 let code = said["code"].as_u64().map(|code| code.to_string()).unwrap_or_default();
@@ -294,7 +294,7 @@ fn body(message: &Rendered) -> String {
 /// `{"1": …, "2": …}`
 fn variables(fields: &[Field], message: &Rendered) -> Value {
     let numbered = fill(fields, message).into_iter().enumerate();
-    Value::from(Map::from_iter(numbered.map(|(index, value)| ((index + 1).to_string(), Value::from(value)))))
+    Value::Object(numbered.map(|(index, value)| ((index + 1).to_string(), Value::from(value))).collect())
 }
 
 #[cfg(test)]

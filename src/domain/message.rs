@@ -179,6 +179,7 @@ impl Context {
 
     /// The same, in the chat of this visit: on the web Landbot gives a customer another number in every bot, and what
     /// is said in an old chat nobody reads.
+    #[must_use]
     pub fn in_chat_of(mut self, origin: &Origin) -> Self {
         if let Some(id) = &origin.landbot_customer_id {
             self.landbot_customer_id.clone_from(id);
