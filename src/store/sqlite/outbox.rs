@@ -226,8 +226,8 @@ pub(super) fn retry_message(connection: &Connection, id: MessageId, now: Timesta
                 "DELETE FROM suppressions
                   WHERE cause = 'bounced'
                     AND address = (SELECT json_extract(context, '$.email') FROM messages
-                                    WHERE id = ?1 AND purpose = 'welcome' AND state = 'dead'
-                                      AND instr(last_error, substr(why, 1, 200)) > 0)",
+                                    WHERE id = ?1 AND purpose = 'welcome' AND state = 'dead')
+                    AND instr((SELECT last_error FROM messages WHERE id = ?1), substr(why, 1, 200)) > 0",
             )?
             .execute([id])?;
         follow_ups::revive(connection, id, now)?;
