@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use figment::Figment;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use ureq::http::HeaderValue;
 use url::Url;
 
@@ -294,7 +294,7 @@ fn body(message: &Rendered) -> String {
 /// `{"1": …, "2": …}`
 fn variables(fields: &[Field], message: &Rendered) -> Value {
     let numbered = fill(fields, message).into_iter().enumerate();
-    numbered.map(|(index, value)| ((index + 1).to_string(), Value::from(value))).collect::<Map<_, _>>().into()
+    Value::Object(numbered.map(|(index, value)| ((index + 1).to_string(), Value::from(value))).collect())
 }
 
 #[cfg(test)]

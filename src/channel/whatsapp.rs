@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use ureq::http::HeaderValue;
 use url::Url;
 
-use super::api::{Api, Call, Web, address, below, credential, recipient, wrong};
+use super::api::{Api, Call, Identifier, Web, address, below, credential, recipient, wrong};
 use super::fields::{Field, fill};
 use super::secrets::Secrets;
 use super::text::fit;
@@ -126,7 +126,7 @@ const LONGEST: usize = 4_096;
 #[serde(deny_unknown_fields)]
 struct Settings {
     token: SecretString,
-    phone_number_id: String,
+    phone_number_id: Identifier,
     to: Option<String>,
     template: Option<Template>,
     #[serde(default = "default_api_url")]
@@ -159,16 +159,16 @@ struct WhatsApp {
 fn open(table: &Figment) -> Result<Arc<dyn Channel>, figment::Error> {
     let settings: Settings = table.extract()?;
     let api = address("api_url", &settings.api_url)?;
-    let id = settings.phone_number_id.trim();
+    let Settings { token, phone_number_id, to, template, timeout, .. } = settings;
+    let id = phone_number_id.into_text();
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(wrong("phone_number_id", "expected the digits that API Setup shows under the number"));
     }
-    if settings.to.as_deref().is_some_and(|to| !Phone::is_e164(to)) {
+    if to.as_deref().is_some_and(|to| !Phone::is_e164(to)) {
         return Err(wrong("to", "expected one number with its country, without spaces, as in \"+34600123456\""));
     }
-    let authorization = credential("token", "Bearer", &settings.token)?;
-    let Settings { token, to, template, timeout, .. } = settings;
-    let whatsapp = WhatsApp { number: below(&api, &[id]), authorization, to, template };
+    let authorization = credential("token", "Bearer", &token)?;
+    let whatsapp = WhatsApp { number: below(&api, &[&id]), authorization, to, template };
     Ok(Web::open(&KIND, whatsapp, &api, Secrets::these([token.expose_secret()]), timeout))
 }
 

@@ -12,7 +12,7 @@ use poem_openapi::types::Example;
 pub(super) struct UserBody {
     /// The customer's name.
     name: Option<String>,
-    /// Their mail address. The welcome goes there.
+    /// Their mail address. A welcome by mail goes there.
     email: Option<String>,
     /// Their phone, in any notation.
     phone: Option<String>,
