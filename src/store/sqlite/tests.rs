@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
-use super::{check_version, connect, intake, migrations, outbox, requests, unfinished};
+use super::{check_version, connect, follow_ups, intake, migrations, outbox, requests, unfinished};
 use crate::domain::{
     Attempt, BootId, ChannelAddress, Contact, ContactField, EmailAddress, Fingerprint, InboxId, MessageId, NewMessage,
     NewRequest, NewUser, Origin, Phone, Purpose, RequestChange, RequestId, RequestState, Settlement, Timestamp, Topic,
@@ -161,7 +161,7 @@ fn ask_and_say(connection: &Connection) {
     requests::change(connection, id, &change, &[follower]).unwrap();
     let history = requests::request(connection, id).unwrap().unwrap();
     outbox::claim_due(connection, &channel(), outbox::Which::Ordinary, BootId::new(NOW), 9, NOW).unwrap();
-    outbox::retry_message(connection, history.messages[0].id, NOW).unwrap();
+    follow_ups::revive(connection, history.messages[0].id.as_bytes(), NOW).unwrap();
 }
 
 #[test]
