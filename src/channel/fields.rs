@@ -84,7 +84,6 @@ pub(super) mod tests {
             chat_url: None,
             unsubscribe_url: None,
             thread: None,
-            unsubscribe_url: None,
             context: Context { question: text.into(), ..Context::default() },
         }
     }
