@@ -19,9 +19,10 @@ use url::Url;
 
 use super::api::{Api, Call, Web, address, below, wrong};
 use super::secrets::Secrets;
+use super::text::{fit, start};
 use super::wire::Answer;
 use super::{Channel, Kind, Meaning, Pace};
-use crate::domain::{Outcome, Purpose, Rendered, Scope, truncate};
+use crate::domain::{Outcome, Purpose, Rendered, Scope};
 
 /// PagerDuty.
 pub(super) const KIND: Kind = Kind {
@@ -45,8 +46,8 @@ api_url     = "https://events.pagerduty.com"             # in the EU: https://ev
 - **Tests and alerts** of umishop open an alert each, which somebody has to resolve in PagerDuty.
 - **Who is called** is decided by the service: `severity` picks high or low urgency only where the service is set to
   follow it. A disabled service, and one under maintenance, takes events and calls nobody.
-- **Limits**: a title holds 1,024 characters; a longer one is cut, and so is a question after 10,000, with a note that
-  the rest is in the console. PagerDuty takes about 120 events a minute for one key.
+- **Limits**: a title holds 1,024 characters; a question is cut after 10,000, with a note that the rest is in the
+  console. PagerDuty takes about 120 events a minute for one key.
 - A customer's text is a field of the alert, and nothing else.
 ",
     meanings: MEANINGS,
@@ -159,7 +160,7 @@ impl Api for PagerDuty {
         if action == "trigger" {
             event["client"] = json!("umishop");
             event["payload"] = json!({
-                "summary": cut(&message.subject, LONGEST_SUMMARY, "…"),
+                "summary": start(&message.subject, LONGEST_SUMMARY),
                 "severity": self.severity.as_str(),
                 "source": self.source,
                 "timestamp": message.created_at.to_string(),
@@ -205,33 +206,9 @@ fn details(message: &Rendered) -> Value {
         ],
         _ => &[("text", message.text.trim_end())],
     };
-    let told = fields.iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| {
-        let text = cut(text, LONGEST_DETAIL, "… (the whole of it is in umishop's console)");
-        ((*name).to_owned(), Value::from(text))
-    });
+    let told = fields
+        .iter()
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(name, text)| ((*name).to_owned(), Value::from(fit(text, LONGEST_DETAIL))));
     Value::Object(told.collect::<Map<_, _>>())
-}
-
-/// `text` in at most `longest` characters; `mark` stands for what is left out.
-fn cut(text: &str, longest: usize, mark: &str) -> String {
-    if truncate(text, longest).left_out == 0 {
-        return text.to_owned();
-    }
-    format!("{}{mark}", truncate(text, longest - mark.chars().count()).text)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn a_cut_text_is_never_longer_than_the_limit_and_says_that_it_was_cut(text in ".{0,60}", longest in 1..40_usize) {
-            let shown = cut(&text, longest, "…");
-            prop_assert!(shown.chars().count() <= longest);
-            prop_assert!(shown == text || shown.ends_with('…') && text.starts_with(shown.trim_end_matches('…')));
-        }
-    }
 }

@@ -135,14 +135,13 @@ pub struct RequestChange {
 impl RequestChange {
     /// The request comes to `state` at `at`. `by` is made one line.
     pub fn new(state: RequestState, at: Timestamp, by: &str, note: &str) -> Result<Self, RequestChangeError> {
-        let (by, note) = (one_line(by), note.trim().to_owned());
-        for (what, text, longest) in [("by", &by, LONGEST_NAME), ("note", &note, LONGEST_NOTE)] {
+        for (what, text, longest) in [("by", by, LONGEST_NAME), ("note", note, LONGEST_NOTE)] {
             let found = text.chars().count();
             if found > longest {
                 return Err(RequestChangeError { what, longest, found });
             }
         }
-        Ok(Self { at, state, by, note })
+        Ok(Self { at, state, by: one_line(by), note: note.trim().to_owned() })
     }
 }
 

@@ -204,6 +204,9 @@ impl Run {
                         .await;
                 }
             }
+            if self.messages().await.iter().all(|message| message.finished_at.is_some()) {
+                break;
+            }
         }
     }
 

@@ -305,4 +305,9 @@ proptest! {
     fn no_text_adds_to_a_request_over_http(purpose in purpose(), context in context()) {
         laws::of_http(purpose, &context);
     }
+
+    #[test]
+    fn no_text_is_more_than_a_detail_of_an_alert(purpose in purpose(), context in context()) {
+        laws::of_pagerduty(purpose, &context);
+    }
 }

@@ -332,6 +332,38 @@ pub(crate) fn of_http(purpose: Purpose, context: &Context) {
     assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.clone())));
 }
 
+/// An event for PagerDuty is what its purpose says, and in it a customer's text is a detail of the alert or part of its
+/// title, cut at the most.
+pub(crate) fn of_pagerduty(purpose: Purpose, context: &Context) {
+    static CHANNEL: LazyLock<Arc<dyn Channel>> =
+        LazyLock::new(|| open("pagerduty", "routing_key = \"0123456789abcdef0123456789abcdef\""));
+    let message = rendered(purpose, context, Markup::Plain);
+    let event: Value = serde_json::from_slice(body_of(&CHANNEL.compose(&message).unwrap())).unwrap();
+    assert_eq!((&event["routing_key"], &event["dedup_key"]), (&"[redacted]".into(), &message.id.to_string().into()));
+    let mut keys: Vec<&str> = event.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    if purpose.is_follow_up() {
+        assert_eq!(
+            (keys.join(" "), &event["event_action"]),
+            ("dedup_key event_action routing_key".into(), &"acknowledge".into())
+        );
+        return;
+    }
+    keys.retain(|key| *key != "links");
+    assert_eq!(keys, ["client", "dedup_key", "event_action", "payload", "routing_key"]);
+    for link in event["links"].as_array().into_iter().flatten() {
+        assert!(link["href"].as_str().unwrap().starts_with("https://app.landbot.io/gui/chats_v4/"), "{link}");
+    }
+    let payload = &event["payload"];
+    assert_eq!(payload["summary"].as_str(), Some(message.subject.as_str()));
+    let said = [("question", &context.question), ("name", &context.name), ("topic", &context.topic)];
+    for (name, text) in said.into_iter().filter(|_| purpose == Purpose::Request) {
+        let shown = payload["custom_details"][name].as_str().unwrap_or_default();
+        let whole = shown.split("\n\n… The text goes on").next().unwrap();
+        assert!(text.starts_with(whole) && shown.chars().count() <= 10_000, "{name}: {shown}");
+    }
+}
+
 /// What follows the head of a composed request.
 fn body_of(request: &[u8]) -> &[u8] {
     let head = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap();

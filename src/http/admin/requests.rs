@@ -145,14 +145,13 @@ pub fn request_history_json(
 
 /// What is said about a change.
 #[derive(Debug, Default, Deserialize, Object)]
-#[oai(default)]
 #[serde(default)]
 struct ChangeBody {
     /// Who says so, in at most 100 characters.
-    #[oai(validator(max_length = 100))]
+    #[oai(default, validator(max_length = 100))]
     by: String,
     /// What they say about it, in at most 2,000 characters.
-    #[oai(validator(max_length = 2000))]
+    #[oai(default, validator(max_length = 2000))]
     note: String,
 }
 
