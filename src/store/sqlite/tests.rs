@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
-use super::{check_version, connect, follow_ups, intake, migrations, outbox, requests, unfinished};
+use super::{check_version, connect, intake, migrations, outbox, requests, unfinished};
 use crate::domain::{
     Attempt, BootId, ChannelAddress, Claim, Contact, ContactField, EmailAddress, Fingerprint, InboxId, MessageId,
     NewMessage, NewRequest, NewUser, Origin, Phone, Purpose, RequestChange, RequestId, RequestState, Settlement,
