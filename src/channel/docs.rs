@@ -10,17 +10,15 @@ pub fn section(kind: &Kind) -> String {
     let mut text = format!("## {}\n\n{}\n\n", kind.name, kind.summary);
     let table = kind.example.trim_matches('\n');
     // Writing to a text cannot fail.
-    let _ = write!(text, "```toml\n[channels.{}.{}]\n{table}\n```\n\n", kind.name, example_name(kind));
+    let _ = write!(text, "```toml\n[channels.{}.sales]\n{table}\n```\n\n", kind.name);
     if !kind.pasted.is_empty() {
         let addresses: Vec<String> =
             kind.pasted.iter().map(|pattern| format!("`\"{}\"`", as_written(pattern))).collect();
-        let _ = writeln!(
-            text,
-            "- **As one address**, under `[channels.{}]`: `{} =` {}. Further keys follow as `?key=value&key=value`.",
-            kind.name,
-            example_name(kind),
-            addresses.join(" or ")
-        );
+        // A whole address keeps whatever query it has.
+        let takes_keys = kind.pasted.iter().any(|pattern| !pattern.starts_with('{'));
+        let keys = if takes_keys { " Further keys follow as `?key=value&key=value`." } else { "" };
+        let address = addresses.join(" or ");
+        let _ = writeln!(text, "- **As one address**, under `[channels.{}]`: `sales =` {address}.{keys}", kind.name);
     }
     let _ = writeln!(text, "- **Defaults**: {}", pace(&kind.pace));
     text.push_str(kind.notes.trim_start_matches('\n'));
@@ -32,15 +30,6 @@ pub fn section(kind: &Kind) -> String {
         }
     }
     text
-}
-
-fn example_name(kind: &Kind) -> &'static str {
-    match kind.name {
-        "http" => "crm",
-        "landbot" => "chat",
-        "slack" => "pricing",
-        _ => "sales",
-    }
 }
 
 /// `slack://{token}@{channel}` as a person writes it: `slack://TOKEN@CHANNEL`.

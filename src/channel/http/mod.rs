@@ -88,12 +88,12 @@ body    = '{"title": "{{ subject }}", "text": "{{ text }}", "chat": {{ chat_url 
 | `not connected: … is not an address of the public internet` | check `url`, or write `private_networks`. The channel waits, messages keep their attempts |
 | any other | it does not accept this request. If it means "had that already", add it to `success`; if it means "later", to `retry_on` |
 
-Discord, for instance:
+A catch hook of Zapier, for instance:
 
 ```toml
-[channels.http.discord]
-url  = "env:DISCORD_WEBHOOK"
-body = '{"content": "{{ text }}", "allowed_mentions": {"parse": []}}'
+[channels.http.zapier]
+url  = "env:ZAPIER_HOOK"               # https://hooks.zapier.com/hooks/catch/…
+body = '{"who": "{{ name }}", "mail": {{ email | tojson }}, "asks": "{{ question }}"}'
 ```
 "#,
     meanings: &[],
