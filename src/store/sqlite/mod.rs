@@ -4,7 +4,6 @@
 //! ahead and synced at every commit, so what was answered survives the loss of power. A lock file beside the database
 //! keeps a second relay away; short writes by the command line are let in, as SQLite's own lock serialises them.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -29,7 +28,7 @@ use disk::Disk;
 use figures::WriterFigures;
 use journal::{Delivered, Journal};
 use log::Log;
-use opening::{BUSY_TIMEOUT, check_version, connect, create_private, directory, lock, suffixed};
+use opening::{BUSY_TIMEOUT, Lock, check_version, connect, create_private, directory, lock, suffixed};
 use trust::{Trust, Verdict};
 use writer::Writer;
 
@@ -97,7 +96,7 @@ pub struct SqliteStore {
     journal_trouble: journal::Trouble,
     figures: Arc<WriterFigures>,
     /// Held until the store is closed.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Lock>>,
 }
 
 impl SqliteStore {
@@ -140,7 +139,7 @@ impl SqliteStore {
         self
     }
 
-    fn start(path: &Path, connection: Connection, lock: Option<File>) -> Result<Self, OpenError> {
+    fn start(path: &Path, connection: Connection, lock: Option<Lock>) -> Result<Self, OpenError> {
         let (log, trust) = (Log::default(), Trust::default());
         let readers = reads::Readers::new(path, reads::LIMIT, log.is_long());
         let journal = Journal::new(path);

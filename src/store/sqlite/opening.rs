@@ -118,8 +118,19 @@ pub(super) fn check_version(number: i32, text: &'static str) -> Result<(), OpenE
     if number < OLDEST_SQLITE { Err(OpenError::UnsafeSqlite(text)) } else { Ok(()) }
 }
 
+/// The lock on a database, while it exists.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A process that is just being started has a copy of every open file for an instant, and the lock would last as
+        // long as that. If it cannot be given up, it goes with the last copy all the same.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes the lock file beside the database. It names the process that holds it.
-pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(path: &Path) -> Result<Lock, OpenError> {
     let lock_path = suffixed(path, ".lock");
     let io = |error| OpenError::Io { path: lock_path.clone(), error };
     let file = create_private(&lock_path).map_err(io)?;
@@ -133,7 +144,7 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     }
     file.set_len(0).map_err(io)?;
     std::io::Write::write_all(&mut &file, format!("{}\n", std::process::id()).as_bytes()).map_err(io)?;
-    Ok(file)
+    Ok(Lock(file))
 }
 
 /// Opens the file, made if need be for its owner's eyes only: it holds customers' names and addresses. SQLite gives its
