@@ -140,10 +140,11 @@ async fn a_welcome_is_received_a_minute_later_with_its_headers_and_both_texts() 
     assert_eq!(letter.date, "Tue, 24 Nov 2026 09:30:00 +0000");
     assert_eq!(letter.from, "UmiShop Málaga <hello@shop.test>");
     assert_eq!(letter.to, "Zoë Ñandú \"the boss\" <zoe@shop.test>");
-    assert_eq!(letter.subject, "Welcome to UmiShop, Zoë Ñandú \"the boss\"");
+    // The country of her phone is Spain.
+    assert_eq!(letter.subject, "Te damos la bienvenida a UmiShop, Zoë Ñandú \"the boss\"");
     assert_eq!(letter.auto_submitted, "auto-generated");
-    assert!(letter.text.starts_with("Hello Zoë Ñandú \"the boss\",\n\nthank you for registering"), "{}", letter.text);
-    assert!(letter.html.contains("Hello Zoë Ñandú &quot;the boss&quot;,"), "{}", letter.html);
+    assert!(letter.text.starts_with("Hola, Zoë Ñandú \"the boss\":\n\nGracias por registrarte"), "{}", letter.text);
+    assert!(letter.html.contains("Hola, Zoë Ñandú &quot;the boss&quot;:"), "{}", letter.html);
 }
 
 #[tokio::test]
@@ -170,7 +171,7 @@ async fn a_question_is_received_whatever_its_lines_are_like_and_answered_to_the_
         assert_eq!((letter.to.as_str(), letter.reply_to.as_str()), ("sales@shop.test", "Zoë Ñandú <zoe@shop.test>"));
         assert_eq!(letter.subject, "Envíos: Zoë Ñandú");
         assert_eq!(letter.text.trim_end(), question);
-        assert!(letter.html.contains(&format!(">{question}<")), "{}", letter.html);
+        assert!(letter.html.contains(&format!(">{question}\n<")), "{}", letter.html);
     }
 }
 
