@@ -187,7 +187,8 @@ async fn a_server_that_has_enough_says_how_long_to_wait() {
         match channel.deliver(&message).await {
             Outcome::Delivered { .. } => {}
             Outcome::Retry { scope: Scope::Channel, after: Some(after), why } => {
-                assert!(attempt > 3 && after.as_secs() < 11 && !after.is_zero(), "attempt {attempt}: {after:?}");
+                // Its bucket holds three, and drops one every ten seconds; what it counts beside messages is its own.
+                assert!(attempt > 1 && after.as_secs() < 11 && !after.is_zero(), "attempt {attempt}: {after:?}");
                 return assert!(why.contains("M_LIMIT_EXCEEDED"), "{why}");
             }
             other => panic!("{other:?}"),
