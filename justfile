@@ -44,7 +44,7 @@ reliability SEED="" CYCLES="":
     python3 tests/reliability/campaign.py --full --binary "$target/release/umishop" \
         --crash-binary target/crash-points/debug/umishop ${seed:+--seed "$seed"} ${cycles:+--cycles "$cycles"}
 
-# Write docs/openapi.json anew, after an intended change of the API
+# Write anew what is made from the code: docs/openapi.json, the kinds in docs/channels.md, all that kinds send
 bless:
     UPDATE_SNAPSHOTS=1 cargo test --test it -- the_openapi_document the_documentation_says every_kind_sends
 

@@ -60,7 +60,9 @@ fn request() -> String {
 
 fn fixtures(kind: &Kind) -> Fixtures {
     let path = format!("tests/it/fixtures/answers/{}.toml", kind.name);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
+        panic!("{path}: {error}; every kind needs one, see `Adding a kind` in docs/channels.md")
+    });
     Figment::from(Toml::string(&text)).extract().unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 

@@ -403,7 +403,16 @@ impl HttpSink {
 /// How Telegram refuses a message to a group that has become a supergroup.
 pub(crate) const MOVED: &str = r#"{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-100987}}"#;
 
-/// Status, further headers (each with its line end), body.
+/// An answer that repeats what it was sent: its `{path}`, its `{credentials}`, its `{body}`.
+fn repeat(answer: &str, request: &Request) -> String {
+    let ordinary = ["host", "user-agent", "accept", "accept-encoding", "content-type", "content-length"];
+    let credentials = request.headers.iter().filter(|(name, _)| !ordinary.contains(&name.as_str()));
+    let credentials: Vec<&str> = credentials.map(|(_, value)| value.as_str()).collect();
+    let answer = answer.replace("{path}", &request.path).replace("{credentials}", &credentials.join(" "));
+    answer.replace("{body}", &request.body)
+}
+
+/// Status, further headers (each with its line end), body; what is repeated of the request is for [`repeat`].
 pub(crate) type FixedAnswer = (u16, String, String);
 
 struct Http {
@@ -420,7 +429,8 @@ impl Http {
             if request.path == "/hang" {
                 self.seen.hang().await;
             }
-            let Some((status, extra, body)) = self.fixed.clone().or_else(|| self.answer(&request)) else { return };
+            let fixed = self.fixed.clone().map(|(status, extra, body)| (status, extra, repeat(&body, &request)));
+            let Some((status, extra, body)) = fixed.or_else(|| self.answer(&request)) else { return };
             if (200..300).contains(&status) || self.fixed.is_some() {
                 self.seen.accept(request);
             }
