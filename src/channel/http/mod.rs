@@ -34,7 +34,7 @@ use super::reach::Reach;
 use super::secrets::Secrets;
 use super::wire::{self, CONTENT_TYPE, Wire};
 use super::{Channel, Kind, Pace};
-use crate::domain::{Markup, Outcome, Rendered, Scope};
+use crate::domain::{ContactField, Markup, Outcome, Rendered, Scope};
 
 /// Any HTTP receiver.
 pub(super) const KIND: Kind = Kind {
@@ -198,6 +198,11 @@ fn body(source: String, headers: &HeaderMap) -> Result<Template, String> {
 impl Channel for Http {
     fn markup(&self) -> Markup {
         Markup::Plain
+    }
+
+    /// A service that sends mail, most likely: its body says whom to.
+    fn writes_to(&self) -> Option<ContactField> {
+        Some(ContactField::Email)
     }
 
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {
