@@ -180,22 +180,22 @@ impl Renderer {
         let chat_url = chat_url(&draft.context.chat_uuid);
         let unsubscribe_url = self.unsubscribe_url(draft).filter(|_| markup == Markup::Html);
         let values = self.values(draft, chat_url.as_deref(), unsubscribe_url.as_deref());
-        let subject = self.fill(variant, SUBJECT_PART, &values)?;
+        let subject = one_line(&self.fill(variant, SUBJECT_PART, &values)?);
+        let subject = truncate(&subject, LONGEST_SUBJECT).text.to_owned();
         let text = self.fill(variant, Markup::Plain.extension(), &values)?;
         let rich = match markup {
             Markup::Plain => text.clone(),
             _ if self.variants.has(variant, markup.extension()) => self.fill(variant, markup.extension(), &values)?,
             Markup::Html => format!("<div style=\"white-space:pre-wrap\">{}</div>\n", escape::html(&text)),
-            Markup::Mrkdwn => escape::mrkdwn(&text),
-            Markup::Markdown => escape::markdown(&text),
-            Markup::Inline => escape::inline(&text),
+            _ => escape::escaped(&text, markup),
         };
         Ok(Rendered {
             id: draft.id,
             created_at: draft.created_at,
             purpose: draft.purpose,
             about: draft.about,
-            subject: truncate(&one_line(&subject), LONGEST_SUBJECT).text.to_owned(),
+            heading: escape::escaped(&subject, markup),
+            subject,
             text,
             rich,
             chat_url,

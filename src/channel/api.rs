@@ -15,7 +15,7 @@ use url::Url;
 
 use super::secrets::Secrets;
 use super::wire::{self, Answer, CONTENT_TYPE, Wire};
-use super::{Channel, Checked, Kind, Sender};
+use super::{Channel, Checked, Kind, Sender, of_own_address};
 use crate::domain::{ContactField, Markup, Outcome, Purpose, Rendered, Scope};
 
 /// How long a receiver may take for one request, unless the channel's `timeout` says otherwise.
@@ -295,15 +295,5 @@ pub(super) fn recipient<'a>(
         None => own.ok_or_else(|| {
             Outcome::dead(Scope::Message, "this channel has no address of its own: it only writes to customers", "")
         }),
-    }
-}
-
-/// The channel's own address is its destination: a mistake in it is no customer's, and must be mended.
-fn of_own_address(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Dead { scope: Scope::Recipient, why, .. } => {
-            Outcome::dead(Scope::Destination, why, "nobody is reached at the channel's own address: mend its `to`")
-        }
-        other => other,
     }
 }

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::api::{Api, Call, Identifier, Web, after, colour, secret_address, wrong};
 use super::secrets::Secrets;
-use super::text::{fit, markdown, start, units};
+use super::text::{fit, start, units};
 use super::wire::Answer;
 use super::{Channel, Kind, Meaning, Pace};
 use crate::domain::{Markup, Outcome, Rendered, Scope};
@@ -187,7 +187,7 @@ fn body(message: &Rendered) -> Value {
     let link = message.chat_url.as_ref().map(|url| format!("\n\n[Open chat]({url})")).unwrap_or_default();
     let text = fit(message.rich.trim(), LONGEST_TEXT - units(&link));
     let mut embed = json!({
-        "title": start(&markdown(&message.subject), LONGEST_TITLE),
+        "title": start(&message.heading, LONGEST_TITLE),
         "description": format!("{text}{link}"),
         "timestamp": message.created_at,
         "color": colour(message.purpose),

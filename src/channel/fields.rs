@@ -79,6 +79,7 @@ pub(super) mod tests {
             purpose: Purpose::Request,
             about: About::default(),
             subject: subject.into(),
+            heading: subject.into(),
             text: text.into(),
             rich: String::new(),
             chat_url: None,

@@ -19,7 +19,7 @@ use url::Url;
 
 use super::api::{Api, Call, Web, address, below, credential, recipient};
 use super::secrets::Secrets;
-use super::text::fit;
+use super::text::whole;
 use super::wire::Answer;
 use super::{Channel, Kind, Meaning, Pace};
 use crate::domain::{ContactField, Outcome, Rendered, Scope};
@@ -112,8 +112,7 @@ impl Api for Landbot {
         let customer = recipient(message, ContactField::LandbotCustomerId, None)?;
         // The last, empty step is the slash at the end, without which there is no such path.
         let url = below(&self.api, &["customers", customer, "send_text", ""]);
-        let text = format!("{}\n\n{}", message.subject, message.text.trim());
-        Ok(Call::post(url, &json!({"message": fit(text.trim(), LONGEST)})).authorized(&self.authorization))
+        Ok(Call::post(url, &json!({"message": whole(message, LONGEST)})).authorized(&self.authorization))
     }
 
     fn outcome(&self, answer: &Answer) -> Outcome {

@@ -190,7 +190,7 @@ fn html(message: &Rendered) -> String {
         Some(url) => format!("\n\n<a href=\"{}\">Open chat</a>", escape_html(url)),
         None => String::new(),
     };
-    let html = format!("<b>{}</b>\n\n{}{link}", escape_html(&message.subject), message.rich.trim());
+    let html = format!("<b>{}</b>\n\n{}{link}", message.heading, message.rich.trim());
     // A quote stands on lines of its own anyway.
     let html = html.replace("\n\n<blockquote>", "<blockquote>").replace("</blockquote>\n\n", "</blockquote>");
     html.replace('\n', "<br>")

@@ -19,7 +19,7 @@ use url::Url;
 
 use super::api::{Api, Call, Web, secret_address};
 use super::secrets::Secrets;
-use super::text::{fit, markdown, units};
+use super::text::{fit, units};
 use super::wire::Answer;
 use super::{Channel, Kind, Meaning, Pace};
 use crate::domain::{Markup, Outcome, Rendered, Scope};
@@ -161,7 +161,7 @@ impl Api for Mattermost {
 }
 
 fn text(message: &Rendered) -> String {
-    let title = harmless(&format!("#### {}\n\n", markdown(&message.subject)));
+    let title = harmless(&format!("#### {}\n\n", message.heading));
     let link = message.chat_url.as_ref().map(|url| format!("\n\n[Open chat]({url})")).unwrap_or_default();
     let room = LONGEST_TEXT - units(&title) - units(&link);
     format!("{title}{}{link}", fit(&harmless(message.rich.trim()), room))

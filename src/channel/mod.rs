@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use figment::Figment;
 
-use crate::domain::{ContactField, EmailAddress, Markup, Outcome, Rendered, Timestamp};
+use crate::domain::{ContactField, EmailAddress, Markup, Outcome, Rendered, Scope, Timestamp};
 
 mod agent;
 mod api;
@@ -195,4 +195,14 @@ pub const KINDS: &[Kind] = &[
 /// The kind called `name`.
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// The channel's own address is its destination: a mistake in it is no customer's, and must be mended.
+fn of_own_address(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Dead { scope: Scope::Recipient, why, .. } => {
+            Outcome::dead(Scope::Destination, why, "nobody is reached at the channel's own address: mend its `to`")
+        }
+        other => other,
+    }
 }

@@ -247,13 +247,8 @@ fn body(message: &Rendered) -> Value {
         let button = json!({"type": "button", "text": {"type": "plain_text", "text": "Open chat"}, "url": url});
         blocks.push(json!({"type": "actions", "elements": [button]}));
     }
-    json!({"text": notification(&message.subject), "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
-}
-
-/// What a notification shows. Slack reads it as its notation too, so no text of a customer may be a mention, a link or a
-/// code block in it.
-fn notification(subject: &str) -> String {
-    subject.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace("``", "`\u{200B}`")
+    // A notification is read as notation, too.
+    json!({"text": message.heading, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
 }
 
 /// The text in sections that Slack takes, cut at line ends where possible; what is too much even so is left out, and

@@ -252,7 +252,7 @@ fn judged(answer: &Answer, reference: impl FnOnce(&Value) -> String) -> Outcome 
 }
 
 fn body(message: &Rendered) -> Value {
-    let whole = format!("<b>{}</b>\n\n{}", html::escaped(&message.subject), message.rich.trim());
+    let whole = format!("<b>{}</b>\n\n{}", message.heading, message.rich.trim());
     let mut body = json!({
         "text": html::fit(&whole, LONGEST_TEXT),
         "parse_mode": "HTML",

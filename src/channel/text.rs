@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::domain::Rendered;
+
 /// Stands where a text was cut.
 pub(super) const GOES_ON: &str = "\n\n… The text goes on; the whole of it is in umishop's console.";
 
@@ -36,6 +38,11 @@ pub(super) const fn bytes_in_json(character: char) -> usize {
 /// `text` as HTML that shows just that.
 pub(super) fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Subject and text in at most `limit` UTF-16 units, for a receiver that shows nothing but text.
+pub(super) fn whole(message: &Rendered, limit: usize) -> String {
+    fit(format!("{}\n\n{}", message.subject, message.text.trim()).trim(), limit).into_owned()
 }
 
 /// How many UTF-16 units `text` has.
@@ -81,24 +88,12 @@ pub(super) fn without_mentions(text: &str) -> String {
     harmless
 }
 
-/// A plain line as Markdown that shows just that, for a title: [`Rendered::rich`](crate::domain::Rendered) has been
-/// escaped before.
-pub(super) fn markdown(line: &str) -> String {
-    let mut escaped = String::with_capacity(line.len() + 16);
-    for character in without_mentions(line).chars() {
-        if "\\`*_~|[]<>#".contains(character) {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::channel::fields::tests::saying;
 
     #[test]
     fn a_cut_goes_through_no_escape_and_says_that_the_text_goes_on() {
@@ -126,11 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn a_title_shows_what_was_written() {
-        assert_eq!(
-            markdown(r"*Ana* \o/ [x](y) <@1> a_b #1"),
-            "\\*Ana\\* \\\\o/ \\[x\\](y) \\<@\u{200B}1\\> a\\_b \\#1"
-        );
+    fn a_subject_stands_above_its_text() {
+        assert_eq!(whole(&saying("Pricing", "How much?\n"), 100), "Pricing\n\nHow much?");
+        assert!(units(&whole(&saying("Pricing", &"🛒".repeat(100)), 100)) <= 100);
     }
 
     proptest! {

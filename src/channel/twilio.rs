@@ -25,7 +25,7 @@ use url::Url;
 use super::api::{Api, Call, Web, address, below, credential, recipient, wrong};
 use super::fields::{Field, fill};
 use super::secrets::Secrets;
-use super::text::fit;
+use super::text::whole;
 use super::wire::Answer;
 use super::{Channel, Kind, Meaning, Pace};
 use crate::domain::{ContactField, Outcome, Phone, Rendered, Scope};
@@ -255,7 +255,7 @@ impl Api for Twilio {
         };
         let mut form = vec![("To", to), (sender, from)];
         match &self.template {
-            None => form.push(("Body", body(message))),
+            None => form.push(("Body", whole(message, LONGEST))),
             Some(template) => {
                 form.push(("ContentSid", template.sid.clone()));
                 form.push(("ContentVariables", variables(&template.fields, message).to_string()));
@@ -287,33 +287,8 @@ impl Api for Twilio {
     }
 }
 
-fn body(message: &Rendered) -> String {
-    fit(format!("{}\n\n{}", message.subject, message.text.trim()).trim(), LONGEST).into_owned()
-}
-
 /// `{"1": …, "2": …}`
 fn variables(fields: &[Field], message: &Rendered) -> Value {
     let numbered = fill(fields, message).into_iter().enumerate();
     Value::Object(numbered.map(|(index, value)| ((index + 1).to_string(), Value::from(value))).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::channel::fields::tests::saying;
-    use crate::channel::text::units;
-
-    #[test]
-    fn the_whole_of_a_short_message_is_sent() {
-        assert_eq!(body(&saying("Pricing", "How much?\n")), "Pricing\n\nHow much?");
-    }
-
-    proptest! {
-        #[test]
-        fn no_message_is_longer_than_twilio_takes(subject in ".{0,200}", text in "[a-z🛒ñ\n]{0,2000}") {
-            prop_assert!(units(&body(&saying(&subject, &text))) <= LONGEST);
-        }
-    }
 }

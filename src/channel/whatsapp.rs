@@ -21,7 +21,7 @@ use url::Url;
 use super::api::{Api, Call, Identifier, Web, address, below, credential, recipient, wrong};
 use super::fields::{Field, fill};
 use super::secrets::Secrets;
-use super::text::fit;
+use super::text::whole;
 use super::wire::Answer;
 use super::{Channel, Kind, Meaning, Pace};
 use crate::domain::{ContactField, Outcome, Phone, Rendered, Scope};
@@ -176,7 +176,7 @@ impl WhatsApp {
     fn body(&self, message: &Rendered) -> Result<Value, Outcome> {
         let to = recipient(message, ContactField::Phone, self.to.as_deref())?;
         let (kind, content) = match &self.template {
-            None => ("text", json!({"preview_url": false, "body": text(message)})),
+            None => ("text", json!({"preview_url": false, "body": whole(message, LONGEST)})),
             Some(template) => ("template", template.filled(message)),
         };
         Ok(json!({
@@ -195,10 +195,6 @@ impl Template {
         }
         filled
     }
-}
-
-fn text(message: &Rendered) -> String {
-    fit(format!("{}\n\n{}", message.subject, message.text.trim()).trim(), LONGEST).into_owned()
 }
 
 impl Api for WhatsApp {
@@ -251,20 +247,4 @@ impl Api for WhatsApp {
 fn explained(error: &Value) -> &str {
     let details = error["error_data"]["details"].as_str();
     details.or(error["message"].as_str()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::channel::fields::tests::saying;
-    use crate::channel::text::units;
-
-    proptest! {
-        #[test]
-        fn no_text_is_longer_than_meta_takes(text in "[a-z🛒ñ\n]{0,5000}") {
-            prop_assert!(units(&super::text(&saying("Pricing", &text))) <= LONGEST);
-        }
-    }
 }

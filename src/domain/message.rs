@@ -65,6 +65,11 @@ words!(
 );
 
 impl Purpose {
+    /// Whether it goes to a customer's address, if there is one; a test, to one that the operator names.
+    pub const fn may_go_to_customer(self) -> bool {
+        matches!(self, Self::Welcome | Self::Test)
+    }
+
     /// What carries that a request has come to `state`; nothing does when it is new.
     pub const fn of(state: RequestState) -> Option<Self> {
         match state {

@@ -46,6 +46,8 @@ pub struct Rendered {
     pub about: About,
     /// One line of plain text.
     pub subject: String,
+    /// The same in the channel's notation.
+    pub heading: String,
     /// The text without any notation.
     pub text: String,
     /// The same in the channel's notation; the plain text where the channel has none.
@@ -65,19 +67,13 @@ pub struct Rendered {
 impl Rendered {
     /// The customer it goes to, or whom the operator tries it out on; `None` when it goes to the channel's own address.
     pub fn customer(&self) -> Option<&EmailAddress> {
-        match self.purpose {
-            Purpose::Welcome | Purpose::Test => self.context.email.as_ref(),
-            Purpose::Request | Purpose::Alert | Purpose::Acknowledged | Purpose::Answered | Purpose::Closed => None,
-        }
+        self.context.email.as_ref().filter(|_| self.purpose.may_go_to_customer())
     }
 
     /// The customer's address for a channel that knows customers by `field`; `None` when the message goes to the
     /// channel's own address, or the customer has none of these.
     pub fn customer_at(&self, field: ContactField) -> Option<&str> {
-        match self.purpose {
-            Purpose::Welcome | Purpose::Test => self.context.address(field),
-            Purpose::Request | Purpose::Alert | Purpose::Acknowledged | Purpose::Answered | Purpose::Closed => None,
-        }
+        self.context.address(field).filter(|_| self.purpose.may_go_to_customer())
     }
 
     /// The headers of a mail that tell its reader's program how to get no more, without asking them to open a page
@@ -94,15 +90,7 @@ impl Rendered {
 
     /// Where an answer goes, when it does not go to the sender.
     pub fn reply_to(&self) -> Option<Mailbox> {
-        match self.purpose {
-            Purpose::Request => self.context.reply_to(),
-            Purpose::Welcome
-            | Purpose::Test
-            | Purpose::Alert
-            | Purpose::Acknowledged
-            | Purpose::Answered
-            | Purpose::Closed => None,
-        }
+        if self.purpose == Purpose::Request { self.context.reply_to() } else { None }
     }
 
     /// Everything, for a channel whose body is a template of the shop's own.

@@ -1,5 +1,18 @@
 //! What a customer wrote, made harmless for the notation that it is put into.
 
+use crate::domain::Markup;
+
+/// `text` in this notation, showing just what it says.
+pub(super) fn escaped(text: &str, markup: Markup) -> String {
+    match markup {
+        Markup::Plain => text.to_owned(),
+        Markup::Html => html(text),
+        Markup::Mrkdwn => mrkdwn(text),
+        Markup::Markdown => markdown(text),
+        Markup::Inline => inline(text),
+    }
+}
+
 /// Makes text harmless in HTML.
 pub(super) fn html(text: &str) -> String {
     minijinja::HtmlEscape(text).to_string()

@@ -40,6 +40,14 @@ fn open(kind_name: &str, table: &str) -> Arc<dyn Channel> {
     try_open(kind(kind_name).unwrap(), table).unwrap()
 }
 
+/// Such a table is refused at the key to change, and its secret is not repeated.
+pub(crate) fn refused_at(kind_name: &str, table: &str, key: &str, complaint: &str) {
+    let error = try_open(kind(kind_name).unwrap(), table).err().unwrap_or_else(|| panic!("{kind_name} takes {table}"));
+    assert_eq!(error.path.first().map(String::as_str), Some(key), "{kind_name}: {error}");
+    let said = error.to_string();
+    assert!(said.contains(complaint) && !said.contains("correct-horse"), "{kind_name}: {said}");
+}
+
 /// A kind's example with `address` in place of every host in it, unencrypted, and a short limit of time.
 pub(crate) fn table_to(kind: &Kind, address: &str) -> String {
     let line = |line: &str| match line.split_once("://") {
@@ -199,9 +207,7 @@ fn settings_that_contradict_each_other_are_refused_at_the_key_to_change() {
         ("http", "url = \"https://h.example\"\nsuccess = [\"okay\"]", "success", "`okay`"),
         ("http", "url = \"https://h.example\"\nheaders = { \"a b\" = \"c\" }", "headers", "no name of a header"),
     ] {
-        let error = try_open(kind(kind_name).unwrap(), table).err().unwrap();
-        assert_eq!(error.path.first().map(String::as_str), Some(key), "{kind_name}: {error}");
-        assert!(error.to_string().contains(complaint), "{kind_name}: {error}");
+        refused_at(kind_name, table, key, complaint);
     }
 }
 

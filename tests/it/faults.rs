@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::client;
 use crate::process::{Process, command};
-use crate::support::ADMIN_TOKEN;
+use crate::support::{ADMIN_TOKEN, left_out};
 
 fn configure(directory: &Path, more: &str) {
     let config = format!("[server]\nlisten = \"127.0.0.1:0\"\n[admin]\ntoken = \"{ADMIN_TOKEN}\"\n{more}\n");
@@ -21,14 +21,6 @@ fn configure(directory: &Path, more: &str) {
 async fn register(address: SocketAddr, email: &str) -> u16 {
     let body = json!({ "name": "Ana", "email": email }).to_string();
     client::send(address, "POST", "/umishop_api/user", &[], body.as_bytes()).await.status
-}
-
-/// Says aloud that a test proves nothing here.
-fn left_out(why: &str) {
-    let thread = std::thread::current();
-    let line = format!("{}: LEFT OUT: {why}\n", thread.name().unwrap_or_default());
-    // Not eprintln!, which the test harness keeps to itself.
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// `umishop serve` whose `when`-th sync fails, as strace makes it; `None`: there is no strace here.

@@ -3,7 +3,6 @@
 //! `tests/peers/matrix/server` starts that server, which takes Python and a package index. So these tests run where the
 //! environment names one, as in `.ci/run`; elsewhere they say that they were left out.
 
-use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use umishop::domain::{MessageId, Outcome, Purpose, Rendered, Scope};
 use crate::channel_contract::{message, try_open};
 use crate::client::{Response, send};
 use crate::messengers::{asked, endless};
-use crate::support::TestApp;
+use crate::support::{TestApp, left_out};
 
 /// A server that `tests/peers/matrix/server start` has started.
 struct Server {
@@ -29,13 +28,9 @@ impl Server {
     fn find() -> Option<Self> {
         let server = Self::of_environment();
         if server.is_none() {
-            let thread = std::thread::current();
-            let line = format!(
-                "{}: LEFT OUT, because it needs a real Matrix server: run .ci/run, or `just matrix cargo test --test it -- matrix_server`\n",
-                thread.name().unwrap_or_default()
+            left_out(
+                "it needs a real Matrix server: run .ci/run, or `just matrix cargo test --test it -- matrix_server`",
             );
-            // Not eprintln!, which the test harness keeps to itself.
-            io::stderr().write_all(line.as_bytes()).unwrap();
         }
         server
     }

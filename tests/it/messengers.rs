@@ -8,7 +8,7 @@ use umishop::channel::{Channel, kind};
 use umishop::domain::{About, Context, MessageId, Outcome, Purpose, Rendered, Timestamp, UserId};
 use umishop::render::{Draft, Renderer, Texts};
 
-use crate::channel_contract::try_open;
+use crate::channel_contract::{refused_at, try_open};
 use crate::sinks::HttpSink;
 
 fn open(kind_name: &str, table: &str) -> Arc<dyn Channel> {
@@ -270,9 +270,7 @@ fn a_setting_that_cannot_be_is_refused_where_it_stands() {
         ("matrix", "homeserver = \"https://b\"\ntoken = \"t\"\nroom = \"#sales:b\"", "room", "begins with !"),
         ("matrix", "homeserver = \"b\"\ntoken = \"t\"\nroom = \"!a:b\"", "homeserver", "no web address"),
     ] {
-        let error = try_open(kind(kind_name).unwrap(), table).err().unwrap();
-        assert_eq!(error.path.first().map(String::as_str), Some(key), "{kind_name}: {error}");
-        assert!(error.to_string().contains(complaint), "{kind_name}: {error}");
+        refused_at(kind_name, table, key, complaint);
     }
 }
 

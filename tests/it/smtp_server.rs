@@ -5,14 +5,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::mail::Letter;
-use crate::support::TestApp;
+use crate::support::{TestApp, left_out};
 
 const A_MINUTE: Duration = Duration::from_mins(1);
 
@@ -37,13 +36,7 @@ impl Server {
     fn find() -> Option<Self> {
         let server = Self::of_environment();
         if server.is_none() {
-            let thread = std::thread::current();
-            let line = format!(
-                "{}: LEFT OUT, because it needs a real SMTP server: run .ci/run, or `just smtp cargo test --test it -- smtp_server`\n",
-                thread.name().unwrap_or_default()
-            );
-            // Not eprintln!, which the test harness keeps to itself.
-            io::stderr().write_all(line.as_bytes()).unwrap();
+            left_out("it needs a real SMTP server: run .ci/run, or `just smtp cargo test --test it -- smtp_server`");
         }
         server
     }

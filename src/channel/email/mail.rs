@@ -90,6 +90,7 @@ mod tests {
             purpose,
             about: About::default(),
             subject: subject.into(),
+            heading: subject.into(),
             text: text.into(),
             rich: format!("<p>{text}</p>"),
             chat_url: None,

@@ -27,7 +27,7 @@ use self::servers::{Servers, Taken};
 use self::smtp::{Access, Smtp};
 use super::api::wrong;
 use super::tls::CaFile;
-use super::{Channel, Checked, Kind, Pace, Sender};
+use super::{Channel, Checked, Kind, Pace, Sender, of_own_address};
 use crate::domain::{ContactField, EmailAddress, Mailbox, Markup, Outcome, Rendered, Scope};
 
 /// Mail.
@@ -218,8 +218,7 @@ impl Channel for Email {
         };
         match self.servers.send(&self.from.address, &to, &self.mail(message, &to)).await {
             Ok(taken) => Outcome::delivered(reference(taken)),
-            // The channel's own address is its destination: a mistake in it is no customer's, and must be mended.
-            Err(outcome) if message.customer().is_none() => of_destination(outcome),
+            Err(outcome) if message.customer().is_none() => of_own_address(outcome),
             Err(outcome) => outcome,
         }
     }
@@ -230,15 +229,6 @@ impl Channel for Email {
 
     fn sender(&self) -> Option<Sender> {
         Some(Sender { address: self.from.address.clone(), hosts: self.servers.hosts() })
-    }
-}
-
-fn of_destination(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Dead { scope: Scope::Recipient, why, .. } => {
-            Outcome::dead(Scope::Destination, why, "nobody reads mail at the channel's own address: mend its `to`")
-        }
-        other => other,
     }
 }
 

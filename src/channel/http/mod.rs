@@ -274,6 +274,7 @@ mod tests {
             purpose: Purpose::Request,
             about: About::default(),
             subject: text.into(),
+            heading: text.into(),
             text: text.into(),
             rich: text.into(),
             chat_url: None,

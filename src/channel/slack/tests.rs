@@ -19,14 +19,6 @@ fn a_long_text_is_cut_at_line_ends_and_a_quote_stays_a_quote() {
     assert!(sections(&endless).last().unwrap().contains("The text goes on"));
 }
 
-#[test]
-fn a_notification_has_no_mention_link_or_code_block() {
-    assert_eq!(notification("<!channel> & `ana`"), "&lt;!channel&gt; &amp; `ana`");
-    for backticks in 3..9 {
-        assert!(!notification(&"`".repeat(backticks)).contains("```"));
-    }
-}
-
 proptest! {
     #[test]
     fn every_section_is_short_enough(lines in proptest::collection::vec("(> )?[a-z&;ñ🛒]{0,4000}", 0..6)) {

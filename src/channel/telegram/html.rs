@@ -5,11 +5,6 @@ use crate::channel::text::{GOES_ON, units};
 /// The longest escape that Telegram reads: `&#1114111;`.
 const LONGEST_ESCAPE: usize = 10;
 
-/// `text` as HTML that shows just that.
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 /// `html` with at most `limit` visible units; what was left out is said at its end. No name in it is called.
 pub(super) fn fit(html: &str, limit: usize) -> String {
     match start(html, limit) {
@@ -67,6 +62,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::channel::text::escape_html;
 
     #[test]
     fn a_cut_goes_through_no_tag_and_no_escape_and_leaves_none_open() {
@@ -110,7 +106,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_is_longer_than_its_limit(text in "[a&<>@🛒 \n]{0,300}", limit in 80_usize..200) {
-            let html = format!("<b>{}</b> <blockquote>{}</blockquote>", escaped(&text), escaped(&text));
+            let html = format!("<b>{}</b> <blockquote>{}</blockquote>", escape_html(&text), escape_html(&text));
             let (seen, is_closed) = read(&fit(&html, limit));
             prop_assert!(seen <= limit && is_closed);
         }
