@@ -178,8 +178,10 @@ impl Renderer {
         let draft = draft.into();
         let variant = self.variant(draft.purpose, draft.context, channel);
         let chat_url = chat_url(&draft.context.chat_uuid);
-        let unsubscribe_url = self.unsubscribe_url(draft).filter(|_| markup == Markup::Html);
-        let values = self.values(draft, chat_url.as_deref(), unsubscribe_url.as_deref());
+        let unsubscribe_url = self.unsubscribe_url(draft);
+        // A chat is not bothered with it.
+        let footer = unsubscribe_url.as_deref().filter(|_| markup == Markup::Html);
+        let values = self.values(draft, chat_url.as_deref(), footer);
         let subject = one_line(&self.fill(variant, SUBJECT_PART, &values)?);
         let subject = truncate(&subject, LONGEST_SUBJECT).text.to_owned();
         let text = self.fill(variant, Markup::Plain.extension(), &values)?;

@@ -37,7 +37,7 @@ to      = ["sales@umishop.example"]             # not needed where mail only goe
 api_url = "https://api.sendgrid.com"            # EU subusers: https://api.eu.sendgrid.com
 # timeout  = "15s"
 "#,
-    pasted: &[],
+    pasted: &["sendgrid://{api_key}"],
     notes: "
 - **Set up**: in SendGrid under *Settings → Sender Authentication* authenticate the domain of `from` (or verify that one
   address), and under *Settings → API Keys* make a key with *Restricted Access* and *Mail Send*: nothing else is needed.

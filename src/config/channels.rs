@@ -29,7 +29,18 @@ pub(super) fn form_of(kind_name: &str, key: &[String]) -> Option<Form> {
     {
         return Some(*form);
     }
-    tree::find(&example(kind(kind_name)?), key).map(Form::of)
+    tree::find(&every_key(kind(kind_name)?), key).map(Form::of)
+}
+
+/// The keys of the kind's example, those too that are commented out.
+fn every_key(kind: &Kind) -> Dict {
+    let mut keys = example(kind);
+    for line in kind.example.lines().filter_map(|line| line.strip_prefix("# ")) {
+        for (key, value) in Toml::from_str::<Dict>(line).unwrap_or_default() {
+            keys.entry(key).or_insert(value);
+        }
+    }
+    keys
 }
 
 /// The kind's example as values. The contract suite opens every example, so it is valid.

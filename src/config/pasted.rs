@@ -4,13 +4,15 @@
 use figment::value::{Dict, Value};
 use percent_encoding::percent_decode_str;
 
-use super::tree;
+use super::channels::form_of;
+use super::tree::{self, Form};
 use crate::channel::{Kind, as_written};
 
 /// The table that `text` stands for. The error says what is wrong with it and what to write; it repeats none of it, for
 /// an address is most often a secret.
 pub(super) fn table(kind: &Kind, text: &str) -> Result<Dict, (String, String)> {
-    let found = kind.pasted.iter().find_map(|pattern| matched(pattern, text.trim()));
+    let form = |key: &str| form_of(kind.name, &[key.to_owned()]);
+    let found = kind.pasted.iter().find_map(|pattern| matched(pattern, text.trim(), form));
     found.ok_or_else(|| {
         let forms: Vec<String> = kind.pasted.iter().map(|pattern| format!("\"{}\"", as_written(pattern))).collect();
         let mend = match forms.as_slice() {
@@ -21,7 +23,7 @@ pub(super) fn table(kind: &Kind, text: &str) -> Result<Dict, (String, String)> {
     })
 }
 
-fn matched(pattern: &str, text: &str) -> Option<Dict> {
+fn matched(pattern: &str, text: &str, form: impl Fn(&str) -> Option<Form>) -> Option<Dict> {
     if let Some(key) = pattern.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         // As it was copied, with whatever query it has.
         let is_web = text.starts_with("https://") || text.starts_with("http://");
@@ -48,7 +50,8 @@ fn matched(pattern: &str, text: &str) -> Option<Dict> {
         };
     }
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        keys.insert(key.into_owned(), plain(&value));
+        let value = plain(&value, form(&key));
+        keys.insert(key.into_owned(), value);
     }
     rest.is_empty().then_some(keys)
 }
@@ -59,11 +62,12 @@ fn decoded(part: &str) -> Option<String> {
     (!part.is_empty() && !part.contains('/')).then(|| text.into_owned())
 }
 
-/// A value of the query: a truth, a number, or a text.
-fn plain(text: &str) -> Value {
-    match (text.parse::<bool>(), text.parse::<u32>()) {
-        (Ok(truth), _) => Value::from(truth),
-        (_, Ok(number)) => Value::from(number),
+/// A value of the query, in the form that its key has.
+fn plain(text: &str, form: Option<Form>) -> Value {
+    match (form, text.parse::<bool>(), text.parse::<u32>()) {
+        (Some(Form::Truth), Ok(truth), _) => Value::from(truth),
+        (Some(Form::Number), _, Ok(number)) => Value::from(number),
+        (Some(Form::List), ..) => Value::from(text.split(',').map(tree::text).collect::<Vec<_>>()),
         _ => tree::text(text),
     }
 }
@@ -74,7 +78,8 @@ mod tests {
 
     fn keys(pattern: &str, text: &str) -> Option<Vec<String>> {
         let written = |(key, value): (&String, &Value)| format!("{key} = {}", tree::written(value));
-        matched(pattern, text).map(|keys| keys.iter().map(written).collect())
+        matched(pattern, text, |key| (key == "connections").then_some(Form::Number))
+            .map(|keys| keys.iter().map(written).collect())
     }
 
     #[test]

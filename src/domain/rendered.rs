@@ -97,7 +97,7 @@ impl Rendered {
     pub fn to_json(&self) -> Value {
         json!({
             "id": self.id, "purpose": self.purpose, "created_at": self.created_at, "subject": self.subject, "text": self.text,
-            "chat_url": self.chat_url, "name": self.context.name, "email": self.context.email, "phone": self.context.phone,
+            "chat_url": self.chat_url, "unsubscribe_url": self.unsubscribe_url, "name": self.context.name, "email": self.context.email, "phone": self.context.phone,
             "topic": self.context.topic, "topic_unknown": self.context.topic_unknown, "question": self.context.question,
             "source": self.context.source,
         })

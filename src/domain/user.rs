@@ -1,5 +1,7 @@
 //! A user: one customer, known by a mail address, else a phone, else Landbot's customer id.
 
+use serde::Deserialize;
+
 use super::{EmailAddress, Origin, Phone, Timestamp, UserId};
 
 /// The ways to know a customer again.
@@ -31,7 +33,8 @@ impl Contact {
 }
 
 /// Which of the ways to know a customer is their address on a channel that writes to customers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ContactField {
     /// Their mail address.
     Email,

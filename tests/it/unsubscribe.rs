@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::client::Response;
 use crate::mail::Letter;
-use crate::sinks::{Entrance, SmtpSink};
+use crate::sinks::{Entrance, HttpSink, SmtpSink};
 use crate::support::TestApp;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -263,4 +263,24 @@ async fn a_welcome_that_was_tried_once_says_the_same_on_every_attempt() {
     assert_eq!(app.message(&tried).await["text"], before);
     app.advance(2 * MINUTE).await;
     assert_eq!(app.message(&tried).await["state"], "delivered");
+}
+
+#[tokio::test]
+async fn a_welcome_over_a_mail_services_api_brings_its_link_along() {
+    let sink = HttpSink::start().await;
+    let app = TestApp::start_live(&format!(
+        "[server]\npublic_url = \"https://shop.test\"\n[channels.http.mail]\nurl = \"{}\"\ncustomers = \"email\"\n\
+         private_networks = [\"127.0.0.1\"]\nbody = '{{\"to\": {{{{ email | tojson }}}}, \"stop\": {{{{ unsubscribe_url | tojson }}}}}}'\n\
+         [welcome]\nchannel = \"http.mail\"\n[[routes]]\nchannels = [\"http.mail\"]\n",
+        sink.url("/send")
+    ))
+    .await;
+    app.register("Ana", "ana@example.com").await;
+    app.advance(MINUTE).await;
+    let sent: serde_json::Value = serde_json::from_str(&sink.requests()[0].body).unwrap();
+    assert_eq!(sent["to"], "ana@example.com");
+    assert!(sent["stop"].as_str().unwrap().starts_with("https://shop.test/unsubscribe/"), "{sent}");
+    assert!(!app.post("/umishop_api/user", &json!({ "phone": "612 345 678" })).await.json()["id"].is_null());
+    app.advance(MINUTE).await;
+    assert_eq!(sink.requests().len(), 1, "who has no mail address is not reached this way");
 }

@@ -126,6 +126,7 @@ channel = "http.welcome"
 delay = "3s"
 [channels.http.welcome]
 url = "{sink_url}"
+customers = "email"
 private_networks = ["127.0.0.1"]
 [channels.http.desk]
 url = "{sink_url}"

@@ -46,7 +46,10 @@ to       = ["sales@umishop.example"]              # not needed where mail only g
 # connections = 8                                 # kept open for the next mail
 spare_servers = [{ server = "smtps://smtp.example.net:465", username = "shop", password = "correct-horse" }] # while `server` fails
 "#,
-    pasted: &["smtps://{username}:{password}@{smtps:server}"],
+    pasted: &[
+        "smtps://{username}:{password}@{smtps:server}",
+        "smtp+starttls://{username}:{password}@{smtp+starttls:server}",
+    ],
     notes: r"
 - **Shared**: `from`; and `server` with its `ca_file`, `username`, `password` and `spare_servers`, which go together: a
   channel with a server of its own takes none of them. With the shipped configuration a second address needs one key, `to`.

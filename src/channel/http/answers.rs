@@ -29,6 +29,7 @@ impl Answers {
         let is_in = |statuses: &[Statuses]| statuses.iter().any(|statuses| statuses.contain(answer.status));
         if is_in(&self.success) {
             return match &self.success_body {
+                Some(text) if answer.is_cut && !answer.body.contains(text.as_str()) => answer.is_lost(),
                 // Whether that is for good cannot be told from here.
                 Some(text) if !answer.body.contains(text.as_str()) => Outcome::retry(
                     Scope::Message,
@@ -37,7 +38,7 @@ impl Answers {
                 _ => Outcome::delivered(format!("HTTP {}", answer.status)),
             };
         }
-        match answer.refusal() {
+        match answer.refusal("") {
             Outcome::Dead { why, .. } if is_in(&self.retry_on) => {
                 Outcome::Retry { after: answer.retry_after, scope: Scope::Message, why }
             }

@@ -49,14 +49,17 @@ body    = '{"title": "{{ subject }}", "text": "{{ text }}", "chat": {{ chat_url 
 # success_body = '"ok":true'             # a success has this in its body, too
 # retry_on = ["423"]                     # tried again, besides 408, 425, 429 and 5xx
 # signing_secrets  = ["whsec_…"]         # signs each request as Standard Webhooks asks, with every one of them
+# customers = "email"                    # a welcome goes over it to whoever has one; also "phone", "landbot_customer_id"
 # private_networks = ["10.0.0.0/8"]      # may be connected to, besides the public internet
 # timeout = "15s"
 "#,
     pasted: &["{url}"],
     notes: r#"
-- **Fields**: `id`, `purpose`, `created_at`, `subject`, `text`, `chat_url`, `name`, `email`, `phone`, `topic`,
-  `topic_unknown`, `question`, `source`. `url`, every header and `body` may show them. Without `body` all of them are sent,
+- **Fields**: `id`, `purpose`, `created_at`, `subject`, `text`, `chat_url`, `unsubscribe_url`, `name`, `email`, `phone`,
+  `topic`, `topic_unknown`, `question`, `source`. `url`, every header and `body` may show them. Without `body` all of them are sent,
   as one JSON object. A template is tried out when the configuration is read.
+- **Who gets it**: questions go to the address. With `customers`, a welcome may go over it, too, to an API that sends mail
+  or text messages: the body shows `email` or `phone`, and `unsubscribe_url`.
 - **In the body** write `"{{ field }}"` with quotes around it, or `{{ field | tojson }}` without. In between, a customer
   could add to your document; such a body is refused. With a `content-type` of `application/x-www-form-urlencoded` values
   are encoded for a form, with any other they stay as they are.
@@ -122,6 +125,7 @@ struct Settings {
     retry_on: Vec<Statuses>,
     #[serde(default)]
     signing_secrets: Vec<SecretString>,
+    customers: Option<ContactField>,
     #[serde(default)]
     private_networks: Vec<String>,
     #[serde(default = "default_timeout", with = "humantime_serde")]
@@ -147,6 +151,8 @@ struct Http {
     body: Option<Template>,
     signer: Option<Signer>,
     answers: Answers,
+    /// What its receiver knows customers by, if it writes to them.
+    customers: Option<ContactField>,
     wire: Wire,
 }
 
@@ -175,7 +181,7 @@ fn open(table: &Figment) -> Result<Arc<dyn Channel>, figment::Error> {
     let literals = address.literals().iter().chain(headers.literals()).map(String::as_str);
     let secrets = Secrets::of(address.base(), headers.fixed()).and(literals);
     let wire = Wire::new(KIND.name, address.base(), secrets, settings.timeout).within(reach);
-    Ok(Arc::new(Http { method, address, headers, body, signer, answers, wire }))
+    Ok(Arc::new(Http { method, address, headers, body, signer, answers, customers: settings.customers, wire }))
 }
 
 /// A body as `headers` say what it is.
@@ -200,9 +206,8 @@ impl Channel for Http {
         Markup::Plain
     }
 
-    /// A service that sends mail, most likely: its body says whom to.
     fn writes_to(&self) -> Option<ContactField> {
-        Some(ContactField::Email)
+        self.customers
     }
 
     fn compose(&self, message: &Rendered) -> Result<Vec<u8>, String> {
@@ -234,7 +239,9 @@ impl Channel for Http {
             Ok(request) => self.wire.call(request).await,
             Err(outcome) => return outcome,
         };
-        answer.map_or_else(|outcome| outcome, |answer| self.answers.judge(&answer))
+        answer
+            .map_or_else(|outcome| outcome, |answer| self.answers.judge(&answer))
+            .map_text(|text| self.wire.hide(text))
     }
 }
 

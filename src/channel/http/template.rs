@@ -103,7 +103,7 @@ pub(super) fn try_out<T>(fill: impl Fn(&serde_json::Value) -> Result<T, String>)
     for purpose in Purpose::ALL {
         for (text, optional) in [("a\"b\\c\nñ", json!("a\"b\\c\nñ")), ("", json!(null))] {
             fill(&json!({
-                "id": "0", "purpose": purpose, "created_at": "2026-01-01T00:00:00.000Z", "subject": text, "text": text, "chat_url": optional, "name": text,
+                "id": "0", "purpose": purpose, "created_at": "2026-01-01T00:00:00.000Z", "subject": text, "text": text, "chat_url": optional, "unsubscribe_url": optional, "name": text,
                 "email": optional, "phone": text, "topic": text, "topic_unknown": false, "question": text, "source": text,
             }))?;
         }

@@ -202,6 +202,14 @@ fn a_channel_may_be_one_address() {
 }
 
 #[test]
+fn digits_in_an_address_are_a_text_where_a_text_belongs() {
+    let config = "[channels.ntfy]\nsales = \"ntfy://shop:123456@ntfy.sh/t?priority=4\"\n[[routes]]\nchannels = [\"ntfy.sales\"]\n";
+    assert!(Shop::of(config).loaded().config.channels.contains_key(&address("ntfy.sales")));
+    let asked = "[channels.ntfy]\nsales = \"ntfy://ntfy.sh/t?username=shop&password=123456\"\n[[routes]]\nchannels = [\"ntfy.sales\"]\n";
+    assert!(Shop::of(asked).loaded().config.channels.contains_key(&address("ntfy.sales")));
+}
+
+#[test]
 fn an_address_that_stands_for_nothing_is_refused_and_not_repeated() {
     for bad in ["slack://xoxb-hunter2", "discord://xoxb-hunter2@C1", "slack://xoxb-hunter2@C1?chanel=x"] {
         let problems = Shop::of(&format!("[channels.slack]\npricing = \"{bad}\"\n")).problems();
@@ -216,6 +224,7 @@ fn an_address_that_stands_for_nothing_is_refused_and_not_repeated() {
 #[test]
 fn every_kind_knows_the_keys_that_its_addresses_stand_for() {
     for kind in crate::channel::KINDS {
+        assert!(!kind.pasted.is_empty(), "{}: no address stands for it", kind.name);
         for pattern in kind.pasted {
             for key in pattern.split('{').skip(1).filter_map(|piece| piece.split('}').next()) {
                 let key = key.rsplit(':').next().unwrap();
