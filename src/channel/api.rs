@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
@@ -150,7 +152,9 @@ impl<A: Api> Web<A> {
     }
 
     async fn ask(&self, call: Call) -> Result<Answer, Outcome> {
-        self.wire.call(wire::request(call.method, &call.url, &call.headers, call.body)?).await
+        let answer = self.wire.call(wire::request(call.method, &call.url, &call.headers, call.body)?).await?;
+        // Most say in the body what the status means.
+        if answer.is_cut && (200..300).contains(&answer.status) { Err(answer.is_lost()) } else { Ok(answer) }
     }
 }
 
@@ -190,7 +194,9 @@ impl<A: Api> Channel for Web<A> {
     async fn deliver(&self, message: &Rendered) -> Outcome {
         let outcome = self.send(message).await.map_or_else(|outcome| outcome, |answer| self.api.outcome(&answer));
         let is_to_customer = self.api.writes_to().and_then(|field| message.customer_at(field)).is_some();
-        if is_to_customer { outcome } else { of_own_address(outcome) }
+        let outcome = if is_to_customer { outcome } else { of_own_address(outcome) };
+        // Once more: what was escaped in the answer was not found there.
+        outcome.map_text(|text| self.wire.hide(text))
     }
 
     async fn check(&self) -> Vec<Checked> {
@@ -199,6 +205,7 @@ impl<A: Api> Channel for Web<A> {
         let answered = self.ask(call).await;
         let date = answered.as_ref().ok().and_then(Answer::date);
         let outcome = answered.map_or_else(|outcome| outcome, |answer| self.api.checked(&answer));
+        let outcome = outcome.map_text(|text| self.wire.hide(text));
         vec![Checked { what, outcome, date }]
     }
 
@@ -241,6 +248,12 @@ pub(super) fn credential(key: &str, scheme: &str, secret: &SecretString) -> Resu
     Ok(value)
 }
 
+/// The header of a login with a name and a password, and what in it is secret, encoded.
+pub(super) fn basic(key: &str, user: &str, secret: &SecretString) -> Result<(HeaderValue, String), figment::Error> {
+    let login = STANDARD.encode(format!("{}:{}", user.trim(), secret.expose_secret().trim()));
+    Ok((credential(key, "Basic", &SecretString::from(login.clone()))?, login))
+}
+
 /// The message's name, for a header that lets the receiver notice a repetition.
 pub(super) fn name_of(message: &Rendered) -> HeaderValue {
     HeaderValue::from_str(&message.id.to_string()).unwrap_or(HeaderValue::from_static(""))
@@ -267,7 +280,8 @@ impl Identifier {
 /// `outcome`, with the wait that the receiver asks for in the body of its answer, if it does.
 pub(super) fn after(outcome: Outcome, seconds: Option<f64>) -> Outcome {
     match (outcome, seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())) {
-        (Outcome::Retry { scope, why, .. }, after @ Some(_)) => Outcome::Retry { after, scope, why },
+        // Both may be there, and one of them nought: the longer is meant.
+        (Outcome::Retry { after, scope, why }, said) => Outcome::Retry { after: after.max(said), scope, why },
         (outcome, _) => outcome,
     }
 }

@@ -153,7 +153,7 @@ impl Api for Discord {
         let said = answer.json();
         match (answer.status, said["id"].as_str()) {
             (200, Some(id)) => Outcome::delivered(id),
-            (200, None) => Outcome::retry(Scope::Channel, format!("this is not Discord's answer: {}", answer.line())),
+            (200, None) => answer.is_not("Discord's"),
             (204, _) => Outcome::delivered(""),
             _ => refused(answer, &said),
         }

@@ -44,6 +44,11 @@ impl Field {
     }
 }
 
+/// What leads somewhere is of no use once it is cut.
+const fn is_whole_or_nothing(field: Field) -> bool {
+    matches!(field, Field::Email | Field::Phone | Field::ChatUrl)
+}
+
 /// What stands in the gaps, in this order: each on one line, none empty, and the long ones cut so that all fit.
 pub(super) fn fill(fields: &[Field], message: &Rendered) -> Vec<String> {
     let shown = |field: &Field| Some(one_line(field.of(message))).filter(|value| !value.is_empty());
@@ -52,14 +57,16 @@ pub(super) fn fill(fields: &[Field], message: &Rendered) -> Vec<String> {
     let fair = ROOM / values.len().max(1);
     let (long, short): (Vec<usize>, Vec<usize>) = values.iter().map(length).partition(|length| *length > fair);
     let share = (ROOM - short.iter().sum::<usize>()) / long.len().max(1);
-    let fitted = |value: String| {
+    let fitted = |(field, value): (&Field, String)| {
         if length(&value) <= share.max(fair) {
             value
+        } else if is_whole_or_nothing(*field) {
+            "-".to_owned()
         } else {
             format!("{}…", truncate(&value, share.saturating_sub(1)).text)
         }
     };
-    values.into_iter().map(fitted).collect()
+    fields.iter().zip(values).map(fitted).collect()
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ impl Api for GoogleChat {
         if answer.status == 200 {
             return match said["name"].as_str() {
                 Some(name) => Outcome::delivered(name),
-                None => Outcome::retry(Scope::Channel, format!("this is not Google's answer: {}", answer.line())),
+                None => answer.is_not("Google's"),
             };
         }
         let error = &said["error"];

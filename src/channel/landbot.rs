@@ -123,7 +123,7 @@ impl Api for Landbot {
             }
             // What it says then is not described; nothing at all, as far as is known.
             200..300 if said.is_object() || answer.body.trim().is_empty() => Outcome::delivered(""),
-            200..300 => Outcome::retry(Scope::Channel, format!("this is not Landbot's answer: {}", answer.line())),
+            200..300 => answer.is_not("Landbot's"),
             // Its own errors are JSON; of what it has no path for, it says so in HTML.
             404 if !said.is_object() => Outcome::dead(Scope::Channel, answer.line(), "check `api_url`"),
             _ => answer.judge(MEANINGS, &[], &explained(&said)),

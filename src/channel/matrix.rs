@@ -158,7 +158,7 @@ fn said(answer: &Answer, name: &str) -> Outcome {
     if answer.status == 200 {
         return match said[name].as_str() {
             Some(reference) => Outcome::delivered(reference),
-            None => Outcome::retry(Scope::Channel, format!("this is not Matrix's answer: {}", answer.line())),
+            None => answer.is_not("Matrix's"),
         };
     }
     let code = said["errcode"].as_str().unwrap_or_default();

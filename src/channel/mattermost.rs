@@ -150,7 +150,7 @@ impl Api for Mattermost {
         let said = answer.json();
         match (answer.status, answer.body.trim(), said["id"].as_str()) {
             (200, "ok", _) => Outcome::delivered(""),
-            (200, ..) => Outcome::retry(Scope::Channel, format!("this is not Mattermost's answer: {}", answer.line())),
+            (200, ..) => answer.is_not("Mattermost's"),
             // Its words are in the language of the server; its name for the error is what people find.
             (_, _, Some(id)) => {
                 answer.judge(MEANINGS, &[id], &format!("{} ({id})", said["message"].as_str().unwrap_or_default()))

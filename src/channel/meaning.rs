@@ -66,7 +66,7 @@ impl Answer {
         let found = known.find_map(|code| meanings.iter().find(|meaning| meaning.is_of(code)));
         match found {
             Some(meaning) => meaning.outcome(self, self.explained(said)),
-            None => self.refusal(),
+            None => self.refusal(said),
         }
     }
 }

@@ -11,8 +11,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use figment::Figment;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -20,7 +18,7 @@ use serde_json::{Value, json};
 use ureq::http::HeaderValue;
 use url::Url;
 
-use super::api::{Api, Call, Web, address, below, credential, wrong};
+use super::api::{Api, Call, Web, address, basic, below, credential, wrong};
 use super::secrets::Secrets;
 use super::text::{bytes_in_json, fit_sized};
 use super::wire::Answer;
@@ -40,7 +38,11 @@ token    = "tk_correct-horse-battery"  # or username and password; ntfy.sh needs
 # priority = 3                         # of questions: 1 (silent) to 5; alerts are one more urgent
 # timeout  = "15s"
 "#,
-    pasted: &["ntfy://{token}@{https:server}/{topic}", "ntfy://{https:server}/{topic}"],
+    pasted: &[
+        "ntfy://{username}:{password}@{https:server}/{topic}",
+        "ntfy://{token}@{https:server}/{topic}",
+        "ntfy://{https:server}/{topic}",
+    ],
     notes: "
 - **On a phone**: install the app ntfy, add a subscription, and write the topic and, if it is not ntfy.sh, the server.
 - **Without a login** the topic is the password: whoever guesses it reads your customers' questions, and can send you more.
@@ -162,9 +164,8 @@ fn login(settings: &Settings, topic: &str) -> Result<(Option<HeaderValue>, Secre
             Ok((Some(credential("token", "Bearer", token)?), Secrets::these([token.expose_secret()])))
         }
         (None, Some(username), Some(password)) => {
-            let pair = STANDARD.encode(format!("{username}:{}", password.expose_secret()));
-            let header = credential("password", "Basic", &SecretString::from(pair.clone()))?;
-            Ok((Some(header), Secrets::these([password.expose_secret(), pair.as_str()])))
+            let (header, login) = basic("password", username, password)?;
+            Ok((Some(header), Secrets::these([password.expose_secret(), login.as_str()])))
         }
         (Some(_), ..) => Err(wrong("token", "write either `token`, or `username` and `password`, not both")),
         (None, Some(_), None) => Err(wrong("password", "a `username` needs its `password`; a token goes into `token`")),
@@ -230,7 +231,7 @@ fn said(answer: &Answer, name: &str) -> Outcome {
     if answer.status == 200 {
         return match said[name].as_str() {
             Some(reference) => Outcome::delivered(reference),
-            None => Outcome::retry(Scope::Channel, format!("this is not ntfy's answer: {}", answer.line())),
+            None => answer.is_not("ntfy's"),
         };
     }
     let code = said["code"].as_u64().map(|code| code.to_string()).unwrap_or_default();

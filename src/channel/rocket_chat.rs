@@ -136,9 +136,7 @@ impl Api for RocketChat {
         match (said["success"].as_bool(), said["error"].as_str()) {
             (Some(true), _) if answer.status == 200 => Outcome::delivered(""),
             (Some(false), Some(error)) => after(answer.judge(MEANINGS, &[error], error), seconds(error)),
-            _ if answer.status == 200 => {
-                Outcome::retry(Scope::Channel, format!("this is not Rocket.Chat's answer: {}", answer.line()))
-            }
+            _ if answer.status == 200 => answer.is_not("Rocket.Chat's"),
             _ => answer.judge(MEANINGS, &[], ""),
         }
     }

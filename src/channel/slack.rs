@@ -303,15 +303,10 @@ fn whole_entities<'a>(piece: &'a str, whole: &str) -> &'a str {
     }
 }
 
-/// Something between us and Slack answered in its place.
-fn not_slack(answer: &Answer) -> Outcome {
-    Outcome::retry(Scope::Channel, format!("this is not Slack's answer: {}", answer.line()))
-}
-
 fn of_webhook(answer: &Answer) -> Outcome {
     match (answer.status, answer.body.trim()) {
         (200, "ok") => Outcome::delivered(""),
-        (200, _) => not_slack(answer),
+        (200, _) => answer.is_not("Slack's"),
         (_, word) => answer.judge(MEANINGS, &[word], ""),
     }
 }
@@ -320,14 +315,9 @@ fn of_api(answer: &Answer, reference: impl FnOnce(&Value) -> String) -> Outcome 
     let said = answer.json();
     match (said["ok"].as_bool(), said["error"].as_str()) {
         (Some(true), _) => Outcome::delivered(reference(&said)),
-        (Some(false), Some(error)) => match answer.judge(MEANINGS, &[error], error) {
-            Outcome::Dead { scope: Scope::Message, why, .. } => {
-                Outcome::dead(Scope::Message, why, "Slack does not take this message")
-            }
-            outcome => outcome,
-        },
-        _ if answer.status == 200 => not_slack(answer),
-        _ => answer.refusal(),
+        (Some(false), Some(error)) => answer.judge(MEANINGS, &[error], error),
+        _ if answer.status == 200 => answer.is_not("Slack's"),
+        _ => answer.refusal(""),
     }
 }
 

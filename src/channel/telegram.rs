@@ -244,9 +244,7 @@ fn judged(answer: &Answer, reference: impl FnOnce(&Value) -> String) -> Outcome 
         (Some(false), Some(why)) => {
             after(answer.judge(MEANINGS, &[why], why), said["parameters"]["retry_after"].as_f64())
         }
-        _ if answer.status == 200 => {
-            Outcome::retry(Scope::Channel, format!("this is not Telegram's answer: {}", answer.line()))
-        }
+        _ if answer.status == 200 => answer.is_not("Telegram's"),
         _ => answer.judge(MEANINGS, &[], ""),
     }
 }

@@ -13,8 +13,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use figment::Figment;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -22,7 +20,7 @@ use serde_json::Value;
 use ureq::http::HeaderValue;
 use url::Url;
 
-use super::api::{Api, Call, Web, address, below, credential, recipient, wrong};
+use super::api::{Api, Call, Web, address, basic, below, recipient, wrong};
 use super::fields::{Field, fill};
 use super::secrets::Secrets;
 use super::text::whole;
@@ -197,7 +195,7 @@ fn open(table: &Figment) -> Result<Arc<dyn Channel>, figment::Error> {
             return Err(wrong("auth_token", "write `auth_token`, or `api_key` and `api_secret`, not both"));
         }
     };
-    let login = SecretString::from(STANDARD.encode(format!("{user}:{}", secret.expose_secret().trim())));
+    let (authorization, login) = basic(key, user, secret)?;
     let sender = match (settings.from, settings.messaging_service_sid) {
         (Some(from), None) => Sender::Number(sender_in(settings.via, from.trim())?),
         (None, Some(service)) => Sender::Service(service),
@@ -207,13 +205,13 @@ fn open(table: &Figment) -> Result<Arc<dyn Channel>, figment::Error> {
     let to = settings.to.map(|to| number("to", to.trim())).transpose()?;
     let twilio = Twilio {
         messages: below(&api, &["2010-04-01", "Accounts", sid, "Messages.json"]),
-        authorization: credential(key, "Basic", &login)?,
+        authorization,
         sender,
         to,
         via: settings.via,
         template: settings.template,
     };
-    let secrets = Secrets::these([secret.expose_secret(), login.expose_secret()]);
+    let secrets = Secrets::these([secret.expose_secret(), login.as_str()]);
     Ok(Web::open(&KIND, twilio, &api, secrets, settings.timeout))
 }
 
@@ -269,7 +267,7 @@ impl Api for Twilio {
         let said = answer.json();
         match (answer.status, said["sid"].as_str()) {
             (200 | 201, Some(reference)) => Outcome::delivered(reference),
-            (200..300, _) => Outcome::retry(Scope::Channel, format!("this is not Twilio's answer: {}", answer.line())),
+            (200..300, _) => answer.is_not("Twilio's"),
             _ => {
                 let code = said["code"].as_u64().map(|code| code.to_string()).unwrap_or_default();
                 let text = said["message"].as_str().unwrap_or_default();

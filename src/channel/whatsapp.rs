@@ -221,7 +221,7 @@ impl Api for WhatsApp {
                 let general = if (200..300).contains(&code) { "200-299".to_owned() } else { code.to_string() };
                 answer.judge(MEANINGS, &[&precise, &general], &format!("{code}: {}", explained(error)))
             }
-            (200..300, ..) => Outcome::retry(Scope::Channel, format!("this is not Meta's answer: {}", answer.line())),
+            (200..300, ..) => answer.is_not("Meta's"),
             _ => answer.judge(MEANINGS, &[], ""),
         }
     }

@@ -19,8 +19,8 @@ use super::threads::Threads;
 use crate::crash;
 use crate::domain::{Outcome, Scope, Timestamp, one_line, truncate};
 
-/// As much of an answer as we read: it is shown to a person at most.
-const LONGEST_ANSWER: u64 = 64 * 1024;
+/// As much of an answer as we read. Some repeat the whole message, each character of it in six.
+const LONGEST_ANSWER: u64 = 1024 * 1024;
 
 /// The name of the header that says what the body is; its value is no secret.
 pub(super) const CONTENT_TYPE: HeaderName = header("content-type");
@@ -43,6 +43,8 @@ pub(super) struct Answer {
     /// Its headers, with whatever the receiver says there alone.
     pub(super) headers: HeaderMap,
     pub(super) body: String,
+    /// Whether there is more of the body, which was lost on the way or is too long.
+    pub(super) is_cut: bool,
     /// The body without our secrets, for people.
     pub(super) shown: String,
 }
@@ -94,7 +96,7 @@ impl Answer {
     /// How long until the moment that a header names in seconds since 1970, by the receiver's own clock.
     pub(super) fn wait_until(&self, name: &str) -> Option<Duration> {
         let moment: i64 = self.header(name).parse().ok()?;
-        let now = jiff::fmt::rfc2822::parse(self.header("date")).ok()?.timestamp().as_second();
+        let now = self.date()?.as_millis().div_euclid(1000);
         u64::try_from(moment.checked_sub(now)?).ok().map(Duration::from_secs)
     }
 
@@ -126,9 +128,19 @@ impl Answer {
         serde_json::from_str(&self.shown).unwrap_or_default()
     }
 
-    /// What a status that is no success means.
-    pub(super) fn refusal(&self) -> Outcome {
-        let why = self.line();
+    /// This says nothing of what `whose` answers say: something between us answered in its place.
+    pub(super) fn is_not(&self, whose: &str) -> Outcome {
+        Outcome::retry(Scope::Channel, format!("this is not {whose} answer: {}", self.line()))
+    }
+
+    /// It was accepted, but what came with that was lost.
+    pub(super) fn is_lost(&self) -> Outcome {
+        Outcome::Unknown { why: format!("HTTP {}, but the rest of the answer was lost", self.status) }
+    }
+
+    /// What a status that is no success means; `said` is the receiver's explanation, if it gave one.
+    pub(super) fn refusal(&self, said: &str) -> Outcome {
+        let why = self.explained(said);
         match self.status {
             // The receiver asks for patience: that concerns everything we send there.
             429 => Outcome::Retry { after: self.retry_after, scope: Scope::Channel, why },
@@ -184,13 +196,15 @@ pub(super) fn shown_place(url: &Url) -> String {
 fn read(response: Response<Body>) -> Answer {
     let (head, mut body) = response.into_parts();
     let mut bytes = Vec::new();
-    // What could not be read of an answer is left out: the status has been given.
-    let _ = body.as_reader().take(LONGEST_ANSWER).read_to_end(&mut bytes);
+    // The status has been given: whether it says enough is for the kind.
+    let is_cut =
+        body.as_reader().take(LONGEST_ANSWER).read_to_end(&mut bytes).is_err() || bytes.len() as u64 == LONGEST_ANSWER;
     Answer {
         status: head.status.as_u16(),
         retry_after: retry_after(&head.headers),
         headers: head.headers,
         body: String::from_utf8_lossy(&bytes).into_owned(),
+        is_cut,
         shown: String::new(),
     }
 }
@@ -238,7 +252,7 @@ pub(super) const fn header(name: &'static str) -> HeaderName {
     HeaderName::from_static(name)
 }
 
-/// Adds headers, for [`Request`]s that differ only in a few.
+/// The request with these headers.
 pub(super) fn request(
     method: &str,
     url: &Url,
@@ -275,7 +289,7 @@ mod tests {
     #[test]
     fn every_status_has_its_scope() {
         let refusal = |status| {
-            let outcome = Answer { status, ..Answer::default() }.refusal();
+            let outcome = Answer { status, ..Answer::default() }.refusal("");
             (outcome.word(), outcome.scope().unwrap())
         };
         assert_eq!(refusal(429), ("retry", Scope::Channel));
@@ -300,7 +314,7 @@ mod tests {
     fn a_receiver_that_asks_for_patience_is_left_alone_as_a_whole() {
         let after = Some(Duration::from_secs(17));
         for (status, expected) in [(429, Scope::Channel), (503, Scope::Channel), (500, Scope::Message)] {
-            let outcome = Answer { status, retry_after: after, ..Answer::default() }.refusal();
+            let outcome = Answer { status, retry_after: after, ..Answer::default() }.refusal("");
             let why = format!("HTTP {status}");
             assert_eq!(outcome, Outcome::Retry { after, scope: expected, why });
         }

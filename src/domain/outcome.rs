@@ -89,6 +89,17 @@ impl Outcome {
         Self::Dead { scope, why: why.into(), hint: hint.into() }
     }
 
+    /// The same, with whatever the receiver said passed through `change`.
+    #[must_use]
+    pub fn map_text(self, change: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Delivered { reference, capture } => Self::Delivered { reference: change(reference), capture },
+            Self::Retry { after, scope, why } => Self::Retry { after, scope, why: change(why) },
+            Self::Dead { scope, why, hint } => Self::Dead { scope, why: change(why), hint },
+            Self::Unknown { why } => Self::Unknown { why: change(why) },
+        }
+    }
+
     /// The word kept with the attempt.
     pub const fn word(&self) -> &'static str {
         match self {

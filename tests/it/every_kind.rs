@@ -52,10 +52,15 @@ async fn a_question_reaches_every_receiver_once_and_all_of_them_agree_with_the_s
             to_customers.push((channel, table));
         }
     }
-    // A channel that only writes to customers cannot carry a question: it carries the welcome.
-    let (welcome, table) = to_customers.pop().unwrap_or_default();
-    assert!(to_customers.is_empty(), "one channel carries the welcome, so no other is tried: {to_customers:?}");
-    let _ = write!(config, "{table}[welcome]\nchannel = \"{welcome}\"\n[[routes]]\nchannels = {channels:?}\n");
+    // A channel that only writes to customers cannot carry a question: it carries the welcome, or takes that over.
+    let mut next = String::new();
+    for (channel, table) in to_customers.iter().rev() {
+        let fallback = if next.is_empty() { String::new() } else { format!("fallback = \"{next}\"\n") };
+        config += &format!("{table}{fallback}");
+        next.clone_from(channel);
+    }
+    let welcome = next;
+    let _ = write!(config, "[welcome]\nchannel = \"{welcome}\"\n[[routes]]\nchannels = {channels:?}\n");
     let app = TestApp::start_live(&config).await;
     let ana = json!({
         "name": "Ana", "email": "ana@example.com", "phone": "+34 612 345 678", "customer_id": "77",
@@ -70,7 +75,8 @@ async fn a_question_reaches_every_receiver_once_and_all_of_them_agree_with_the_s
     for message in &messages {
         assert_eq!((&message["state"], &message["attempts"]), (&json!("delivered"), &json!(1)), "{message}");
     }
-    for (name, sink) in &sinks {
+    let silent = |name: &str| to_customers.iter().any(|(channel, _)| channel.starts_with(name) && *channel != welcome);
+    for (name, sink) in sinks.iter().filter(|(name, _)| !silent(name)) {
         let requests = sink.requests();
         assert_eq!(requests.len(), 1, "{name}: {requests:?}");
         if !welcome.starts_with(name) {

@@ -409,10 +409,12 @@ fn repeat(answer: &str, request: &Request) -> String {
     let credentials = request.headers.iter().filter(|(name, _)| !ordinary.contains(&name.as_str()));
     let credentials: Vec<&str> = credentials.map(|(_, value)| value.as_str()).collect();
     let answer = answer.replace("{path}", &request.path).replace("{credentials}", &credentials.join(" "));
-    answer.replace("{body}", &request.body)
+    let escaped = credentials.join(" ").replace('/', "\\/");
+    answer.replace("{escaped}", &escaped).replace("{body}", &request.body)
 }
 
-/// Status, further headers (each with its line end), body; what is repeated of the request is for [`repeat`].
+/// Status, further headers (each with its line end), body; what is repeated of the request is for [`repeat`]. A body that
+/// ends in `{cut}` is lost from there on.
 pub(crate) type FixedAnswer = (u16, String, String);
 
 struct Http {
@@ -434,8 +436,10 @@ impl Http {
             if (200..300).contains(&status) || self.fixed.is_some() {
                 self.seen.accept(request);
             }
-            let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n{extra}\r\n{body}", body.len());
-            if stream.write_all(answer.as_bytes()).await.is_err() {
+            let (body, lost) = body.strip_suffix("{cut}").map_or((body.as_str(), 0), |start| (start, 100));
+            let length = body.len() + lost;
+            let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: {length}\r\n{extra}\r\n{body}");
+            if stream.write_all(answer.as_bytes()).await.is_err() || lost > 0 {
                 return;
             }
         }
