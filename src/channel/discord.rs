@@ -43,6 +43,7 @@ webhook_url = "https://discord.com/api/webhooks/1234567890/correct-horse-battery
   messages a minute in each channel; when it is too fast, Discord says how long to wait.
 - A webhook that Discord does not know is not tried again: it locks out who insists.
 - A customer's text can mention nobody.
+- Discord knows no idempotency key: where a message twice is worse than none, write `on_unknown = \"hold\"`.
 ",
     meanings: MEANINGS,
     shared: &[],

@@ -46,6 +46,7 @@ webhook_url = "https://chat.example.com/hooks/correct-horse-battery"
 - **Limits**: a message holds 16,383 characters; what does not fit can be read in the console. Servers that limit at all
   usually take ten requests a second.
 - A customer's text can mention nobody: `@channel`, `@all`, `@here` and names stay words.
+- Mattermost knows no idempotency key: where a message twice is worse than none, write `on_unknown = \"hold\"`.
 ",
     meanings: MEANINGS,
     shared: &[],

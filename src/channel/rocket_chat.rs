@@ -42,6 +42,7 @@ webhook_url = "https://chat.example.com/hooks/64f0c1/correct-horse-battery"
   minute from one machine unless its *Rate Limiter* says otherwise: then set `rate` to that.
 - A customer's text can mention nobody, and a link shows where it leads.
 - Rocket.Chat has no threads here: each question is a message of its own.
+- Rocket.Chat knows no idempotency key: where a message twice is worse than none, write `on_unknown = \"hold\"`.
 ",
     meanings: MEANINGS,
     shared: &[],

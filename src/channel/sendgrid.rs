@@ -43,7 +43,7 @@ api_url = "https://api.sendgrid.com"            # EU subusers: https://api.eu.se
   address), and under *Settings → API Keys* make a key with *Restricted Access* and *Mail Send*: nothing else is needed.
 - **Shared**: `from`; and `api_key` with its `api_url`. A second address needs one key, `to`.
 - **Who gets it**: as for `email`. A welcome goes to the customer, everything else to `to`, one mail to all of them;
-  a route to a channel without `to` is refused. An answer to a request goes to the customer who asked.
+  a route to a channel without `to` is refused. A reply to a question's mail goes to the customer.
 - **Tracking** of clicks and openings is off, whatever the account says.
 - **Queued is not delivered**: SendGrid says yes before it knows the mailbox. What it cannot deliver stands in its
   *Activity*, under the `reference` of the message; `umishop_id` among the custom arguments is the message's id.

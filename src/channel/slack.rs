@@ -47,6 +47,7 @@ api_url = "https://slack.com/api"               # or a proxy, or a compatible se
 - **Limits**: a heading holds 150 characters, a section 3,000. A long text is cut at line ends into up to ten sections;
   what is left out can be read in the console.
 - A customer's text can mention nobody: `@channel` stays what it is, a word.
+- Slack knows no idempotency key: where a message twice is worse than none, write `on_unknown = \"hold\"`.
 ",
     meanings: MEANINGS,
     shared: &[],

@@ -51,6 +51,7 @@ webhook_url = "https://prod-01.westeurope.logic.azure.com/workflows/0a1b/trigger
   what is left out can be read in the console. How many runs a day a workflow has depends on its owner's licence.
 - A customer's text is shown as it was written: it can mention nobody and is no Markdown.
 - Whether the address is right cannot be asked without sending: `umishop send-test` is the check.
+- A workflow knows no idempotency key: where a message twice is worse than none, write `on_unknown = \"hold\"`.
 ",
     meanings: MEANINGS,
     shared: &[],

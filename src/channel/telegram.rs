@@ -47,6 +47,7 @@ api_url = "https://api.telegram.org"            # or a Bot API server of your ow
   bot that is too fast is blocked in all its chats for as long as Telegram says: what it may is shared by all channels
   with its token.
 - A customer's text can mention nobody, and links show no preview.
+- Telegram knows no idempotency key: where a message twice is worse than none, write `on_unknown = \"hold\"`.
 ",
     meanings: MEANINGS,
     shared: &[],

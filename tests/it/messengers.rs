@@ -296,3 +296,21 @@ proptest! {
         prop_assert_eq!(html.matches("</blockquote>").count(), html.matches("<blockquote>").count());
     }
 }
+
+#[test]
+fn what_is_too_long_for_a_chat_or_a_phone_is_cut_and_says_so() {
+    for (kind_name, table, field, limit) in [
+        ("discord", "webhook_url = \"https://discord.com/api/webhooks/1/x\"", "/embeds/0/description", 4_096),
+        ("mattermost", "webhook_url = \"https://chat.example.com/hooks/x\"", "/text", 16_383),
+        ("rocket_chat", "webhook_url = \"https://chat.example.com/hooks/1/x\"", "/attachments/0/text", 5_000),
+    ] {
+        let channel = try_open(kind(kind_name).unwrap(), table).unwrap();
+        for question in endless() {
+            let (_, body) = composed(&channel, &asked(&channel, &"Ñ\"".repeat(60), &question));
+            let body: Value = serde_json::from_str(&body).unwrap();
+            let text = body.pointer(field).and_then(Value::as_str).unwrap_or_else(|| panic!("{kind_name}: {body}"));
+            assert!(text.encode_utf16().count() <= limit, "{kind_name}: {}", text.len());
+            assert_ne!(text.contains("The end"), text.contains("The text goes on"), "{kind_name}: {text}");
+        }
+    }
+}

@@ -58,7 +58,7 @@ spare_servers = [{ server = "smtps://smtp.example.net:465", username = "shop", p
   minutes. What a server says of the mail or its recipient is final, and a mail whose answer was lost goes to no other
   server within that attempt.
 - **Who gets it**: a welcome goes to the customer, everything else to `to`; a route to a channel without `to` is refused.
-  An answer to a request goes to the customer who asked.
+  A reply to a question's mail goes to the customer.
 - **Encryption**: `smtp+starttls://` and `smtps://` never go on in the clear; `smtp://` is refused for any machine but
   this one. A server that asks for no login needs neither `username` nor `password`.
 - The same message is the same mail on every attempt, Message-ID, Date and all: a receiver can notice a repetition.
