@@ -138,11 +138,34 @@ fn tell(reader: &mut Reader<'_>, settings: &Settings, inner: &[String], kind: &E
         ErrorKind::Message(text) => text.clone(),
         other => other.to_string(),
     };
-    let what = hidden.iter().fold(what, |what, secret| what.replace(secret.as_str(), "(not shown)"));
+    let what = hidden.iter().fold(what, |what, secret| without(&what, secret));
     let mut problem =
         reader.layers.problem(&path, truncate(&one_line(&what), 300).text, mend(reader, settings, inner, kind));
     problem.key = if inner.is_empty() { shown_table(&path) } else { shown_key(&path) };
     reader.problems.push(problem);
+}
+
+/// A secret this short may be a part of a word by chance.
+const SHORT: usize = 5;
+
+/// `text` without `secret`; a short one stays where it is merely a part of a word.
+fn without(text: &str, secret: &str) -> String {
+    let mut hidden = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(secret) {
+        let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
+        let in_word = |one: Option<char>, other: Option<char>| {
+            one.is_some_and(char::is_alphanumeric) && other.is_some_and(char::is_alphanumeric)
+        };
+        let is_short = secret.len() <= SHORT;
+        let is_part = is_short
+            && (in_word(before.chars().next_back(), secret.chars().next())
+                || in_word(secret.chars().next_back(), after.chars().next()));
+        hidden.push_str(before);
+        hidden.push_str(if is_part { secret } else { "(not shown)" });
+        rest = after;
+    }
+    hidden + rest
 }
 
 fn mend(reader: &Reader<'_>, settings: &Settings, inner: &[String], kind: &ErrorKind) -> String {
@@ -177,5 +200,17 @@ fn described(found: &Actual) -> String {
         Actual::Seq => "a list".to_owned(),
         Actual::Map => "a table".to_owned(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_hidden_and_words_that_hold_it_are_not() {
+        assert_eq!(without("`me` needs some time, me", "me"), "`(not shown)` needs some time, (not shown)");
+        assert_eq!(without("hunter2hunter2x", "hunter2"), "(not shown)(not shown)x");
+        assert_eq!(without("found \"p@ss/1\"", "p@ss/1"), "found \"(not shown)\"");
     }
 }

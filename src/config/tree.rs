@@ -177,6 +177,8 @@ pub(super) fn is_secret(path: &[String]) -> bool {
     let is_whole = path.len() == 3;
     in_channel
         && (is_whole
+            // Without a login a topic of ntfy is its own password.
+            || (name == "topic" && path.get(1).is_some_and(|kind| kind == "ntfy"))
             || name == "username"
             || name == "key"
             || name.ends_with("_key")
