@@ -80,6 +80,12 @@ async fn contents(database: PathBuf, deep: bool) -> (Finding, Option<Timestamp>)
             format!("{shown} has schema {found}, this program needs {known}"),
             "start `umishop serve` once; it keeps a copy before it changes anything",
         ),
+        Ok(Err(OpenError::LogLeft)) => finding::unknown(
+            Area::Disk,
+            "database",
+            format!("{shown} cannot be read without changing it: nobody has it open, but a log is left"),
+            "start `umishop serve`, which takes the log in, and ask again",
+        ),
         Ok(Err(error)) => problem(format!("{shown} cannot be used: {error}"), "see docs/operations.md, The disk"),
         Err(_) => problem(format!("{shown} cannot be looked at: the look broke off inside umishop"), "report it"),
     };

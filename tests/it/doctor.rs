@@ -76,6 +76,13 @@ async fn make_database(directory: &Path) {
     SqliteStore::open(&directory.join("umishop.db")).unwrap().close().await.unwrap();
 }
 
+/// The names of what lies in it.
+fn files(directory: &Path) -> Vec<std::ffi::OsString> {
+    let mut names: Vec<_> = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name()).collect();
+    names.sort();
+    names
+}
+
 /// A domain on which all is well.
 const WELL: &[(&str, &str)] = &[
     ("shop.test", "some-verification=1"),
@@ -148,17 +155,29 @@ fn a_look_before_the_first_start_fails_nothing_and_leaves_nothing_behind() {
 async fn a_database_at_rest_is_read_without_a_file_more_beside_it() {
     let directory = configured("[server]\nlisten = \"127.0.0.1:0\"\n");
     make_database(directory.path()).await;
-    let files = || {
-        let mut names: Vec<_> =
-            std::fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
-        names.sort();
-        names
-    };
-    let before = files();
+    let before = files(directory.path());
     let (code, report) = report(directory.path(), &["--deep", "--dns", "127.0.0.1:9"]);
     assert_eq!(code, Some(0), "{report:#}");
     assert!(of(&report, "database").contains("is whole"));
-    assert_eq!(files(), before);
+    assert_eq!(files(directory.path()), before);
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_has_open_is_left_to_the_server_and_no_file_more_is_made() {
+    let directory = configured("[server]\nlisten = \"127.0.0.1:0\"\n");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&elsewhere.path().join("umishop.db")).unwrap();
+    // As a copy of the two files leaves them, made while the server runs.
+    for name in ["umishop.db", "umishop.db-wal"] {
+        std::fs::copy(elsewhere.path().join(name), directory.path().join(name)).unwrap();
+    }
+    store.close().await.unwrap();
+    let before = files(directory.path());
+    let (code, report) = report(directory.path(), &["--deep", "--dns", "127.0.0.1:9"]);
+    assert_eq!(code, Some(0), "{report:#}");
+    let told = of(&report, "database");
+    assert!(told.starts_with("unknown: ") && told.contains("a log is left"), "{told}");
+    assert_eq!(files(directory.path()), before);
 }
 
 #[tokio::test]

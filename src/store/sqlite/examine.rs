@@ -29,11 +29,20 @@ pub fn examine(path: &Path, deep: bool) -> Result<Examined, OpenError> {
     // another one, could not write then.
     let log = suffixed(path, "-wal");
     if log.exists() {
-        return look(&read_only(path, "")?, deep);
+        return look(&beside_others(path)?, deep);
     }
     let seen = read_only(path, "?immutable=1").and_then(|connection| look(&connection, deep));
     // A server that has started meanwhile may have changed what was being read.
-    if log.exists() { look(&read_only(path, "")?, deep) } else { seen }
+    if log.exists() { look(&beside_others(path)?, deep) } else { seen }
+}
+
+/// Reads the log, too. Its index is there as long as anybody has the database open; without one, reading makes it, and
+/// it would be ours as above.
+fn beside_others(path: &Path) -> Result<Connection, OpenError> {
+    if !suffixed(path, "-shm").exists() {
+        return Err(OpenError::LogLeft);
+    }
+    read_only(path, "")
 }
 
 fn read_only(path: &Path, parameters: &str) -> Result<Connection, OpenError> {

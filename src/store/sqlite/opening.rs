@@ -42,6 +42,9 @@ pub enum OpenError {
     /// There is no such file.
     #[error("there is no database at {0}; `umishop serve` makes one")]
     Missing(PathBuf),
+    /// It cannot be read without a file more beside it.
+    #[error("nobody has the database open, but a log is left beside it; start `umishop serve`, which takes it in")]
+    LogLeft,
     /// SQLite cannot keep its promises there.
     #[error(
         "{path} lies on {name}: on a network file system locks do not hold and commits can be lost; set [store] url to a file on a disk of this machine"
