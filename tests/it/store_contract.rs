@@ -550,6 +550,18 @@ async fn a_follow_up_is_called_off_with_its_question_and_comes_back_with_it(stor
     }
 }
 
+async fn a_follow_up_of_a_cancelled_question_comes_with_it_when_it_is_retried_after_all(store: &dyn Store) {
+    let (id, message) = asked(store).await;
+    assert_eq!(store.cancel_message(message, NOW).await.unwrap(), Changed::Yes);
+    let changed = store.change_request(id, says(RequestState::Closed, 0), vec![follower(&[])]).await.unwrap();
+    assert_eq!(changed, RequestChanged::Yes(vec![channel()]));
+    assert!(claim_after(store, 1).await.is_empty(), "nobody got its question");
+    assert_eq!(store.request(id).await.unwrap().unwrap().messages[1].state, State::Cancelled);
+    assert_eq!(store.retry_message(message, NOW.after(2 * MINUTE)).await.unwrap(), Changed::Yes);
+    settle(store, &claim_after(store, 2).await[0], delivered()).await;
+    assert_eq!(claim_after(store, 4).await[0].purpose, Purpose::Closed);
+}
+
 async fn a_follow_up_goes_only_where_its_question_was_or_may_still_come(store: &dyn Store) {
     let mut submission = question(&customer("Ana", "ana@example.com"), "How much?");
     submission.messages[0].channel = "slack.pricing".parse().unwrap();
@@ -951,6 +963,7 @@ store_contract! {
     requests_are_filtered_by_state_topic_and_user_newest_first,
     a_follow_up_is_claimed_after_its_question_is_delivered_and_earlier_ones_are_finished,
     a_follow_up_is_called_off_with_its_question_and_comes_back_with_it,
+    a_follow_up_of_a_cancelled_question_comes_with_it_when_it_is_retried_after_all,
     a_follow_up_goes_only_where_its_question_was_or_may_still_come,
     a_follow_up_is_handed_over_to_nobody,
     messages_are_filtered_by_state_channel_purpose_and_user,

@@ -157,14 +157,15 @@ impl Related {
         matches!(self.state, State::Pending | State::Sending | State::Held)
     }
 
-    /// Whether it is the question, and is or may come to be the follower's. A dead letter counts: it may be retried.
+    /// Whether it is the question, and is or may come to be the follower's. A dead letter counts, and so does one that was
+    /// cancelled: either may be retried.
     fn concerns(&self, follower: &Follower) -> bool {
         let takes_over = match &self.fallback {
             Some(fallback) => *fallback == follower.channel,
             None => follower.stands_in_for.contains(&self.channel),
         };
         let may_come = self.is_unfinished() && !self.handed_over && takes_over;
-        self.is_question() && self.state != State::Cancelled && (self.channel == follower.channel || may_come)
+        self.is_question() && (self.channel == follower.channel || may_come)
     }
 
     /// When to look again whether it is finished: when it is tried next, else the later the longer it has been due.
