@@ -309,7 +309,11 @@ pub fn followers(config: &Config) -> Vec<Follower> {
     let followers = following.map(|(address, _)| {
         let others = config.channels.iter();
         let relieved = others.filter(|(_, other)| other.rules.fallback.channel.as_ref() == Some(address));
-        Follower { channel: address.clone(), stands_in_for: relieved.map(|(other, _)| other.clone()).collect() }
+        Follower {
+            channel: address.clone(),
+            stands_in_for: relieved.map(|(other, _)| other.clone()).collect(),
+            known: config.channels.keys().cloned().collect(),
+        }
     });
     followers.collect()
 }

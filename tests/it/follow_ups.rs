@@ -59,7 +59,11 @@ fn followers() -> Vec<Follower> {
     stands_in_for
         .into_iter()
         .enumerate()
-        .map(|(index, stands_in_for)| Follower { channel: address(index), stands_in_for })
+        .map(|(index, stands_in_for)| Follower {
+            channel: address(index),
+            stands_in_for,
+            known: vec![address(0), address(1)],
+        })
         .collect()
 }
 

@@ -441,7 +441,7 @@ fn says(state: RequestState, minutes: u32) -> RequestChange {
 
 fn follower(stands_in_for: &[&str]) -> Follower {
     let stands_in_for = stands_in_for.iter().map(|channel| channel.parse().unwrap()).collect();
-    Follower { channel: channel(), stands_in_for }
+    Follower { channel: channel(), stands_in_for, known: vec![channel(), "slack.pricing".parse().unwrap()] }
 }
 
 /// Asks a question; its request and its message.
@@ -577,6 +577,20 @@ async fn a_follow_up_goes_only_where_its_question_was_or_may_still_come(store: &
     let history = store.request(id).await.unwrap().unwrap();
     assert_eq!(history.messages[1].state, State::Cancelled);
     assert_eq!(change(RequestState::Closed, taken_over).await, RequestChanged::Yes(Vec::new()), "it was delivered");
+}
+
+async fn a_follow_up_knows_no_fallback_that_is_no_longer_configured(store: &dyn Store) {
+    let mut submission = question(&customer("Ana", "ana@example.com"), "How much?");
+    submission.messages[0].channel = "slack.pricing".parse().unwrap();
+    submission.messages[0].fallback = Some("http.pager".parse().unwrap());
+    let id = store.submit_request(submission, NOW).await.unwrap().request_id;
+    let change = async |state, follower| store.change_request(id, says(state, 0), vec![follower]).await.unwrap();
+    let mut follower = follower(&["slack.pricing"]);
+    follower.known.push("http.pager".parse().unwrap());
+    assert_eq!(change(RequestState::Acknowledged, follower.clone()).await, RequestChanged::Yes(Vec::new()));
+    follower.known.pop();
+    let changed = change(RequestState::Answered, follower).await;
+    assert_eq!(changed, RequestChanged::Yes(vec![channel()]), "the channel's own takes over again");
 }
 
 async fn a_follow_up_is_handed_over_to_nobody(store: &dyn Store) {
@@ -965,6 +979,7 @@ store_contract! {
     a_follow_up_is_called_off_with_its_question_and_comes_back_with_it,
     a_follow_up_of_a_cancelled_question_comes_with_it_when_it_is_retried_after_all,
     a_follow_up_goes_only_where_its_question_was_or_may_still_come,
+    a_follow_up_knows_no_fallback_that_is_no_longer_configured,
     a_follow_up_is_handed_over_to_nobody,
     messages_are_filtered_by_state_channel_purpose_and_user,
     requests_of_a_period_tell_where_they_went_whoever_took_over,

@@ -160,7 +160,7 @@ impl Related {
     /// Whether it is the question, and is or may come to be the follower's. A dead letter counts, and so does one that was
     /// cancelled: either may be retried.
     fn concerns(&self, follower: &Follower) -> bool {
-        let takes_over = match &self.fallback {
+        let takes_over = match self.fallback.as_ref().filter(|fallback| follower.known.contains(fallback)) {
             Some(fallback) => *fallback == follower.channel,
             None => follower.stands_in_for.contains(&self.channel),
         };

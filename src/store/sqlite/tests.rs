@@ -159,7 +159,7 @@ fn ask_and_say(connection: &Connection) {
     let any = RequestFilter { state: Some(RequestState::New), ..RequestFilter::default() };
     let id = requests::requests(connection, &any, page).unwrap()[0].request.id;
     let change = RequestChange::new(RequestState::Closed, NOW, "", "").unwrap();
-    let follower = Follower { channel: channel(), stands_in_for: Vec::new() };
+    let follower = Follower { channel: channel(), stands_in_for: Vec::new(), known: vec![channel()] };
     requests::change(connection, id, &change, &[follower]).unwrap();
     let history = requests::request(connection, id).unwrap().unwrap();
     let boot = BootId::new(NOW);
