@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::fmt;
 
 use super::text::fold;
-use super::{Country, Origin, Phone, Topic, one_line};
+use super::{Country, Origin, Phone, Topic, languages_for, one_line};
 
 /// What one call told, as far as routes look at it. Nothing in it was known before: the same call always takes the same
 /// route.
@@ -137,9 +137,8 @@ pub struct Condition {
 impl Condition {
     fn holds(&self, folded: &str) -> bool {
         let fits = |text: &str| self.any_of.iter().any(|pattern| pattern.fits(text));
-        // `es` is `es-MX`, too (RFC 4647, basic filtering).
-        let broader = || folded.match_indices('-').any(|(at, _)| fits(&folded[..at]));
-        fits(folded) || (self.aspect == Aspect::Language && broader())
+        // `es` is `es-MX`, too.
+        fits(folded) || (self.aspect == Aspect::Language && languages_for(folded).any(|broader| fits(&broader)))
     }
 }
 
@@ -214,6 +213,8 @@ mod tests {
             ("es", "est", false),
             ("es-MX", "es", false),
             ("zh-Hant", "zh-Hant-TW", true),
+            ("zh", "zh-Hant-TW", true),
+            ("es", "es_MX", true),
             ("es", "", false),
         ] {
             assert_eq!(holds(Aspect::Language, pattern, value), fits, "{pattern} {value}");

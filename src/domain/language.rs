@@ -27,19 +27,23 @@ pub fn language_of<'a>(told: &'a str, phone: Option<&Phone>) -> &'a str {
     OF_CALLING_CODES.iter().find(|(code, _)| digits.starts_with(code)).map_or("", |(_, language)| language)
 }
 
-/// Whether `text` is a language with or without its country: `es`, `pt-BR` (RFC 5646).
+/// Whether `text` is a language, with or without its script and its region: `es`, `pt-BR`, `es-419`, `zh-Hant-TW`
+/// (RFC 5646).
 pub fn is_language(text: &str) -> bool {
-    let (language, country) = text.split_once('-').unwrap_or((text, "XX"));
     let letters = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphabetic());
-    (2..=3).contains(&language.len()) && letters(language) && (2..=4).contains(&country.len()) && letters(country)
+    let region = |part: &str| part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = text.split('-');
+    parts.next().is_some_and(|language| (2..=3).contains(&language.len()) && letters(language))
+        && parts.clone().count() <= 2
+        && parts.all(|part| (2..=4).contains(&part.len()) && letters(part) || region(part))
 }
 
-/// What does for `tag`, best first: the tag itself, then the language without its country. In lower case.
+/// What does for `tag`, best first: the tag itself, then without its last part, and so on: `zh-hant-tw`, `zh-hant`, `zh`
+/// (RFC 4647, lookup). In lower case.
 pub fn languages_for(tag: &str) -> impl Iterator<Item = String> {
     let tag = tag.to_ascii_lowercase().replace('_', "-");
-    let language = tag.split('-').next().unwrap_or_default().to_owned();
-    let is_general = language == tag;
-    [tag, if is_general { String::new() } else { language }].into_iter().filter(|tag| !tag.is_empty())
+    let first = Some(tag).filter(|tag| !tag.is_empty());
+    std::iter::successors(first, |tag| tag.rsplit_once('-').map(|(broader, _)| broader.to_owned()))
 }
 
 #[cfg(test)]
@@ -60,8 +64,19 @@ mod tests {
     }
 
     #[test]
+    fn a_language_is_written_with_or_without_its_script_and_its_region() {
+        for language in ["es", "ast", "pt-BR", "es-419", "zh-Hant", "zh-Hant-TW", "sr-Latn-RS"] {
+            assert!(is_language(language), "{language}");
+        }
+        for other in ["", "e", "spanish", "es-", "-es", "es-4190", "es-41", "es_ES", "es-1a2", "pricing", "es-ES-ES-ES"] {
+            assert!(!is_language(other), "{other}");
+        }
+    }
+
+    #[test]
     fn a_country_is_left_off_when_nothing_is_written_for_it() {
         assert_eq!(languages_for("es_MX").collect::<Vec<_>>(), ["es-mx", "es"]);
+        assert_eq!(languages_for("zh-Hant-TW").collect::<Vec<_>>(), ["zh-hant-tw", "zh-hant", "zh"]);
         assert_eq!(languages_for("es").collect::<Vec<_>>(), ["es"]);
         assert_eq!(languages_for("").count(), 0);
     }
