@@ -68,7 +68,8 @@ mod tests {
         for language in ["es", "ast", "pt-BR", "es-419", "zh-Hant", "zh-Hant-TW", "sr-Latn-RS"] {
             assert!(is_language(language), "{language}");
         }
-        for other in ["", "e", "spanish", "es-", "-es", "es-4190", "es-41", "es_ES", "es-1a2", "pricing", "es-ES-ES-ES"] {
+        for other in ["", "e", "spanish", "es-", "-es", "es-4190", "es-41", "es_ES", "es-1a2", "pricing", "es-ES-ES-ES"]
+        {
             assert!(!is_language(other), "{other}");
         }
     }

@@ -1002,6 +1002,8 @@ store_contract! {
 mod sqlite_file {
     use umishop::store::sqlite::{OpenError, SqliteStore};
 
+    use super::*;
+
     #[tokio::test]
     async fn a_second_relay_on_the_same_file_is_refused_but_the_command_line_is_let_in() {
         let directory = tempfile::tempdir().unwrap();
@@ -1016,6 +1018,39 @@ mod sqlite_file {
         assert!(SqliteStore::open_beside(&path).is_ok());
         umishop::store::Store::close(&first).await.unwrap();
         assert!(SqliteStore::open(&path).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_stops_its_own_message_and_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("umishop.db");
+        let store = SqliteStore::open(&path).unwrap();
+        let (damaged, question) = super::asked_that(&store, "Damaged?").await;
+        store.change_request(damaged, says(RequestState::Closed, 0), vec![follower(&[])]).await.unwrap();
+        let (whole, _) = super::asked_that(&store, "Whole?").await;
+        store.change_request(whole, says(RequestState::Closed, 0), vec![follower(&[])]).await.unwrap();
+        register(&store, customer("Eva", "eva@example.com")).await;
+        for claim in claim_after(&store, 1).await.iter().filter(|claim| claim.purpose == Purpose::Request) {
+            settle(&store, claim, delivered()).await;
+        }
+        register(&store, customer("Leo", "leo@example.com")).await;
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.pragma_update(None, "ignore_check_constraints", true).unwrap();
+        connection
+            .execute("UPDATE messages SET fallback = 'nowhere' WHERE id = ?1", [&question.as_bytes()[..]])
+            .unwrap();
+        connection
+            .execute("INSERT INTO suppressions (address, cause, why, since) VALUES ('leo@example.com', '?', '', 0)", [])
+            .unwrap();
+        let claims = claim_after(&store, 4).await;
+        let purposes: Vec<_> = claims.iter().map(|claim| (claim.purpose, claim.about.request)).collect();
+        assert_eq!(purposes, [(Purpose::Closed, Some(whole))]);
+        let filter = MessageFilter { state: Some(State::Dead), ..MessageFilter::default() };
+        let dead = store.messages(filter, Page { limit: 9, before: None }).await.unwrap();
+        let mut dead: Vec<_> = dead.into_iter().map(|message| (message.purpose, message.last_error)).collect();
+        dead.sort_by_key(|(purpose, _)| purpose.as_str());
+        assert_eq!(dead.iter().map(|(purpose, _)| *purpose).collect::<Vec<_>>(), [Purpose::Closed, Purpose::Welcome]);
+        assert!(dead.iter().all(|(_, why)| why.contains("damaged")), "{dead:?}");
     }
 
     #[test]

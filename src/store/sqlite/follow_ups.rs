@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::{intake, rows};
+use super::{intake, outbox, rows};
 use crate::domain::{
     ChannelAddress, Claim, Context, MessageId, NewMessage, Purpose, RequestId, State, Timestamp, User,
 };
@@ -83,7 +83,10 @@ pub(super) fn keep_turns(
             kept.push(claim);
             continue;
         };
-        match turn(&related(connection, request)?, claim.purpose, channel, now) {
+        let related = related(connection, request);
+        let what = "another message about its request";
+        let Some(related) = outbox::read_or_give_up(connection, &claim, related, what, now)? else { continue };
+        match turn(&related, claim.purpose, channel, now) {
             Turn::Now => kept.push(claim),
             Turn::NotBefore(due_at) => {
                 connection
@@ -132,7 +135,7 @@ struct Related {
     due_at: Timestamp,
 }
 
-fn related(connection: &Connection, request: RequestId) -> Result<Vec<Related>, StoreError> {
+fn related(connection: &Connection, request: RequestId) -> rusqlite::Result<Vec<Related>> {
     let sql = "SELECT channel, handed_over_from IS NOT NULL, fallback, purpose, state, due_at
                  FROM messages WHERE request_id = ?1";
     let read = |row: &Row<'_>| {
@@ -145,7 +148,7 @@ fn related(connection: &Connection, request: RequestId) -> Result<Vec<Related>, 
             due_at: rows::time(row, 5)?,
         })
     };
-    rows::collect(connection, sql, [&request.as_bytes()[..]], read)
+    connection.prepare_cached(sql)?.query_map([&request.as_bytes()[..]], read)?.collect()
 }
 
 impl Related {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::{follow_ups, rows, suppressions};
 use crate::domain::{
-    About, BootId, ChannelAddress, Claim, MessageId, Purpose, RequestId, SUSPECT_AFTER, Settlement, State, Timestamp,
+    About, BootId, ChannelAddress, Claim, MessageId, RequestId, SUSPECT_AFTER, Settlement, State, Timestamp,
     Transition, UserId,
 };
 use crate::store::{Changed, Claimed, Pruned, Retention, StoreError};
@@ -78,14 +78,10 @@ pub(super) fn claim_due(
         }
     }
     for (id, why) in damaged {
-        give_up_damaged(connection, id, &why, now)?;
+        give_up_damaged(connection, &id, "the stored message", &why, now)?;
     }
     follow_ups::keep_turns(connection, channel, &mut claims, now)?;
-    for claim in claims.iter_mut().filter(|claim| claim.purpose == Purpose::Welcome) {
-        if let Some(address) = &claim.context.email {
-            claim.suppressed = suppressions::of(connection, address)?;
-        }
-    }
+    suppressions::look_up(connection, &mut claims, now)?;
     // RETURNING promises no order.
     claims.sort_by_key(|claim| (claim.due_at, claim.id));
     let next_sql = if which == Which::Ordinary {
@@ -117,13 +113,38 @@ fn claim(row: &Row<'_>) -> rusqlite::Result<Claim> {
     })
 }
 
+/// What was `read` about `what`, to decide upon `claim`. `None`: it is there and cannot be read, and so the message was
+/// given up.
+pub(super) fn read_or_give_up<T>(
+    connection: &Connection,
+    claim: &Claim,
+    read: rusqlite::Result<T>,
+    what: &str,
+    now: Timestamp,
+) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if rows::is_damage(&error) => {
+            give_up_damaged(connection, claim.id.as_bytes(), what, &error.to_string(), now)?;
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// One message that cannot be read must not keep the others from being claimed.
-fn give_up_damaged(connection: &Connection, id: [u8; 16], why: &str, now: Timestamp) -> Result<(), StoreError> {
+fn give_up_damaged(
+    connection: &Connection,
+    id: &[u8; 16],
+    what: &str,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE messages SET state = 'dead', boot = NULL, finished_at = ?2, last_error = ?3 WHERE id = ?1",
         )?
-        .execute((&id[..], now.as_millis(), format!("the stored message is damaged: {why}")))?;
+        .execute((&id[..], now.as_millis(), format!("{what} is damaged: {why}")))?;
     Ok(())
 }
 

@@ -189,6 +189,12 @@ pub(super) fn collect<T>(
     Ok(connection.prepare_cached(sql)?.query_map(parameters, read)?.collect::<rusqlite::Result<Vec<T>>>()?)
 }
 
+/// Whether a row was found and is not what it should be; else the database itself failed.
+pub(super) const fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..))
+}
+
 fn parse<T, E: std::error::Error + Send + Sync + 'static>(index: usize, result: Result<T, E>) -> rusqlite::Result<T> {
     result.map_err(|error| rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error)))
 }

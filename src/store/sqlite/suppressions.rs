@@ -2,8 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use super::rows;
-use crate::domain::{EmailAddress, Phone, Suppression, SuppressionCause, Timestamp, UserId, language_of};
+use super::{outbox, rows};
+use crate::domain::{
+    Claim, EmailAddress, Phone, Purpose, Suppression, SuppressionCause, Timestamp, UserId, language_of,
+};
 use crate::store::{Page, StoreError, Subscription};
 
 /// Why an address is suppressed that its customer asked for.
@@ -16,10 +18,26 @@ pub(super) fn list(connection: &Connection, page: &Page<EmailAddress>) -> Result
     rows::collect(connection, sql, (after, limit), suppression)
 }
 
+/// Notes with each of `claims` to a customer that nothing is sent to their address any more, if that is so.
+pub(super) fn look_up(connection: &Connection, claims: &mut Vec<Claim>, now: Timestamp) -> Result<(), StoreError> {
+    let mut kept = Vec::with_capacity(claims.len());
+    for mut claim in claims.drain(..) {
+        if let (Purpose::Welcome, Some(address)) = (claim.purpose, &claim.context.email) {
+            let found = of(connection, address);
+            let what = "what is known of its customer's address";
+            let Some(found) = outbox::read_or_give_up(connection, &claim, found, what, now)? else { continue };
+            claim.suppressed = found;
+        }
+        kept.push(claim);
+    }
+    *claims = kept;
+    Ok(())
+}
+
 /// The suppression of this address, if there is one.
-pub(super) fn of(connection: &Connection, address: &EmailAddress) -> Result<Option<Suppression>, StoreError> {
+fn of(connection: &Connection, address: &EmailAddress) -> rusqlite::Result<Option<Suppression>> {
     let sql = "SELECT address, cause, why, since FROM suppressions WHERE address = ?1";
-    Ok(connection.prepare_cached(sql)?.query_row([address.as_str()], suppression).optional()?)
+    connection.prepare_cached(sql)?.query_row([address.as_str()], suppression).optional()
 }
 
 fn suppression(row: &Row<'_>) -> rusqlite::Result<Suppression> {
