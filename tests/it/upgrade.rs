@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::Connection;
-use umishop::domain::State;
+use umishop::domain::{State, Topic};
 use umishop::store::sqlite::SqliteStore;
-use umishop::store::{MessageFilter, Page, Store};
+use umishop::store::{MessageFilter, Page, RequestFilter, Store};
 
 /// Databases as earlier programs left them; a released schema's never changes.
 const EARLIER: &[&str] = &[include_str!("fixtures/schema-1.sql")];
@@ -37,6 +37,24 @@ fn rows(path: &Path, columns: &BTreeMap<String, Vec<String>>) -> BTreeMap<String
         (table.clone(), rows)
     };
     columns.iter().map(of_table).collect()
+}
+
+#[tokio::test]
+async fn what_was_asked_before_topics_were_compared_is_found_by_its_topic() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("umishop.db");
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch(EARLIER[0]).unwrap();
+    let asked = connection.execute("UPDATE requests SET topic = '\u{1F4B6} Facturación!' WHERE user_id IS NULL", []);
+    assert_eq!(asked, Ok(1));
+    drop(connection);
+    let store = SqliteStore::open(&path).unwrap();
+    let about = async |topic: &str| {
+        let filter = RequestFilter { topic: Some(Topic::new(topic)), ..RequestFilter::default() };
+        store.requests(filter, Page { limit: 10, before: None }).await.unwrap().len()
+    };
+    assert_eq!((about("facturacion").await, about("SALES").await), (1, 1));
+    store.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -5,9 +5,11 @@
 
 use std::path::Path;
 
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::{OpenError, upgrade_copy};
+use crate::domain::Topic;
 
 /// Every step, in order; `user_version` counts those applied. A released step is never edited.
 ///
@@ -62,11 +64,16 @@ fn apply(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(),
 }
 
 fn apply_steps(connection: &mut Connection, steps: &[&str], applied: usize) -> Result<(), OpenError> {
+    // SQL has no letters without accents.
+    connection.create_scalar_function("key_of_topic", 1, FunctionFlags::SQLITE_UTF8, |context| {
+        Ok(Topic::new(&context.get::<String>(0)?).key().as_str().to_owned())
+    })?;
     // Within a transaction this would do nothing.
     connection.pragma_update(None, "foreign_keys", false)?;
     let mut missing = steps.iter().enumerate().skip(applied);
     let result = missing.try_for_each(|(index, sql)| apply_step(connection, index + 1, sql));
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.remove_function("key_of_topic", 1)?;
     result
 }
 

@@ -3,9 +3,9 @@
 
 ALTER TABLE requests ADD COLUMN state TEXT NOT NULL DEFAULT 'new'
     CHECK (state IN ('new', 'acknowledged', 'answered', 'closed'));
--- What counts when topics are compared. Of older requests the accents and emoji count as well.
+-- What counts when topics are compared; the function is ours, for the time of the upgrade. See migrations.rs.
 ALTER TABLE requests ADD COLUMN topic_key TEXT NOT NULL DEFAULT '';
-UPDATE requests SET topic_key = lower(trim(topic));
+UPDATE requests SET topic_key = key_of_topic(topic);
 
 DROP INDEX requests_user;
 CREATE INDEX requests_user  ON requests (user_id, id) WHERE user_id IS NOT NULL;
