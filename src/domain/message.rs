@@ -7,7 +7,7 @@
 //!             │     or handed over                             │
 //!             │                                                │
 //!             └───────────── retry (by an operator) ───────────┘
-//! pending, held ── cancel (by an operator, or because the customer unsubscribed) ──► cancelled
+//! pending, held ── cancel (by an operator) ──► cancelled ◄── settle (the customer has unsubscribed) ── sending
 //! ```
 //!
 //! A message that is handed over goes on over another channel, its fallback: the same message, under the same id, with

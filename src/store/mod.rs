@@ -421,8 +421,8 @@ pub trait Store: Send + Sync {
     /// Whether the customer wants to be written to; `None`: nobody of this id has a mail address.
     async fn subscription(&self, user: UserId) -> Result<Option<Subscription>, StoreError>;
 
-    /// Notes what the customer wants. Who wants nothing has their address suppressed, and what waits for them called off;
-    /// what is sent to the shop's people about them stays. Returns what is so now.
+    /// Notes what the customer wants. Who wants nothing has their address suppressed: a welcome that waits is claimed with
+    /// that, unless they change their mind before it is due. Returns what is so now.
     async fn set_subscribed(
         &self,
         user: UserId,

@@ -119,7 +119,7 @@ impl Run {
         let found = self.store.users(Some(address), Page { limit: 1, before: None }).await.unwrap();
         let user = found.first().map_or(UserId::new(self.now), |user| user.id);
         let set = self.store.set_subscribed(user, subscribed, self.now).await.unwrap();
-        assert_eq!(set.map(|set| set.subscribed), self.model.set_subscribed(customer, subscribed, self.now));
+        assert_eq!(set.map(|set| set.subscribed), self.model.set_subscribed(customer, subscribed));
     }
 
     async fn submit(&mut self, customer: usize, question: usize, key: Option<usize>, channels: &[usize]) {
@@ -192,6 +192,8 @@ impl Run {
             (row.state, row.epoch, row.boot) = (State::Sending, row.epoch + 1, Some(self.boot));
             assert_eq!((claim.epoch, claim.attempt, claim.due_at), (row.epoch, row.attempts + 1, row.due_at));
             assert_eq!((claim.first_due_at, claim.handed_over), (row.first_due_at, row.handed_over_from.is_some()));
+            let unsubscribed = row.welcomes.is_some_and(|customer| self.model.unsubscribed[customer]);
+            assert_eq!(claim.is_unsubscribed(), unsubscribed);
         }
         assert!(claimed.claims.is_sorted_by_key(|claim| claim.due_at));
         let waiting = self.model.rows.values().filter(|row| row.waits_on(channel, suspects));

@@ -75,7 +75,7 @@ pub(super) fn subscription(connection: &Connection, user: UserId) -> Result<Opti
     Ok(found(connection, user)?.map(|(_, subscription)| subscription))
 }
 
-/// As in the trait. What waits for a customer who unsubscribes is called off with it.
+/// As in the trait.
 pub(super) fn set_subscribed(
     connection: &Connection,
     user: UserId,
@@ -93,12 +93,6 @@ pub(super) fn set_subscribed(
                 "INSERT OR REPLACE INTO suppressions (address, cause, why, since) VALUES (?1, 'unsubscribed', ?2, ?3)",
             )?
             .execute((address.as_str(), UNSUBSCRIBED, now.as_millis()))?;
-        connection
-            .prepare_cached(
-                "UPDATE messages SET state = 'cancelled', finished_at = ?2, last_error = ?3
-                  WHERE user_id = ?1 AND purpose = 'welcome' AND state IN ('pending', 'held')",
-            )?
-            .execute((&user.as_bytes()[..], now.as_millis(), UNSUBSCRIBED))?;
     }
     Ok(Some(Subscription { subscribed, ..subscription }))
 }

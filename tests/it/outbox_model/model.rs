@@ -120,19 +120,12 @@ impl Model {
         self.rows.values_mut().filter(is_theirs).for_each(|row| question.clone_into(&mut row.question));
     }
 
-    /// What waits for a customer who wants no more mail is called off. `None`: nobody knows them.
-    pub(super) fn set_subscribed(&mut self, customer: usize, subscribed: bool, now: Timestamp) -> Option<bool> {
-        if !self.known[customer] {
-            return None;
-        }
-        let was_subscribed = !std::mem::replace(&mut self.unsubscribed[customer], !subscribed);
-        let waits =
-            |row: &&mut Row| row.welcomes == Some(customer) && matches!(row.state, State::Pending | State::Held);
-        for row in self.rows.values_mut().filter(waits).filter(|_| was_subscribed && !subscribed) {
-            (row.state, row.finished_at) = (State::Cancelled, Some(now));
-            "the customer unsubscribed".clone_into(&mut row.last_error);
-        }
-        Some(subscribed)
+    /// No message stands elsewhere for it; a claim tells. `None`: nobody knows them.
+    pub(super) fn set_subscribed(&mut self, customer: usize, subscribed: bool) -> Option<bool> {
+        self.known[customer].then(|| {
+            self.unsubscribed[customer] = !subscribed;
+            subscribed
+        })
     }
 
     /// The earlier request that this one repeats, or that its key was used for another.
