@@ -297,14 +297,14 @@ impl Renderer {
     /// customer.
     fn try_out(&self) -> Result<(), RenderError> {
         for (variant, extension, _) in self.variants.all() {
-            if variant.is_reply() {
+            let Some(purpose) = variant.purpose() else {
                 self.try_out_reply(variant)?;
                 continue;
-            }
+            };
             for said in [Context::default(), everything()] {
                 let (id, created_at, about) =
                     (MessageId::from_bytes([0; 16]), Timestamp::from_millis(0), About::default());
-                let draft = Draft { id, created_at, purpose: Purpose::Test, about, context: &said };
+                let draft = Draft { id, created_at, purpose, about, context: &said };
                 let address = Some("https://shop.example/").filter(|_| !said.name.is_empty());
                 let values = self.values(draft, address, address);
                 self.fill(variant, extension, &values)?;

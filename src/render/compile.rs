@@ -44,7 +44,7 @@ pub(super) fn add(
     place: &str,
     source: &str,
 ) -> Result<(), RenderError> {
-    if variant.is_reply() {
+    if variant.purpose().is_none() {
         return compile(environment, &variant.name(extension), place, source, REPLY_FIELDS);
     }
     if extension != Markup::Plain.extension() {

@@ -295,3 +295,12 @@ fn the_same_is_said_in_every_built_in_language() {
         assert_ne!(reply("es"), reply("en"), "{field}");
     }
 }
+
+#[test]
+fn a_template_is_tried_out_as_the_message_that_it_is_for() {
+    for purpose in Purpose::ALL {
+        let text = format!("Subject: Hi\n\n{{% if purpose == '{purpose}' %}}{{{{ name | shout }}}}{{% endif %}}\n");
+        let refused = own(&[(&format!("{purpose}.txt"), &text)]);
+        assert!(matches!(refused, Err(RenderError::Template { .. })), "{purpose}");
+    }
+}

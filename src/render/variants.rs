@@ -44,9 +44,9 @@ impl Variant {
             .join(".")
     }
 
-    /// Whether it is for the bot's answer.
-    pub(super) fn is_reply(&self) -> bool {
-        self.purpose == REPLY
+    /// What its messages are for; `None`: it is for the bot's answer.
+    pub(super) fn purpose(&self) -> Option<Purpose> {
+        self.purpose.parse().ok()
     }
 
     /// The variant and the notation of a file; the error says what is wrong with its name.
@@ -83,7 +83,7 @@ impl Variant {
             ));
         }
         let variant = Self { purpose: purpose.to_owned(), channel, language: language.map(str::to_ascii_lowercase) };
-        if variant.is_reply() && (variant.channel.is_some() || markup != Markup::Plain) {
+        if variant.purpose().is_none() && (variant.channel.is_some() || markup != Markup::Plain) {
             return Err("the bot's answer is plain text, for no channel: reply.txt, reply.es.txt".to_owned());
         }
         Ok((variant, markup))
