@@ -106,18 +106,25 @@ fn language(text: &str) -> Result<String, String> {
 /// What is asked for, from the store; without a wish, something made up.
 fn subject(config: &Config, arguments: &Arguments) -> anyhow::Result<Subject> {
     let (purpose, now) = (arguments.purpose, Clock::system().now());
-    if arguments.user.is_none() && arguments.request.is_none() && arguments.message.is_none() {
-        return Ok(made_up(config, purpose, now));
+    match (arguments.message, arguments.request, &arguments.user) {
+        (Some(id), ..) => known(config, async |store, key| of_message(store, id, purpose, key).await),
+        (None, Some(id), _) => known(config, async |store, key| of_request(store, id, purpose, now, key).await),
+        (None, None, Some(user)) => {
+            known(config, async |store, key| of_user(&find(store, user).await?, purpose, now, key))
+        }
+        (None, None, None) => Ok(made_up(config, purpose, now)),
     }
+}
+
+/// What `find` finds in the store.
+fn known(
+    config: &Config,
+    find: impl AsyncFnOnce(&SqliteStore, UnsubscribeKey) -> anyhow::Result<Subject>,
+) -> anyhow::Result<Subject> {
     block_on(async {
         let store = Global::open_store(config)?;
         let key = app::unsubscribe_key(&store).await?;
-        let subject = match (arguments.message, arguments.request, &arguments.user) {
-            (Some(id), ..) => of_message(&store, id, purpose, key).await?,
-            (None, Some(id), _) => of_request(&store, id, purpose, now, key).await?,
-            (None, None, Some(user)) => of_user(&find(&store, user).await?, purpose, now, key)?,
-            (None, None, None) => made_up(config, purpose, now),
-        };
+        let subject = find(&store, key).await?;
         store.close().await?;
         Ok(subject)
     })

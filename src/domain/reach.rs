@@ -2,23 +2,24 @@
 //!
 //! The table itself is asked: for each way in which a route's conditions may hold there is a request that meets them as
 //! narrowly as can be, so that an earlier route takes it only if it takes everything of that kind. The route can be
-//! reached if, and only if, it takes one of these requests.
+//! reached if, and only if, it takes one of these requests. One that more requests would have to be tried for than is
+//! worth the time ([`MOST_TRIED`]) is taken to be reached.
 
 use super::{Aspect, Condition, Origin, Route, RoutingTable, Told, Topic, Verdict};
 
 /// What nobody has written or said: of the characters without a meaning.
 const UNHEARD: &str = "\u{E000}";
 
-/// So many requests are tried for each name of a topic; a route with more ways to be met is taken to be reached.
+/// So many requests are tried at most for each name of a topic.
 const MOST_TRIED: usize = 10_000;
 
 impl RoutingTable {
     /// The position of the route that leaves nothing for the one at `position`; `None`: some request takes it. With a
     /// topic it is about requests by this name alone.
     pub fn obstacle(&self, position: usize, topic: Option<&Topic>) -> Option<usize> {
-        let route = self.routes().nth(position)?;
+        let route = self.routes().nth(position).filter(|route| Probe::count(route) <= MOST_TRIED)?;
         let mut obstacle = None;
-        for probe in Probe::all(route, topic).take(MOST_TRIED) {
+        for probe in Probe::all(route, topic) {
             let decision = self.decide(probe.told());
             if decision.steps.get(position).is_some_and(|step| step.verdict == Verdict::Taken) {
                 return None;
@@ -27,7 +28,7 @@ impl RoutingTable {
             let end = decision.steps.iter().position(|step| step.verdict == Verdict::Taken && ends(step.route));
             obstacle = obstacle.or(end);
         }
-        obstacle.filter(|_| Probe::count(route) <= MOST_TRIED)
+        obstacle
     }
 }
 

@@ -56,9 +56,11 @@ pub struct Rendered {
     pub chat_url: Option<String>,
     /// Where its customer says that they want no more mail (RFC 8058), when it goes to one who can.
     pub unsubscribe_url: Option<String>,
-    /// What the receiver calls the first message about this customer, where messages are kept in threads.
+    /// What the receiver calls the first message about this customer, where messages are kept in threads: looked up anew
+    /// for each attempt.
     pub thread: Option<String>,
-    /// When this attempt began, for a signature that grows old. Nothing else may differ between two attempts.
+    /// When this attempt began, for a signature that grows old. Nothing but this and `thread` may differ between two
+    /// attempts.
     pub attempted_at: Timestamp,
     /// What the message says, field by field.
     pub context: Context,

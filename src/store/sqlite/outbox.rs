@@ -1,4 +1,4 @@
-//! The outbox's transactions: claim, settle, rescue, and what operators do to a message.
+//! The outbox's transactions: claim, settle, what operators do to a message, and pruning.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
