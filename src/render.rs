@@ -56,7 +56,7 @@ pub const REPLY_STATUSES: &[&str] =
     &["created", "already_registered", "queued", "duplicate", "ignored", "invalid", "unauthorized", "error"];
 
 /// What the visitor can mend, likewise; mostly nothing.
-const REPLY_MENDS: [&str; 7] = ["", "email", "phone", "question", "topic", "name", "request_id"];
+const REPLY_MENDS: [&str; 4] = ["", "email", "question", "request_id"];
 
 /// Longest subject, in characters: mail programs cut there anyway.
 const LONGEST_SUBJECT: usize = 200;

@@ -64,7 +64,7 @@ pub struct Answer {
     pub topic: String,
     /// The channels that the question goes to.
     pub channel: String,
-    /// Which value the visitor can mend: `email`, `phone`, `question`, `request_id`.
+    /// Which value the visitor can mend: `email`, `question`, `request_id`.
     pub field: String,
 }
 
