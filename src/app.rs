@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::alerts::{self, Alerts};
 use crate::backups::{BackupStatus, Backups, Directory};
 use crate::channel::{Capture, Channel};
-use crate::clock::Clock;
+use crate::clock::{Clock, TOLERATED};
 use crate::conditions::{Condition, Conditions};
 use crate::config::{self, Auth, Config, Display, StoreUrl};
 use crate::domain::{ChannelAddress, Topic, UnsubscribeKey};
@@ -34,9 +34,6 @@ use crate::wake::Wake;
 
 /// How long requests that are being answered may take when the server stops.
 const FINISH_REQUESTS: Duration = Duration::from_secs(10);
-
-/// How far the newest entry may lie ahead of the clock at the start.
-const TOLERATED: Duration = Duration::from_secs(5);
 
 /// After so long without an entry, the clock at the start may as well be wrong.
 const QUIET: Duration = Duration::from_hours(30 * 24);

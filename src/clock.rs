@@ -12,6 +12,9 @@ use tokio::sync::{Notify, watch};
 
 use crate::domain::Timestamp;
 
+/// Clocks that are no further apart than this are taken to agree: what they say takes a moment to travel, and none is exact.
+pub const TOLERATED: Duration = Duration::from_secs(5);
+
 /// The two clocks may drift apart by this much between two looks, in milliseconds; more is a jump.
 const JUMP: i64 = 2_000;
 

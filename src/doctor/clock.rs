@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use super::Examination;
 use super::finding::{self, Area, Finding};
+use crate::clock::TOLERATED;
 use crate::domain::Timestamp;
-
-/// Further apart than this, clocks disagree: as much as the server tolerates at its start.
-const TOLERATED: Duration = Duration::from_secs(5);
 
 /// A receiver tells whole seconds.
 const A_SECOND: Duration = Duration::from_secs(1);
