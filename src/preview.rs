@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, Message};
-use crate::render::Renderer;
+use crate::domain::{ChannelAddress, Rendered};
+use crate::render::{Draft, Renderer};
 use crate::store::MessageHistory;
 
 /// What a message says.
@@ -23,22 +23,26 @@ pub fn preview(
     renderer: &Renderer,
     channels: &BTreeMap<ChannelAddress, Arc<dyn Channel>>,
 ) -> Preview {
-    match &history.capture {
-        Some(bytes) => Preview { text: String::from_utf8_lossy(bytes).into_owned(), captured: true },
-        None => Preview { text: compose(&history.message, renderer, channels), captured: false },
+    if let Some(bytes) = &history.capture {
+        return Preview { text: String::from_utf8_lossy(bytes).into_owned(), captured: true };
     }
+    let address = &history.message.channel;
+    let text = match channels.get(address).map(|channel| compose(&history.message, renderer, address, &**channel)) {
+        None => format!("(the channel {address} is no longer configured)"),
+        Some(Ok((_, bytes))) => String::from_utf8_lossy(&bytes).into_owned(),
+        Some(Err(why)) => format!("(it cannot be rendered: {why})"),
+    };
+    Preview { text, captured: false }
 }
 
-fn compose(message: &Message, renderer: &Renderer, channels: &BTreeMap<ChannelAddress, Arc<dyn Channel>>) -> String {
-    let Some(channel) = channels.get(&message.channel) else {
-        return format!("(the channel {} is no longer configured)", message.channel);
-    };
-    let composed = renderer
-        .render(message, &message.channel, channel.markup())
-        .map_err(|error| error.to_string())
-        .and_then(|rendered| channel.compose(&rendered));
-    match composed {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(why) => format!("(it cannot be rendered: {why})"),
-    }
+/// A message's words, and the bytes that go over the wire with them, credentials left out; else why there are none.
+pub fn compose<'a>(
+    draft: impl Into<Draft<'a>>,
+    renderer: &Renderer,
+    address: &ChannelAddress,
+    channel: &dyn Channel,
+) -> Result<(Rendered, Vec<u8>), String> {
+    let message = renderer.render(draft, address, channel.markup()).map_err(|error| error.to_string())?;
+    let composed = channel.compose(&message)?;
+    Ok((message, composed))
 }

@@ -16,6 +16,7 @@ use crate::domain::{
     About, ChannelAddress, Context, EmailAddress, Message, MessageId, Origin, Purpose, RequestId, Timestamp, Told,
     Topic, UnsubscribeKey, User, UserId, is_language,
 };
+use crate::preview::compose;
 use crate::render::{Draft, Renderer};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Page, RequestEntry, Store, UserTimeline};
@@ -79,13 +80,13 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
     let (renderer, markup) = (Renderer::new(texts)?, settings.channel.markup());
     let Subject { id, created_at, about, ref said, .. } = subject;
     let draft = Draft { id, created_at, purpose: arguments.purpose, about, context: said };
-    let template = renderer.template(draft, &address, markup);
-    let message = renderer.render(draft, &address, markup)?;
     if arguments.html {
-        out.write_all(message.rich.as_bytes())?;
+        // Also of what could not be sent.
+        out.write_all(renderer.render(draft, &address, markup)?.rich.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let composed = settings.channel.compose(&message).map_err(anyhow::Error::msg)?;
+    let template = renderer.template(draft, &address, markup);
+    let (message, composed) = compose(draft, &renderer, &address, &*settings.channel).map_err(anyhow::Error::msg)?;
     let text = String::from_utf8_lossy(&composed);
     if let Some(file) = &arguments.out {
         std::fs::write(file, &composed).with_context(|| format!("cannot write {}", file.display()))?;
