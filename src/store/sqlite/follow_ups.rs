@@ -21,6 +21,13 @@ use crate::domain::{
 };
 use crate::store::{Follower, StoreError};
 
+/// The purposes of follow-ups.
+macro_rules! follow_ups {
+    () => {
+        "('acknowledged', 'answered', 'closed')"
+    };
+}
+
 /// Why a follow-up was called off. Known again by this text, so an operator's own cancellation stays one.
 const CALLED_OFF: &str = "called off: its question was not delivered over this channel";
 
@@ -107,6 +114,16 @@ pub(super) fn keep_turns(
     Ok(())
 }
 
+/// The statement that makes the follow-ups of a question due again.
+const REVIVE: &str = concat!(
+    "UPDATE messages SET state = 'pending', due_at = :now, first_due_at = :now, finished_at = NULL, attempts = 0,
+                         crashes = 0, last_error = ''
+      WHERE request_id = (SELECT request_id FROM messages WHERE id = :id AND purpose = 'request')
+        AND purpose IN ",
+    follow_ups!(),
+    " AND (state = 'pending' OR state = 'cancelled' AND last_error = :called_off)"
+);
+
 /// Makes due again what waits for the question `id`, or was called off for it, because that is tried again. A follow-up
 /// that is tried again itself is not called off any more: if an operator cancels it later, that is their word.
 pub(super) fn revive(connection: &Connection, id: &[u8], now: Timestamp) -> Result<(), StoreError> {
@@ -114,13 +131,7 @@ pub(super) fn revive(connection: &Connection, id: &[u8], now: Timestamp) -> Resu
         .prepare_cached("UPDATE messages SET last_error = '' WHERE id = ?1 AND last_error = ?2")?
         .execute((id, CALLED_OFF))?;
     connection
-        .prepare_cached(
-            "UPDATE messages SET state = 'pending', due_at = :now, first_due_at = :now, finished_at = NULL, attempts = 0,
-                                 crashes = 0, last_error = ''
-              WHERE request_id = (SELECT request_id FROM messages WHERE id = :id AND purpose = 'request')
-                AND purpose IN ('acknowledged', 'answered', 'closed')
-                AND (state = 'pending' OR state = 'cancelled' AND last_error = :called_off)",
-        )?
+        .prepare_cached(REVIVE)?
         .execute(named_params! { ":id": id, ":now": now.as_millis(), ":called_off": CALLED_OFF })?;
     Ok(())
 }
@@ -203,4 +214,14 @@ fn turn(related: &[Related], purpose: Purpose, channel: &ChannelAddress, now: Ti
 fn comes_before(one: Purpose, other: Purpose) -> bool {
     let place = |purpose| Purpose::ALL.iter().position(|known| *known == purpose);
     place(one) < place(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statement_revives_what_is_a_follow_up() {
+        assert_eq!(follow_ups!(), rows::purposes(Purpose::is_follow_up));
+    }
 }

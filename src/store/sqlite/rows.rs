@@ -4,6 +4,8 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, Row};
 use serde::de::DeserializeOwned;
 
+#[cfg(test)]
+use crate::domain::Purpose;
 use crate::domain::{
     Attempt, EmailAddress, InboxId, Message, MessageId, Origin, Phone, Request, RequestChange, RequestId, Timestamp,
     Topic, User, UserId,
@@ -197,4 +199,11 @@ pub(super) const fn is_damage(error: &rusqlite::Error) -> bool {
 
 fn parse<T, E: std::error::Error + Send + Sync + 'static>(index: usize, result: Result<T, E>) -> rusqlite::Result<T> {
     result.map_err(|error| rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error)))
+}
+
+/// The purposes that `which` holds for, as a list in SQL: what the statements write out is held against it.
+#[cfg(test)]
+pub(super) fn purposes(which: fn(Purpose) -> bool) -> String {
+    let all = Purpose::ALL.iter().filter(|purpose| which(**purpose)).map(|purpose| format!("'{purpose}'"));
+    format!("({})", all.collect::<Vec<_>>().join(", "))
 }

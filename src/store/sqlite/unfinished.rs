@@ -16,6 +16,13 @@ macro_rules! successor {
     };
 }
 
+/// The purposes that another channel may take over.
+macro_rules! handed_over {
+    () => {
+        "('welcome', 'request', 'test')"
+    };
+}
+
 /// Those of the 10,000 messages of `:channel` that have been due longest for which `which` holds, at most `:limit`.
 macro_rules! due_longest {
     ($suspicion:literal, $($which:expr),+) => {
@@ -41,7 +48,9 @@ macro_rules! hand_over_sql {
             ", due_at = :now, first_due_at = :now, attempts = 0, last_error = :why",
             due_longest!(
                 $suspicion,
-                "handed_over_from IS NULL AND first_due_at <= :before AND purpose IN ('welcome', 'request', 'test') AND ",
+                "handed_over_from IS NULL AND first_due_at <= :before AND purpose IN ",
+                handed_over!(),
+                " AND ",
                 successor!(),
                 " IS NOT NULL"
             ),
@@ -57,7 +66,9 @@ macro_rules! expire_sql {
             due_longest!(
                 $suspicion,
                 "first_due_at <= iif(purpose = 'alert', :alerts_before, :before)
-                                     AND (handed_over_from IS NOT NULL OR purpose NOT IN ('welcome', 'request', 'test') OR ",
+                                     AND (handed_over_from IS NOT NULL OR purpose NOT IN ",
+                handed_over!(),
+                " OR ",
                 successor!(),
                 " IS NULL)"
             )
@@ -150,4 +161,15 @@ pub(super) fn sweep(
         swept.expired += expired as u64;
     }
     Ok(swept)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::Purpose;
+    use crate::store::sqlite::rows;
+
+    #[test]
+    fn the_statements_hand_over_what_may_be() {
+        assert_eq!(handed_over!(), rows::purposes(Purpose::may_be_handed_over));
+    }
 }
