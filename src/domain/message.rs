@@ -16,14 +16,10 @@
 //! A claim raises the message's lease epoch; a settlement names the epoch it was claimed under and changes nothing
 //! when a later claim has taken the message over.
 
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
 use super::words::words;
 use super::{
-    ALERT_EXPIRES, ChannelAddress, ContactField, EmailAddress, Mailbox, MessageId, OnUnknown, Origin, Outcome, Phone,
-    Request, RequestChange, RequestId, RequestState, Rules, Scope, Timestamp, User, UserId, language_of,
+    ALERT_EXPIRES, About, ChannelAddress, Context, EmailAddress, MessageId, RequestId, RequestState, Rules,
+    Suppression, SuppressionCause, Timestamp, Transition, UserId,
 };
 
 words!(
@@ -90,138 +86,6 @@ impl Purpose {
     pub const fn may_be_handed_over(self) -> bool {
         matches!(self, Self::Welcome | Self::Request | Self::Test)
     }
-}
-
-words!(
-    /// Why nothing is sent to a customer's address any more.
-    SuppressionCause, "cause", "bounced, unsubscribed" {
-        /// A mail server said that nobody is there.
-        Bounced = "bounced",
-        /// The customer asked for it.
-        Unsubscribed = "unsubscribed",
-    }
-);
-
-/// What a message says about its customer and their request, fixed when the message is made, so that every attempt
-/// sends the same text.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Context {
-    /// The customer's name; may be empty.
-    pub name: String,
-    /// The customer's mail address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<EmailAddress>,
-    /// The customer's phone number, international when it could be understood, else as it came.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub phone: String,
-    /// The topic as it came.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub topic: String,
-    /// Whether no route names the topic, so that the catch-all took it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub topic_unknown: bool,
-    /// The question.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub question: String,
-    /// Where the customer came from, in one readable line.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub source: String,
-    /// Landbot's name for the chat, when it told.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub chat_uuid: String,
-    /// The language that the customer reads, as a tag; empty when nothing tells.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub language: String,
-    /// Landbot's number for the customer, when it told.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub landbot_customer_id: String,
-    /// Who changed the request's state, if they said; in a follow-up.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub by: String,
-    /// What they said about it.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub note: String,
-}
-
-impl Context {
-    /// What a message to or about `user` says.
-    pub fn of_user(user: &User) -> Self {
-        Self {
-            name: user.name.clone(),
-            email: user.email.clone(),
-            phone: user.phone.as_ref().map_or_else(String::new, |phone| phone.best().to_owned()),
-            source: user.origin.source(),
-            chat_uuid: user.origin.chat_uuid.clone().unwrap_or_default(),
-            language: language_of(&user.language, user.phone.as_ref()).to_owned(),
-            landbot_customer_id: user.landbot_customer_id.clone().unwrap_or_default(),
-            ..Self::default()
-        }
-    }
-
-    /// The same, said of `request`, too.
-    #[must_use]
-    pub fn with_request(mut self, request: &Request) -> Self {
-        request.topic.as_str().clone_into(&mut self.topic);
-        self.topic_unknown = request.topic_unknown;
-        self.question.clone_from(&request.question);
-        self
-    }
-
-    /// What a message about `request` says. Where the customer came from this time tells more than the first time, unless
-    /// it tells nothing.
-    pub fn of_request(user: Option<&User>, request: &Request) -> Self {
-        let mut context = user.map(Self::of_user).unwrap_or_default().with_request(request);
-        let source = request.origin.source();
-        if source != Origin::DIRECT || context.source.is_empty() {
-            context.source = source;
-        }
-        if let Some(chat_uuid) = &request.origin.chat_uuid {
-            context.chat_uuid.clone_from(chat_uuid);
-        }
-        context.in_chat_of(&request.origin)
-    }
-
-    /// The same, in the chat of this visit: on the web Landbot gives a customer another number in every bot, and what
-    /// is said in an old chat nobody reads.
-    #[must_use]
-    pub fn in_chat_of(mut self, origin: &Origin) -> Self {
-        if let Some(id) = &origin.landbot_customer_id {
-            self.landbot_customer_id.clone_from(id);
-        }
-        self
-    }
-
-    /// The customer's address for a channel that knows customers by `field`: only what can be one.
-    pub fn address(&self, field: ContactField) -> Option<&str> {
-        match field {
-            ContactField::Email => self.email.as_ref().map(EmailAddress::as_str),
-            ContactField::Phone => Some(self.phone.as_str()).filter(|phone| Phone::is_e164(phone)),
-            // Landbot counts its customers.
-            ContactField::LandbotCustomerId => Some(self.landbot_customer_id.as_str())
-                .filter(|id| (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())),
-        }
-    }
-
-    /// What a message says about a change of `request`.
-    pub fn of_change(user: Option<&User>, request: &Request, change: &RequestChange) -> Self {
-        Self { by: change.by.clone(), note: change.note.clone(), ..Self::of_request(user, request) }
-    }
-
-    /// Where an answer to the customer goes by mail.
-    pub fn reply_to(&self) -> Option<Mailbox> {
-        self.email.clone().map(|address| Mailbox { name: self.name.clone(), address })
-    }
-}
-
-/// Whom and what a message is about. Receivers that keep messages of one customer, or about one request, together know
-/// them by these.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct About {
-    /// The customer.
-    pub user: Option<UserId>,
-    /// The request.
-    pub request: Option<RequestId>,
 }
 
 /// A message to put into the outbox.
@@ -326,19 +190,6 @@ impl Claim {
     }
 }
 
-/// A customer's address that nothing is sent to any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Suppression {
-    /// The address.
-    pub address: EmailAddress,
-    /// Why, in a word.
-    pub cause: SuppressionCause,
-    /// Why: what the server said, for one.
-    pub why: String,
-    /// When.
-    pub since: Timestamp,
-}
-
 /// One attempt, kept for ever beside its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
@@ -358,86 +209,6 @@ pub struct Attempt {
     pub error: String,
 }
 
-/// Where an attempt leaves its message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Transition {
-    /// The receiver took it.
-    Delivered {
-        /// What the receiver calls it.
-        reference: String,
-        /// What a sandboxed channel kept.
-        capture: Option<Vec<u8>>,
-    },
-    /// Pending again.
-    Again {
-        /// When it may be sent next.
-        due_at: Timestamp,
-        /// Whether the attempt counts against the retry schedule.
-        counted: bool,
-    },
-    /// Pending again, over another channel, with a fresh retry schedule.
-    HandedOver {
-        /// The channel that takes over.
-        channel: ChannelAddress,
-    },
-    /// Given up.
-    Dead,
-    /// Left to an operator.
-    Held,
-    /// Not sent, because its customer wants no more mail: nothing that anybody must look after.
-    CalledOff,
-}
-
-impl Transition {
-    /// Where `outcome` leaves the message of `claim` under its channel's `rules`. `chance` in `0.0..1.0` picks the
-    /// jitter.
-    pub fn after(outcome: &Outcome, claim: &Claim, rules: &Rules, now: Timestamp, chance: f64) -> Self {
-        if claim.is_unsubscribed() {
-            return Self::CalledOff;
-        }
-        match outcome {
-            Outcome::Delivered { reference, capture } => {
-                Self::Delivered { reference: reference.clone(), capture: capture.clone() }
-            }
-            // The channel is at fault, not the message: it waits the schedule's first wait and loses no attempt.
-            Outcome::Retry { scope: Scope::Channel, .. } | Outcome::Dead { scope: Scope::Channel, .. } => {
-                let asked = if let Outcome::Retry { after, .. } = outcome { *after } else { None };
-                let again =
-                    Self::Again { due_at: now.after(rules.retry.wait_for_channel(chance, asked)), counted: false };
-                again.unless_taken_over(claim, rules)
-            }
-            Outcome::Retry { after, .. } => Self::again(claim, rules, now, chance, *after),
-            // Nobody else reaches an address that does not exist, but the customer may have another one.
-            Outcome::Dead { scope: Scope::Recipient, .. } if !rules.fallback.is_elsewhere => Self::Dead,
-            Outcome::Dead { .. } => Self::hand_over(claim, rules).unwrap_or(Self::Dead),
-            Outcome::Unknown { .. } => match rules.on_unknown {
-                OnUnknown::Retry => Self::again(claim, rules, now, chance, None),
-                OnUnknown::Hold => Self::Held,
-            },
-        }
-    }
-
-    fn again(claim: &Claim, rules: &Rules, now: Timestamp, chance: f64, asked: Option<Duration>) -> Self {
-        match rules.retry.wait_after(claim.attempt, chance, asked) {
-            Some(wait) => Self::Again { due_at: now.after(wait), counted: true }.unless_taken_over(claim, rules),
-            None => Self::hand_over(claim, rules).unwrap_or(Self::Dead),
-        }
-    }
-
-    /// Hands the message over instead, if it has failed often or waited long enough.
-    fn unless_taken_over(self, claim: &Claim, rules: &Rules) -> Self {
-        let Self::Again { due_at, counted } = self else { return self };
-        let often = counted && claim.attempt >= rules.fallback.failures;
-        // Nobody looks after a message before it is due again, and a receiver may ask for hours of patience.
-        let long = due_at.since(claim.first_due_at) >= rules.fallback.after;
-        Self::hand_over(claim, rules).filter(|_| often || long).unwrap_or(self)
-    }
-
-    fn hand_over(claim: &Claim, rules: &Rules) -> Option<Self> {
-        claim.fallback(rules).map(|channel| Self::HandedOver { channel: channel.clone() })
-    }
-}
-
 /// The end of a claim: what was tried, and where that leaves the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
@@ -453,166 +224,40 @@ pub struct Settlement {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::domain::{Fallback, RetrySchedule};
+    use crate::domain::{Fallback, OnUnknown, RetrySchedule};
 
-    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
-
-    fn rules() -> Rules {
-        Rules {
-            retry: RetrySchedule::new(vec![Duration::from_secs(10), Duration::from_secs(20)]).unwrap(),
+    #[test]
+    fn a_message_is_worth_sending_only_so_long_and_an_alert_shorter() {
+        let now = Timestamp::from_millis(1_000_000);
+        let rules = Rules {
+            retry: RetrySchedule::new(Vec::new()).unwrap(),
             on_unknown: OnUnknown::Retry,
             concurrency: 1,
             rate: None,
             expire: Duration::from_hours(24),
-            fallback: Fallback { channel: None, failures: 2, after: Duration::from_mins(2), is_elsewhere: false },
-        }
-    }
-
-    fn with_fallback() -> Rules {
-        let fallback = Fallback { channel: Some("email.ops".parse().unwrap()), ..rules().fallback };
-        Rules { fallback, ..rules() }
-    }
-
-    fn claim(attempt: u32) -> Claim {
-        Claim {
-            id: MessageId::new(NOW),
+            fallback: Fallback { channel: None, failures: 1, after: Duration::ZERO, is_elsewhere: false },
+        };
+        let claim = Claim {
+            id: MessageId::new(now),
             epoch: 1,
-            attempt,
+            attempt: 1,
             purpose: Purpose::Request,
             about: About::default(),
-            created_at: NOW,
-            due_at: NOW,
-            first_due_at: NOW,
+            created_at: now,
+            due_at: now,
+            first_due_at: now,
             context: Context::default(),
             fallback: None,
             handed_over: false,
             suppressed: None,
-        }
-    }
-
-    #[test]
-    fn what_is_not_sent_to_whom_unsubscribed_is_no_dead_letter_and_goes_nowhere_else() {
-        let suppressed = |cause| {
-            let address = EmailAddress::parse("ana@example.com").unwrap();
-            let found = Suppression { address, cause, why: String::new(), since: NOW };
-            Claim { purpose: Purpose::Welcome, suppressed: Some(found), ..claim(1) }
         };
-        let elsewhere = Fallback { is_elsewhere: true, ..with_fallback().fallback };
-        let rules = Rules { fallback: elsewhere, ..rules() };
-        let after =
-            |cause| Transition::after(&Outcome::dead(Scope::Recipient, "", ""), &suppressed(cause), &rules, NOW, 0.0);
-        assert_eq!(after(SuppressionCause::Unsubscribed), Transition::CalledOff);
-        assert_eq!(
-            after(SuppressionCause::Bounced),
-            Transition::HandedOver { channel: "email.ops".parse().unwrap() },
-            "there may be another way to who has no mailbox"
-        );
-    }
-
-    fn after(outcome: &Outcome, attempt: u32) -> Transition {
-        Transition::after(outcome, &claim(attempt), &rules(), NOW, 0.0)
-    }
-
-    fn again(seconds: u64, counted: bool) -> Transition {
-        Transition::Again { due_at: NOW.after(Duration::from_secs(seconds)), counted }
-    }
-
-    fn handed_over() -> Transition {
-        Transition::HandedOver { channel: "email.ops".parse().unwrap() }
-    }
-
-    #[test]
-    fn a_failed_attempt_waits_its_turn_and_the_last_one_is_a_dead_letter() {
-        let busy = Outcome::retry(Scope::Message, "503");
-        assert_eq!(after(&busy, 1), again(10, true));
-        assert_eq!(after(&busy, 2), again(20, true));
-        assert_eq!(after(&busy, 3), Transition::Dead);
-    }
-
-    #[test]
-    fn a_fault_of_the_channel_burns_no_attempt() {
-        assert_eq!(after(&Outcome::retry(Scope::Channel, "refused"), 3), again(10, false));
-        assert_eq!(after(&Outcome::dead(Scope::Channel, "token revoked", ""), 3), again(10, false));
-    }
-
-    #[test]
-    fn a_refusal_ends_the_message_at_once() {
-        assert_eq!(after(&Outcome::dead(Scope::Recipient, "550", ""), 1), Transition::Dead);
-    }
-
-    #[test]
-    fn no_answer_is_sent_again_or_held_as_the_channel_says() {
-        let silent = Outcome::Unknown { why: "no answer".into() };
-        assert_eq!(after(&silent, 1), again(10, true));
-        let hold = Rules { on_unknown: OnUnknown::Hold, ..with_fallback() };
-        assert_eq!(Transition::after(&silent, &claim(1), &hold, NOW, 0.0), Transition::Held);
-    }
-
-    #[test]
-    fn the_fallback_takes_over_after_so_many_failures_or_so_long() {
-        let after = |outcome: &Outcome, attempt, waited| {
-            Transition::after(outcome, &claim(attempt), &with_fallback(), NOW.after(Duration::from_secs(waited)), 0.0)
-        };
-        let (busy, down) = (Outcome::retry(Scope::Message, "503"), Outcome::retry(Scope::Channel, "refused"));
-        assert!(matches!(after(&busy, 1, 0), Transition::Again { .. }));
-        assert_eq!(after(&busy, 2, 0), handed_over());
-        assert!(matches!(after(&down, 2, 109), Transition::Again { .. }));
-        assert_eq!(after(&down, 1, 110), handed_over(), "the next attempt would come after two minutes");
-        let patience =
-            Outcome::Retry { after: Some(Duration::from_hours(3)), scope: Scope::Channel, why: "429".into() };
-        assert_eq!(after(&patience, 1, 0), handed_over());
-    }
-
-    #[test]
-    fn the_fallback_takes_what_the_channel_refuses_for_good_but_not_what_no_channel_could_deliver() {
-        let after = |outcome: &Outcome, claim: &Claim| Transition::after(outcome, claim, &with_fallback(), NOW, 0.0);
-        assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &claim(1)), handed_over());
-        assert_eq!(after(&Outcome::dead(Scope::Recipient, "550", ""), &claim(1)), Transition::Dead);
-        let twice = Claim { handed_over: true, ..claim(1) };
-        assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &twice), Transition::Dead);
-        let alert = Claim { purpose: Purpose::Alert, ..claim(1) };
-        assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &alert), Transition::Dead);
-        let follow_up = Claim { purpose: Purpose::Acknowledged, ..claim(1) };
-        assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &follow_up), Transition::Dead);
-        let routed = Claim { fallback: Some("http.pager".parse().unwrap()), ..claim(1) };
-        let pager = Transition::HandedOver { channel: "http.pager".parse().unwrap() };
-        assert_eq!(after(&Outcome::dead(Scope::Destination, "archived", ""), &routed), pager);
-    }
-
-    #[test]
-    fn whoever_has_no_such_address_may_be_reached_at_another_one() {
-        let elsewhere = Fallback { is_elsewhere: true, ..with_fallback().fallback };
-        let rules = Rules { fallback: elsewhere, ..rules() };
-        let nobody = Outcome::dead(Scope::Recipient, "no such number", "");
-        assert_eq!(Transition::after(&nobody, &claim(1), &rules, NOW, 0.0), handed_over());
-    }
-
-    #[test]
-    fn only_what_can_be_an_address_is_one() {
-        let context = |phone: &str, id: &str| Context {
-            phone: phone.into(),
-            landbot_customer_id: id.into(),
-            ..Context::default()
-        };
-        let (phone, landbot) = (ContactField::Phone, ContactField::LandbotCustomerId);
-        assert_eq!(context("+34612345678", "161808359").address(phone), Some("+34612345678"));
-        assert_eq!(context("+34612345678", "161808359").address(landbot), Some("161808359"));
-        for odd in ["", "612345678", "+34 612", "+12", "+1234567890123456", "+3461234567a"] {
-            assert_eq!(context(odd, "").address(phone), None, "{odd}");
-        }
-        for odd in ["", "../1", "1/2", "a1", "123456789012345678901"] {
-            assert_eq!(context("", odd).address(landbot), None, "{odd}");
-        }
-        assert_eq!(Context::default().address(ContactField::Email), None);
-    }
-
-    #[test]
-    fn a_message_is_worth_sending_only_so_long_and_an_alert_shorter() {
-        let hours = |hours| NOW.after(Duration::from_hours(hours));
-        assert_eq!(claim(1).expired(&rules(), hours(24)), None);
-        assert!(claim(1).expired(&rules(), hours(25)).unwrap().contains("worth sending for 1day"));
-        assert!(Claim { purpose: Purpose::Alert, ..claim(1) }.expired(&rules(), hours(7)).is_some());
+        let hours = |hours| now.after(Duration::from_hours(hours));
+        assert_eq!(claim.expired(&rules, hours(24)), None);
+        assert!(claim.expired(&rules, hours(25)).unwrap().contains("worth sending for 1day"));
+        assert!(Claim { purpose: Purpose::Alert, ..claim }.expired(&rules, hours(7)).is_some());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod channel_address;
 mod condition;
+mod context;
 mod email_address;
 mod id;
 mod language;
@@ -20,22 +21,22 @@ mod request;
 mod retry;
 mod routing;
 mod rules;
+mod suppression;
 mod text;
 mod time;
 mod topic;
+mod transition;
 mod unsubscribe;
 mod user;
 mod words;
 
 pub use channel_address::{ChannelAddress, ChannelAddressError};
 pub use condition::{Aspect, Condition, Pattern, Told};
+pub use context::{About, Context};
 pub use email_address::{EmailAddress, EmailAddressError, Mailbox, MailboxError};
 pub use id::{BootId, CallId, IdError, InboxId, MessageId, RequestId, UserId};
 pub use language::{is_language, language_of, languages_for};
-pub use message::{
-    About, Attempt, Claim, Context, Message, NewMessage, Purpose, Settlement, State, Suppression, SuppressionCause,
-    Transition,
-};
+pub use message::{Attempt, Claim, Message, NewMessage, Purpose, Settlement, State};
 pub use origin::Origin;
 pub use outcome::{OnUnknown, Outcome, Scope};
 pub use phone::{Country, Phone};
@@ -45,9 +46,11 @@ pub use request::{Fingerprint, NewRequest, REPEAT_WINDOW, Request, RequestChange
 pub use retry::{LONGEST_RETRY_AFTER, RetrySchedule, RetryScheduleError};
 pub use routing::{Decision, Destination, Route, RoutingTable, Step, Verdict};
 pub use rules::{ALERT_EXPIRES, Fallback, POISON_AFTER, Rules, SUSPECT_AFTER, wait_after_crash};
+pub use suppression::{Suppression, SuppressionCause};
 pub use text::{Truncated, mask_addresses, one_line, truncate};
 pub use time::Timestamp;
 pub use topic::{Topic, TopicKey};
+pub use transition::Transition;
 pub use unsubscribe::UnsubscribeKey;
 pub use user::{Contact, ContactField, NewUser, User};
 pub use words::UnknownWord;
