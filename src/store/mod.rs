@@ -12,21 +12,22 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    About, Attempt, BootId, ChannelAddress, ContactField, EmailAddress, InboxId, Message, MessageId, NewMessage,
-    NewRequest, NewUser, Origin, Phone, Purpose, Request, RequestChange, RequestId, Settlement, State, Suppression,
-    Timestamp, Topic, User, UserId,
+    About, Attempt, BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, Origin, Purpose, Request,
+    RequestChange, RequestId, Settlement, State, Suppression, Timestamp, User, UserId,
 };
 
 mod backup;
 mod figures;
+mod intake;
 mod outbox;
 mod requests;
 pub mod sqlite;
 
 pub use backup::{BackedUp, BackupError, Counts};
 pub use figures::StoreFigures;
+pub use intake::{InboxEntry, Registered, Registration, Submission, Submitted};
 pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};
-pub use requests::{Follower, RequestChanged, RequestEntry, RequestFilter, RequestHistory};
+pub use requests::{Follower, RequestChanged, RequestEntry, RequestFilter, RequestHistory, RoutedRequest};
 
 /// Why the store did not do what was asked. Nothing was written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -55,71 +56,6 @@ impl StoreError {
     }
 }
 
-/// A customer registers.
-#[derive(Clone, Debug)]
-pub struct Registration {
-    /// What the bot told about them.
-    pub user: NewUser,
-    /// The welcome to put into the outbox; sent only once to each user, and only to one whom it can reach.
-    pub welcome: Option<NewMessage>,
-    /// The addresses that it can reach a user at: any of them will do.
-    pub reached_at: Vec<ContactField>,
-    /// Landbot's own mark of this delivery, stable across its retries.
-    pub trace: Option<String>,
-}
-
-/// What came of a registration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registered {
-    /// The user, merged with what was known before.
-    pub user: User,
-    /// Whether they had not registered before.
-    pub created: bool,
-    /// When their welcome is due, if this registration put one into the outbox.
-    pub welcome_due: Option<Timestamp>,
-}
-
-/// A customer asks for help.
-#[derive(Clone, Debug)]
-pub struct Submission {
-    /// What the bot told about them; `None` when there is nothing to know them by.
-    pub user: Option<NewUser>,
-    /// What they ask.
-    pub request: NewRequest,
-    /// The messages that carry it, one for each channel of its route.
-    pub messages: Vec<NewMessage>,
-}
-
-/// What came of a submission.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Submitted {
-    /// The request: the earlier one, if this was a repeat.
-    pub request_id: RequestId,
-    /// The user, merged with what was known before.
-    pub user: Option<User>,
-    /// Whether it was a repeat, so that nothing was put into the outbox.
-    pub duplicate: bool,
-}
-
-/// A request with what routes look at, and where it went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoutedRequest {
-    /// The request.
-    pub id: RequestId,
-    /// When it came.
-    pub created_at: Timestamp,
-    /// What it is about.
-    pub topic: Topic,
-    /// Where the customer came from that time.
-    pub origin: Origin,
-    /// The customer's phone, as it is known now.
-    pub phone: Option<Phone>,
-    /// The customer's language tag, as it is known now; empty when unknown.
-    pub language: String,
-    /// The channels that its messages were made for, whoever took over from them; without those of pruned messages.
-    pub channels: Vec<ChannelAddress>,
-}
-
 /// Whether a customer wants to be written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
@@ -127,23 +63,6 @@ pub struct Subscription {
     pub language: String,
     /// Whether they do: everybody does who has not said otherwise.
     pub subscribed: bool,
-}
-
-/// A webhook nobody could read, kept so that no customer is lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InboxEntry {
-    /// Its id.
-    pub id: InboxId,
-    /// When it came.
-    pub received_at: Timestamp,
-    /// Method, path and query, secrets redacted.
-    pub request_line: String,
-    /// `Name: value` lines, secrets redacted.
-    pub headers: String,
-    /// The body, as it came.
-    pub body: Vec<u8>,
-    /// Why it could not be read.
-    pub why: String,
 }
 
 /// A later visit of a user.

@@ -1,6 +1,9 @@
 //! Requests and what becomes of them: what a store is asked for, and what it answers.
 
-use crate::domain::{ChannelAddress, Message, Request, RequestChange, RequestState, Topic, User, UserId};
+use crate::domain::{
+    ChannelAddress, Message, Origin, Phone, Request, RequestChange, RequestId, RequestState, Timestamp, Topic, User,
+    UserId,
+};
 
 /// Which requests to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +23,25 @@ pub struct RequestEntry {
     pub request: Request,
     /// Who asked, when they can be known.
     pub user: Option<User>,
+}
+
+/// A request with what routes look at, and where it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutedRequest {
+    /// The request.
+    pub id: RequestId,
+    /// When it came.
+    pub created_at: Timestamp,
+    /// What it is about.
+    pub topic: Topic,
+    /// Where the customer came from that time.
+    pub origin: Origin,
+    /// The customer's phone, as it is known now.
+    pub phone: Option<Phone>,
+    /// The customer's language tag, as it is known now; empty when unknown.
+    pub language: String,
+    /// The channels that its messages were made for, whoever took over from them; without those of pruned messages.
+    pub channels: Vec<ChannelAddress>,
 }
 
 /// A request with everything that happened to it.
