@@ -29,7 +29,7 @@ use crate::metrics::Metrics;
 use crate::relay::{Relay, Served};
 use crate::render::{Renderer, Texts, Unsubscribe};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Corrected, Follower, Rescued, Retention, Store};
+use crate::store::{Corrected, Rescued, Retention, Store};
 use crate::wake::Wake;
 
 /// How long requests that are being answered may take when the server stops.
@@ -300,21 +300,6 @@ pub fn served(config: &Config) -> Vec<Served> {
     served.collect()
 }
 
-/// The channels that hear what becomes of a request.
-pub fn followers(config: &Config) -> Vec<Follower> {
-    let following = config.channels.iter().filter(|(_, settings)| settings.channel.follows());
-    let followers = following.map(|(address, _)| {
-        let others = config.channels.iter();
-        let relieved = others.filter(|(_, other)| other.rules.fallback.channel.as_ref() == Some(address));
-        Follower {
-            channel: address.clone(),
-            stands_in_for: relieved.map(|(other, _)| other.clone()).collect(),
-            known: config.channels.keys().cloned().collect(),
-        }
-    });
-    followers.collect()
-}
-
 /// The channels' conditions at the start: what an earlier life noted of those that are served.
 async fn conditions(store: &dyn Store, served: &[Served]) -> anyhow::Result<Conditions> {
     let notes = store.channel_notes().await?;
@@ -363,7 +348,7 @@ struct Reach {
 fn web(config: Config, store: Arc<dyn Store>, clock: Clock, renderer: Arc<Renderer>, reach: Reach, keys: Keys) -> Web {
     let Reach { wake, conditions, metrics, channels, backup } = reach;
     let reached_at = config.welcome_reaches();
-    let followers = followers(&config);
+    let followers = config.followers();
     let auth = match config.intake.auth {
         Auth::Secret(Some(secret)) if config.sandbox => IntakeAuth::Optional(secret),
         Auth::Secret(Some(secret)) => IntakeAuth::Required(secret),

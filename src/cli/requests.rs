@@ -7,7 +7,6 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use super::{Global, block_on, channels, table};
-use crate::app::followers;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{RequestChange, RequestId, RequestState, Topic, UserId, one_line};
@@ -154,7 +153,7 @@ async fn change(
 ) -> anyhow::Result<()> {
     let Said { id, by, note } = said;
     let change = RequestChange::new(state, Clock::system().now(), &by, &note)?;
-    match store.change_request(id, change, followers(config)).await? {
+    match store.change_request(id, change, config.followers()).await? {
         RequestChanged::Yes(channels) if channels.is_empty() => writeln!(out, "Request {id} is {state}.")?,
         RequestChanged::Yes(channels) => {
             let channels: Vec<_> = channels.iter().map(ToString::to_string).collect();

@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, ContactField, Country, Rate, RoutingTable, Rules};
+use crate::domain::{ChannelAddress, ContactField, Country, Follower, Rate, RoutingTable, Rules};
 
 mod alerts;
 mod channels;
@@ -119,6 +119,21 @@ impl Config {
         let first = self.welcome.channel.as_ref().and_then(|channel| self.channels.get(channel));
         let second = first.and_then(|first| self.channels.get(first.rules.fallback.channel.as_ref()?));
         first.into_iter().chain(second).filter_map(|found| found.channel.writes_to()).collect()
+    }
+
+    /// The channels that hear what becomes of a request.
+    pub fn followers(&self) -> Vec<Follower> {
+        let following = self.channels.iter().filter(|(_, settings)| settings.channel.follows());
+        let followers = following.map(|(address, _)| {
+            let others = self.channels.iter();
+            let relieved = others.filter(|(_, other)| other.rules.fallback.channel.as_ref() == Some(address));
+            Follower {
+                channel: address.clone(),
+                stands_in_for: relieved.map(|(other, _)| other.clone()).collect(),
+                known: self.channels.keys().cloned().collect(),
+            }
+        });
+        followers.collect()
     }
 
     /// Where customers say that they want no more mail, without the token at its end. Mail may only name an address that

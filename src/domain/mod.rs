@@ -42,7 +42,9 @@ pub use outcome::{OnUnknown, Outcome, Scope};
 pub use phone::{Country, Phone};
 pub use rate::{Bucket, Rate, RateError};
 pub use rendered::{Markup, Rendered};
-pub use request::{Fingerprint, NewRequest, REPEAT_WINDOW, Request, RequestChange, RequestChangeError, RequestState};
+pub use request::{
+    Fingerprint, Follower, NewRequest, REPEAT_WINDOW, Request, RequestChange, RequestChangeError, RequestState,
+};
 pub use retry::{LONGEST_RETRY_AFTER, RetrySchedule, RetryScheduleError};
 pub use routing::{Decision, Destination, Route, RoutingTable, Step, Verdict};
 pub use rules::{ALERT_EXPIRES, Fallback, POISON_AFTER, Rules, SUSPECT_AFTER, wait_after_crash};

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::words::words;
-use super::{Origin, RequestId, Timestamp, Topic, UserId, one_line};
+use super::{ChannelAddress, Origin, RequestId, Timestamp, Topic, UserId, one_line};
 
 /// How long the same question about the same topic by the same customer counts as one request. Short, because
 /// Landbot keeps fields between visits and a customer may well ask the same thing tomorrow.
@@ -143,6 +143,17 @@ impl RequestChange {
         }
         Ok(Self { at, state, by: one_line(by), note: note.trim().to_owned() })
     }
+}
+
+/// A channel that wants to hear what becomes of the requests whose questions it carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Follower {
+    /// The channel.
+    pub channel: ChannelAddress,
+    /// The channels it takes over from, unless a message's route says otherwise: their questions may still come to it.
+    pub stands_in_for: Vec<ChannelAddress>,
+    /// Every channel that is configured: a fallback that a route named is passed over when it is none of them.
+    pub known: Vec<ChannelAddress>,
 }
 
 #[cfg(test)]

@@ -22,10 +22,10 @@ use crate::backups::BackupStatus;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
-use crate::domain::{ChannelAddress, ContactField, Country, RoutingTable, UnsubscribeKey};
+use crate::domain::{ChannelAddress, ContactField, Country, Follower, RoutingTable, UnsubscribeKey};
 use crate::metrics::Metrics;
 use crate::render::Renderer;
-use crate::store::{Follower, Store};
+use crate::store::Store;
 use crate::wake::Wake;
 
 mod admin;

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    About, Attempt, BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, Origin, Purpose, Request,
-    RequestChange, RequestId, Settlement, State, Suppression, Timestamp, User, UserId,
+    About, Attempt, BootId, ChannelAddress, EmailAddress, Follower, InboxId, Message, MessageId, Origin, Purpose,
+    Request, RequestChange, RequestId, Settlement, State, Suppression, Timestamp, User, UserId,
 };
 
 mod backup;
@@ -27,7 +27,7 @@ pub use backup::{BackedUp, BackupError, Counts};
 pub use figures::StoreFigures;
 pub use intake::{InboxEntry, Registered, Registration, Submission, Submitted};
 pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};
-pub use requests::{Follower, RequestChanged, RequestEntry, RequestFilter, RequestHistory, RoutedRequest};
+pub use requests::{RequestChanged, RequestEntry, RequestFilter, RequestHistory, RoutedRequest};
 
 /// Why the store did not do what was asked. Nothing was written.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -55,17 +55,6 @@ pub struct RequestHistory {
     pub messages: Vec<Message>,
 }
 
-/// A channel that wants to hear what becomes of the requests whose questions it carried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Follower {
-    /// The channel.
-    pub channel: ChannelAddress,
-    /// The channels it takes over from, unless a message's route says otherwise: their questions may still come to it.
-    pub stands_in_for: Vec<ChannelAddress>,
-    /// Every channel that is configured: a fallback that a route named is passed over when it is none of them.
-    pub known: Vec<ChannelAddress>,
-}
-
 /// Whether an operator's word changed a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestChanged {

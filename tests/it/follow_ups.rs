@@ -6,11 +6,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use umishop::domain::{
-    Attempt, BootId, ChannelAddress, Claim, Fingerprint, Message, MessageId, NewMessage, NewRequest, Origin, Purpose,
-    RequestChange, RequestId, RequestState, Settlement, State, Timestamp, Topic, Transition,
+    Attempt, BootId, ChannelAddress, Claim, Fingerprint, Follower, Message, MessageId, NewMessage, NewRequest, Origin,
+    Purpose, RequestChange, RequestId, RequestState, Settlement, State, Timestamp, Topic, Transition,
 };
 use umishop::store::sqlite::SqliteStore;
-use umishop::store::{Follower, Overdue, Store, Submission};
+use umishop::store::{Overdue, Store, Submission};
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const MINUTE: Duration = Duration::from_mins(1);

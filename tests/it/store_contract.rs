@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use umishop::domain::{
-    Attempt, BootId, ChannelAddress, Contact, ContactField, Context, EmailAddress, Fingerprint, InboxId, MessageId,
-    NewMessage, NewRequest, NewUser, Origin, Phone, Purpose, RequestChange, RequestId, RequestState, Settlement, State,
-    SuppressionCause, Timestamp, Topic, Transition, UserId,
+    Attempt, BootId, ChannelAddress, Contact, ContactField, Context, EmailAddress, Fingerprint, Follower, InboxId,
+    MessageId, NewMessage, NewRequest, NewUser, Origin, Phone, Purpose, RequestChange, RequestId, RequestState,
+    Settlement, State, SuppressionCause, Timestamp, Topic, Transition, UserId,
 };
 use umishop::store::{
-    Alert, BackupError, Changed, Follower, InboxEntry, Incidents, MessageFilter, Overdue, Page, Registration,
-    RequestChanged, RequestFilter, Retention, RoutedRequest, Selection, Store, StoreError, Submission, Troubles,
-    Waiting,
+    Alert, BackupError, Changed, InboxEntry, Incidents, MessageFilter, Overdue, Page, Registration, RequestChanged,
+    RequestFilter, Retention, RoutedRequest, Selection, Store, StoreError, Submission, Troubles, Waiting,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

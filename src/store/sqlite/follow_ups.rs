@@ -17,9 +17,9 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::{intake, outbox, rows};
 use crate::domain::{
-    ChannelAddress, Claim, Context, MessageId, NewMessage, Purpose, RequestId, State, Timestamp, User,
+    ChannelAddress, Claim, Context, Follower, MessageId, NewMessage, Purpose, RequestId, State, Timestamp, User,
 };
-use crate::store::{Follower, StoreError};
+use crate::store::StoreError;
 
 /// The purposes of follow-ups.
 macro_rules! follow_ups {

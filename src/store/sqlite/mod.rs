@@ -14,15 +14,15 @@ use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Files, Follower,
-    InboxEntry, MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, RequestChanged,
-    RequestEntry, RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Selection, Store, StoreError,
-    StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserTimeline,
+    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Files, InboxEntry,
+    MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, RequestChanged, RequestEntry,
+    RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Selection, Store, StoreError, StoreFigures,
+    Submission, Submitted, Subscription, Swept, Troubles, UserTimeline,
 };
 use crate::crash;
 use crate::domain::{
-    About, BootId, ChannelAddress, EmailAddress, InboxId, Message, MessageId, RequestChange, RequestId, Settlement,
-    Suppression, Timestamp, Transition, User, UserId,
+    About, BootId, ChannelAddress, EmailAddress, Follower, InboxId, Message, MessageId, RequestChange, RequestId,
+    Settlement, Suppression, Timestamp, Transition, User, UserId,
 };
 use disk::Disk;
 use figures::WriterFigures;

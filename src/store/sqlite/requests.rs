@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::reads::Query;
 use super::{follow_ups, rows};
-use crate::domain::{Context, Purpose, Request, RequestChange, RequestId, User, UserId};
-use crate::store::{Follower, Page, RequestChanged, RequestEntry, RequestFilter, RequestHistory, StoreError};
+use crate::domain::{Context, Follower, Purpose, Request, RequestChange, RequestId, User, UserId};
+use crate::store::{Page, RequestChanged, RequestEntry, RequestFilter, RequestHistory, StoreError};
 
 pub(super) fn requests(
     connection: &Connection,

@@ -9,11 +9,11 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::{check_version, connect, intake, migrations, outbox, requests, unfinished};
 use crate::domain::{
-    Attempt, BootId, ChannelAddress, Claim, Contact, ContactField, EmailAddress, Fingerprint, InboxId, MessageId,
-    NewMessage, NewRequest, NewUser, Origin, Phone, Purpose, RequestChange, RequestId, RequestState, Settlement,
-    Timestamp, Topic, Transition, UserId,
+    Attempt, BootId, ChannelAddress, Claim, Contact, ContactField, EmailAddress, Fingerprint, Follower, InboxId,
+    MessageId, NewMessage, NewRequest, NewUser, Origin, Phone, Purpose, RequestChange, RequestId, RequestState,
+    Settlement, Timestamp, Topic, Transition, UserId,
 };
-use crate::store::{Follower, InboxEntry, Overdue, Page, Registration, RequestFilter, Retention, Submission};
+use crate::store::{InboxEntry, Overdue, Page, Registration, RequestFilter, Retention, Submission};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
