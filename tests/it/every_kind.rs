@@ -56,7 +56,8 @@ async fn a_question_reaches_every_receiver_once_and_all_of_them_agree_with_the_s
     let mut next = String::new();
     for (channel, table) in to_customers.iter().rev() {
         let fallback = if next.is_empty() { String::new() } else { format!("fallback = \"{next}\"\n") };
-        config += &format!("{table}{fallback}");
+        config += table;
+        config += &fallback;
         next.clone_from(channel);
     }
     let welcome = next;
