@@ -112,7 +112,8 @@ impl Pattern {
         self.folded.replace('*', unheard)
     }
 
-    fn fits(&self, folded: &str) -> bool {
+    /// Whether it fits a text that is without case and accents already.
+    pub(super) fn fits(&self, folded: &str) -> bool {
         let Some((start, rest)) = self.folded.split_once('*') else { return self.folded == folded };
         let Some(mut left) = folded.strip_prefix(start) else { return false };
         let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));

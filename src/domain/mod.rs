@@ -4,7 +4,9 @@
 //! request takes, what a message may become, when to try again. Nothing here reads a clock, rolls dice or does
 //! I/O; time and chance come in as arguments. The module imports no other module of the crate.
 
+mod attribution;
 mod channel_address;
+mod clues;
 mod condition;
 mod context;
 mod email_address;
@@ -24,13 +26,16 @@ mod rules;
 mod suppression;
 mod text;
 mod time;
+mod timeline;
 mod topic;
 mod transition;
 mod unsubscribe;
 mod user;
 mod words;
 
+pub use attribution::{Attributed, Attribution, Dimension, OriginRules, UnknownDimension};
 pub use channel_address::{ChannelAddress, ChannelAddressError};
+pub use clues::Clues;
 pub use condition::{Aspect, Condition, Pattern, Told};
 pub use context::{About, Context};
 pub use email_address::{EmailAddress, EmailAddressError, Mailbox, MailboxError};
@@ -51,6 +56,7 @@ pub use rules::{ALERT_EXPIRES, Fallback, POISON_AFTER, Rules, SUSPECT_AFTER, wai
 pub use suppression::{Suppression, SuppressionCause};
 pub use text::{Truncated, mask_addresses, one_line, truncate};
 pub use time::Timestamp;
+pub use timeline::{Bucketing, Timeline, TimelineError};
 pub use topic::{Topic, TopicKey};
 pub use transition::Transition;
 pub use unsubscribe::UnsubscribeKey;
