@@ -20,7 +20,7 @@ use crate::channel::{Capture, Channel};
 use crate::clock::{Clock, TOLERATED};
 use crate::conditions::{Condition, Conditions};
 use crate::config::{self, Auth, Config, Display, StoreUrl};
-use crate::domain::{ChannelAddress, Topic, UnsubscribeKey};
+use crate::domain::{ChannelAddress, OriginRules, Topic, UnsubscribeKey};
 use crate::housekeeping::Housekeeping;
 use crate::http::{
     self, ConnectionLimits, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies, TcpAcceptor, Web, Welcome,
@@ -59,6 +59,7 @@ pub struct App {
     clock: Clock,
     retention: Retention,
     prune_at: String,
+    origins: Arc<OriginRules>,
     backup: Option<(String, Backups)>,
 }
 
@@ -102,6 +103,7 @@ impl App {
             inbox: config.retention.inbox,
         };
         let prune_at = config.retention.prune.clone();
+        let origins = Arc::clone(&config.origins);
         let connections = connections(&config.server);
         let backup_status = BackupStatus::default();
         let backup = backup(&config, &store, &clock, &backup_status);
@@ -119,6 +121,7 @@ impl App {
             clock,
             retention,
             prune_at,
+            origins,
             backup,
         })
     }
@@ -159,6 +162,7 @@ impl App {
     async fn housekeeping(&mut self) -> anyhow::Result<Housekeeping> {
         let housekeeping = Housekeeping::start().await?;
         housekeeping.prune(&self.prune_at, Arc::clone(&self.store), self.clock.clone(), self.retention).await?;
+        housekeeping.tend_ledger(Arc::clone(&self.store), self.clock.clone(), Arc::clone(&self.origins)).await?;
         housekeeping.mend_times(Arc::clone(&self.store), self.clock.clone());
         if let Some((at, backups)) = self.backup.take() {
             housekeeping.back_up(&at, backups).await?;
@@ -386,6 +390,7 @@ fn web(config: Config, store: Arc<dyn Store>, clock: Clock, renderer: Arc<Render
         channels,
         followers,
         routes: config.routes,
+        origins: config.origins,
         gate,
         intake: IntakeRules { auth, default_country: config.intake.default_country },
         welcome,

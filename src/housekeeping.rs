@@ -14,7 +14,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::backups::Backups;
 use crate::clock::Clock;
+use crate::domain::OriginRules;
 use crate::store::{Retention, Store};
+
+/// When the ledger is tended: soon after each hour, so that a day that is over is packed before anybody asks for it.
+const TEND_LEDGER: &str = "20 2 * * * *";
 
 /// Rings at its times until it is stopped.
 pub struct Housekeeping {
@@ -43,6 +47,23 @@ impl Housekeeping {
         self.ring(cron, move || {
             let pruning = Arc::clone(&pruning);
             async move { pruning.run().await }
+        })
+        .await
+    }
+
+    /// Tends the ledger in `store` now, and whenever an hour has begun.
+    pub async fn tend_ledger(
+        &self,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        rules: Arc<OriginRules>,
+    ) -> Result<(), JobSchedulerError> {
+        let tending = Arc::new(Tending { store, clock, rules, stopping: self.stopping.clone(), alone: Mutex::new(()) });
+        let first = Arc::clone(&tending);
+        self.running.spawn(async move { first.run().await });
+        self.ring(TEND_LEDGER, move || {
+            let tending = Arc::clone(&tending);
+            async move { tending.run().await }
         })
         .await
     }
@@ -152,5 +173,30 @@ impl Pruning {
             }
         }
         tracing::info!(messages, inbox, "Pruned {messages} messages and {inbox} unreadable webhooks");
+    }
+}
+
+struct Tending {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    rules: Arc<OriginRules>,
+    stopping: CancellationToken,
+    /// What is begun at the start may still be done when the hour rings.
+    alone: Mutex<()>,
+}
+
+impl Tending {
+    async fn run(&self) {
+        let Ok(_alone) = self.alone.try_lock() else { return };
+        while !self.stopping.is_cancelled() {
+            match self.store.tend_ledger(Arc::clone(&self.rules), self.clock.now()).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::error!(%error, "Could not tend the origin ledger; trying again within the hour");
+                    break;
+                }
+            }
+        }
     }
 }

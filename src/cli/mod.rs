@@ -21,11 +21,13 @@ use crate::store::sqlite::{OpenError, SqliteStore, Watch};
 mod backup;
 mod bulk;
 mod check;
+mod csv;
 mod doctor;
 mod kinds;
 mod landbot;
 mod log;
 mod messages;
+mod origins;
 mod render;
 mod replay;
 mod requests;
@@ -67,6 +69,8 @@ enum Command {
     Requests(requests::Arguments),
     /// List customers and where they came from
     Users(users::Arguments),
+    /// Count customers and requests by where they came from
+    Origins(origins::Arguments),
     /// Copy the database to a file, also while it is in use
     Backup(backup::Arguments),
     /// Bring a backup back; what it may have missed is held, not sent again
@@ -143,6 +147,7 @@ impl Cli {
             Command::Messages(arguments) => messages::run(&global, arguments, out),
             Command::Requests(arguments) => requests::run(&global, arguments, out),
             Command::Users(arguments) => users::run(&global, arguments, out),
+            Command::Origins(arguments) => origins::run(&global, arguments, out),
             Command::Backup(arguments) => backup::run(&global, arguments, out),
             Command::Restore(arguments) => restore::run(&global, &arguments, out),
             Command::Render(arguments) => render::run(&global, &arguments, out),

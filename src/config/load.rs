@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::channels::{self, Loading};
 use super::environment::{Environment, Variables};
@@ -9,7 +10,7 @@ use super::layers::{Document, Layers};
 use super::problems::{Place, Problem, Problems, shown_key};
 use super::reader::Reader;
 use super::references::{MissingReference, Resolved};
-use super::{Config, Loaded, Sources, alerts, routes, rules, sections, server, shape, tree};
+use super::{Config, Loaded, Sources, alerts, origins, routes, rules, sections, server, shape, tree};
 use crate::domain::ChannelAddress;
 
 /// The name of the shop's own file.
@@ -138,6 +139,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
     let templates = sections::templates(reader);
     let landbot = sections::landbot(reader);
     let retention = sections::retention(reader);
+    let origins = Arc::new(origins::origins(reader));
     let backup = sections::backup(reader);
     let log = sections::log(reader);
     let tables = channels::tables(reader);
@@ -172,6 +174,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
         landbot: landbot?,
         alerts,
         retention: retention?,
+        origins,
         backup: backup?,
         log: log?,
         channels,

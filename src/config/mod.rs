@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, ContactField, Country, Follower, Rate, RoutingTable, Rules};
+use crate::domain::{ChannelAddress, ContactField, Country, Follower, OriginRules, Rate, RoutingTable, Rules};
 
 mod alerts;
 mod channels;
@@ -27,6 +27,7 @@ mod environment;
 mod layers;
 mod load;
 mod open;
+mod origins;
 mod pasted;
 mod problems;
 mod reader;
@@ -96,6 +97,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// `[retention]`
     pub retention: Retention,
+    /// `[origins]`
+    pub origins: Arc<OriginRules>,
     /// `[backup]`
     pub backup: Backup,
     /// `[log]`

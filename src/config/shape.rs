@@ -1,6 +1,6 @@
 //! Holds a layer against the compiled-in file, which has every key with its default: whatever is not in it is not a
 //! key, and a value of another form is a mistake. What is wrong is told and taken out, so that the rest can be read.
-//! The keys of a channel are left to its kind. A condition of a route may be a list of texts as well.
+//! The keys of a channel are left to its kind, and `[origins] aliases` has whatever names the shop likes. A condition of a route may be a list of texts as well.
 
 use figment::value::{Dict, Value};
 
@@ -26,6 +26,9 @@ pub(super) fn check(values: &mut Dict, schema: &Dict, path: &Path, layers: &Laye
         match (value, expected) {
             (Value::Array(_, list), Value::String(..)) => check_list(list, expected, &path, layers, problems),
             (Value::Dict(..), _) if path == ["channels"] => {}
+            (Value::Dict(_, aliases), _) if path == ["origins", "aliases"] => {
+                check_aliases(aliases, &path, layers, problems);
+            }
             (Value::Dict(_, inner), Value::Dict(_, schema)) => check(inner, schema, &path, layers, problems),
             (Value::Array(_, list), Value::Array(_, schema)) => {
                 // A list that is empty there is one of texts.
@@ -35,6 +38,19 @@ pub(super) fn check(values: &mut Dict, schema: &Dict, path: &Path, layers: &Laye
             _ => {}
         }
         true
+    });
+}
+
+/// Every alias is a list of texts, whatever its name.
+fn check_aliases(aliases: &mut Dict, path: &Path, layers: &Layers, problems: &mut Vec<Problem>) {
+    let (list, text) = (Value::from(Vec::<String>::new()), tree::text(""));
+    aliases.retain(|name, value| {
+        let path = child(path, name);
+        match value {
+            Value::Array(_, list) => check_list(list, &text, &path, layers, problems),
+            _ => problems.push(wrong_form(&path, value, &list, layers)),
+        }
+        Form::of(value) == Form::List
     });
 }
 

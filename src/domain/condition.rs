@@ -112,6 +112,11 @@ impl Pattern {
         self.folded.replace('*', unheard)
     }
 
+    /// Whether it fits a text.
+    pub fn matches(&self, text: &str) -> bool {
+        self.fits(&fold(text).collect::<String>())
+    }
+
     /// Whether it fits a text that is without case and accents already.
     pub(super) fn fits(&self, folded: &str) -> bool {
         let Some((start, rest)) = self.folded.split_once('*') else { return self.folded == folded };

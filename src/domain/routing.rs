@@ -105,6 +105,12 @@ impl RoutingTable {
         self.entries.iter().map(|entry| &entry.route).chain(std::iter::once(&self.catch_all))
     }
 
+    /// The topic as the shop calls it, by any of its names; `None`: no route names it.
+    pub fn topic(&self, key: &str) -> Option<&Topic> {
+        let named = |entry: &&Entry| entry.names.iter().any(|name| name.as_str() == key);
+        self.entries.iter().find(named).and_then(|entry| entry.route.topic.as_ref())
+    }
+
     /// The topics that have routes of their own, each once, for the buttons of a chat.
     pub fn topics(&self) -> impl Iterator<Item = &Topic> {
         let named =

@@ -63,6 +63,9 @@ pub enum TimelineError {
     /// There is no such time zone.
     #[error("there is no time zone {0:?}; names are like Europe/Madrid or UTC")]
     Zone(String),
+    /// It is no moment.
+    #[error("{0:?} is no moment; write a day like 2026-11-24, or a time like 2026-11-24T09:00:00Z")]
+    Moment(String),
     /// It ends before it begins.
     #[error("the period must end after it begins")]
     Empty,
@@ -103,6 +106,17 @@ impl Timeline {
             next = start;
         }
         Ok(Self { from, to, starts })
+    }
+
+    /// A moment as people write it: RFC 3339, or a day, which is its first moment in that time zone.
+    pub fn moment(text: &str, zone: &str) -> Result<Timestamp, TimelineError> {
+        if let Some(moment) = Timestamp::parse(text) {
+            return Ok(moment);
+        }
+        let zone = TimeZone::get(zone).map_err(|_| TimelineError::Zone(zone.to_owned()))?;
+        let day = text.parse::<jiff::civil::Date>().and_then(|day| day.to_zoned_datetime(zone));
+        let day = day.map_err(|_| TimelineError::Moment(text.to_owned()))?;
+        Ok(Timestamp::from_millis(day.timestamp().as_millisecond()))
     }
 
     /// The part that a moment belongs to; `None`: it lies outside.
@@ -170,6 +184,14 @@ mod tests {
         let timeline = Timeline::new(moment(1), moment(49), Bucketing::Day, "UTC").unwrap();
         let parts = [0, 1, 23, 24, 48, 49].map(|hours| timeline.part(moment(hours)));
         assert_eq!(parts, [None, Some(0), Some(0), Some(1), Some(2), None]);
+    }
+
+    #[test]
+    fn a_day_begins_when_it_does_there() {
+        let moment = |text| Timeline::moment(text, "Europe/Madrid").map(Timestamp::to_readable);
+        assert_eq!(moment("2026-11-24").as_deref(), Ok("2026-11-23 23:00 UTC"));
+        assert_eq!(moment("2026-11-24T09:00:00+01:00").as_deref(), Ok("2026-11-24 08:00 UTC"));
+        assert_eq!(moment("24.11.2026"), Err(TimelineError::Moment("24.11.2026".into())));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::backups::BackupStatus;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
-use crate::domain::{ChannelAddress, ContactField, Country, Follower, RoutingTable, UnsubscribeKey};
+use crate::domain::{ChannelAddress, ContactField, Country, Follower, OriginRules, RoutingTable, UnsubscribeKey};
 use crate::metrics::Metrics;
 use crate::render::Renderer;
 use crate::store::Store;
@@ -50,7 +50,7 @@ mod schemas;
 mod tally;
 mod unsubscribe;
 
-pub use admin::{attempt_json, message_json, request_history_json, request_json, user_json};
+pub use admin::{attempt_json, ledger_json, message_json, request_history_json, request_json, topic_counts, user_json};
 pub use auth::{IntakeAuth, fresh_token, hash};
 pub use client::Proxies;
 pub use gate::Gate;
@@ -77,6 +77,8 @@ pub struct Web {
     pub followers: Vec<Follower>,
     /// Which channels a request goes to.
     pub routes: RoutingTable,
+    /// How origins are read.
+    pub origins: Arc<OriginRules>,
     /// Who may call how often.
     pub gate: Gate,
     /// The rules for what comes in.
@@ -127,6 +129,7 @@ type Api = (
     admin::Inbox,
     admin::Channels,
     admin::Suppressions,
+    admin::Origins,
 );
 
 fn api() -> OpenApiService<Api, ()> {
@@ -138,6 +141,7 @@ fn api() -> OpenApiService<Api, ()> {
         admin::Inbox,
         admin::Channels,
         admin::Suppressions,
+        admin::Origins,
     );
     OpenApiService::new(api, "umishop", env!("CARGO_PKG_VERSION")).description(
         "Registers the customers a chatbot brings, welcomes them, and carries their questions to the right channel.",

@@ -1,9 +1,11 @@
 //! The ledger: which origins brought which customers, and what became of them.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use crate::domain::{Dimension, Timeline};
+use crate::domain::{Dimension, Pattern, Timeline};
 
 /// Which of a customer's visits is credited with what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +14,32 @@ pub enum CreditedTouch {
     First,
     /// The last one, up to the event, that told a source; the first one if none did.
     Last,
+}
+
+/// The text is no touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected first or last")]
+pub struct UnknownTouch;
+
+impl FromStr for CreditedTouch {
+    type Err = UnknownTouch;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTouch> {
+        match text {
+            "first" => Ok(Self::First),
+            "last" => Ok(Self::Last),
+            _ => Err(UnknownTouch),
+        }
+    }
+}
+
+impl fmt::Display for CreditedTouch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::First => "first",
+            Self::Last => "last",
+        })
+    }
 }
 
 /// What to count.
@@ -23,8 +51,8 @@ pub struct LedgerQuery {
     pub touch: CreditedTouch,
     /// The period, and its parts.
     pub timeline: Timeline,
-    /// Only customers of these values; every one must hold.
-    pub only: Vec<(Dimension, String)>,
+    /// Only customers whose values are like these; every one must hold. `None`: those of whom it was not told.
+    pub only: Vec<(Dimension, Option<Pattern>)>,
     /// How many rows at most; what is left is added up. At least one.
     pub limit: usize,
 }

@@ -12,13 +12,14 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    About, Attempt, BootId, ChannelAddress, EmailAddress, Follower, InboxId, Message, MessageId, Origin, Purpose,
-    Request, RequestChange, RequestId, Settlement, State, Suppression, Timestamp, User, UserId,
+    About, Attempt, BootId, ChannelAddress, EmailAddress, Follower, InboxId, Message, MessageId, Origin, OriginRules,
+    Purpose, Request, RequestChange, RequestId, Settlement, State, Suppression, Timestamp, User, UserId,
 };
 
 mod backup;
 mod figures;
 mod intake;
+mod ledger;
 mod outbox;
 mod requests;
 pub mod sqlite;
@@ -26,6 +27,7 @@ pub mod sqlite;
 pub use backup::{BackedUp, BackupError, Counts};
 pub use figures::StoreFigures;
 pub use intake::{InboxEntry, Registered, Registration, Submission, Submitted};
+pub use ledger::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, Tally, UnknownTouch};
 pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};
 pub use requests::{RequestChanged, RequestEntry, RequestFilter, RequestHistory, RoutedRequest};
 
@@ -312,6 +314,13 @@ pub trait Store: Send + Sync {
 
     /// Unreadable webhooks, newest first.
     async fn inbox(&self, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError>;
+
+    /// Counts customers and their requests by where they came from, as `rules` tell it.
+    async fn ledger(&self, query: LedgerQuery, rules: Arc<OriginRules>) -> Result<Ledger, StoreError>;
+
+    /// Does some of what keeps the ledger complete and fast: counts what is older than it, tells origins anew after a
+    /// change of the rules, packs days that are over at `now`. Nobody waits for it. Says whether there is more to do.
+    async fn tend_ledger(&self, rules: Arc<OriginRules>, now: Timestamp) -> Result<bool, StoreError>;
 
     /// When the next pending message of each channel is due, for every channel that has one, configured or not.
     async fn next_due(&self) -> Result<Vec<(ChannelAddress, Timestamp)>, StoreError>;

@@ -39,7 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("backups", &["domain", "store", "clock"]),
-    ("housekeeping", &["store", "clock", "backups"]),
+    ("housekeeping", &["domain", "store", "clock", "backups"]),
     ("alerts", &["domain", "store", "clock", "conditions", "wake", "backups"]),
     ("doctor", &["domain", "store", "channel", "clock", "render", "backups", "config"]),
     (
@@ -95,6 +95,7 @@ const FILLED_INTO_SQL: &[&str] = &[
     "rows::MESSAGE",
     "rows::ROUTED_REQUEST",
     "rows::INBOX",
+    "ledger::CREDIT",
     "condition",
     "stranger",
     "mode",

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
+use super::ledger::{self, Credit};
 use super::rows;
 use crate::domain::{
     ChannelAddress, Contact, Context, EmailAddress, NewMessage, NewRequest, NewUser, REPEAT_WINDOW, Request, RequestId,
@@ -21,22 +22,27 @@ pub(super) fn register_user(
     let new = &registration.user;
     let found = find(connection, &new.contact)?;
     let is_new = found.is_none();
-    let Known { mut user, welcomed, changed } = found.unwrap_or_else(|| Known::first_seen(new, now)).merged(new);
-    let created = user.registered_at.is_none();
-    user.registered_at.get_or_insert(now);
+    let mut known = found.unwrap_or_else(|| Known::first_seen(new, now)).merged(new);
+    known.credit(connection, new, is_new || !repeated)?;
+    let created = known.user.registered_at.is_none();
+    if created {
+        known.user.registered_at = Some(now);
+        known.credit.registered = known.credit.last;
+        ledger::registered(connection, now)?;
+    }
     let is_reached = |context: &Context| registration.reached_at.iter().any(|field| context.address(*field).is_some());
     let welcome = registration
         .welcome
         .as_ref()
-        .filter(|_| !welcomed)
-        .map(|welcome| (welcome, Context::of_user(&user).in_chat_of(&new.origin)))
+        .filter(|_| !known.welcomed)
+        .map(|welcome| (welcome, Context::of_user(&known.user).in_chat_of(&new.origin)))
         .filter(|(_, context)| is_reached(context));
-    let known = Known { user, welcomed: welcomed || welcome.is_some(), changed };
+    known.welcomed |= welcome.is_some();
     // Everything is decided before the row is written, so that a new customer costs one write and not three.
     if is_new {
         insert_user(connection, &known)?;
     } else {
-        if changed || created || welcome.is_some() {
+        if known.changed || created || welcome.is_some() {
             update_user(connection, &known)?;
         }
         if !repeated {
@@ -57,10 +63,12 @@ pub(super) fn submit_request(
 ) -> Result<Submitted, StoreError> {
     let request = &submission.request;
     let repeated = find_repeated(connection, request, now)?;
-    let user = match &submission.user {
+    let known = match &submission.user {
         Some(new) => Some(remember(connection, new, repeated.is_none(), now)?),
         None => None,
     };
+    let credit = known.as_ref().map(|known| known.credit).unwrap_or_default();
+    let user = known.map(|known| known.user);
     if let Some(request_id) = repeated {
         connection
             .prepare_cached("UPDATE requests SET seen_at = ?2 WHERE id = ?1")?
@@ -77,7 +85,10 @@ pub(super) fn submit_request(
         created_at: now,
         state: RequestState::New,
     };
-    insert_request(connection, &request, &submission.request)?;
+    let phone = user.as_ref().and_then(|user| user.phone.as_ref());
+    let credited = credit.of_request(connection, &request.origin, phone)?;
+    insert_request(connection, &request, &submission.request, credited)?;
+    ledger::requested(connection, now)?;
     if let Some(user_id) = request.user_id {
         tell_in_welcome(connection, user_id, &request)?;
     }
@@ -156,13 +167,15 @@ pub(super) fn enqueue(
 struct Known {
     user: User,
     welcomed: bool,
+    /// The origins that are credited with them.
+    credit: Credit,
     /// Whether it differs from what is stored.
     changed: bool,
 }
 
 impl Known {
     fn first_seen(new: &NewUser, now: Timestamp) -> Self {
-        Self { user: User::first_seen(new, now), welcomed: false, changed: false }
+        Self { user: User::first_seen(new, now), welcomed: false, credit: Credit::default(), changed: false }
     }
 
     /// With what was missing.
@@ -170,23 +183,33 @@ impl Known {
         self.changed |= self.user.merge(new);
         self
     }
+
+    /// With one more visit, if it is a touch.
+    fn credit(&mut self, connection: &Connection, new: &NewUser, touch: bool) -> Result<(), StoreError> {
+        if touch {
+            self.changed |= self.credit.visit(connection, &new.origin, self.user.phone.as_ref())?;
+        }
+        Ok(())
+    }
 }
 
 /// The user who asks for help: found again or made, with this visit kept as a touch.
-fn remember(connection: &Connection, new: &NewUser, touch: bool, now: Timestamp) -> Result<User, StoreError> {
+fn remember(connection: &Connection, new: &NewUser, touch: bool, now: Timestamp) -> Result<Known, StoreError> {
     let Some(known) = find(connection, &new.contact)? else {
-        let known = Known::first_seen(new, now);
+        let mut known = Known::first_seen(new, now);
+        known.credit(connection, new, true)?;
         insert_user(connection, &known)?;
-        return Ok(known.user);
+        return Ok(known);
     };
-    let known = known.merged(new);
+    let mut known = known.merged(new);
+    known.credit(connection, new, touch)?;
     if known.changed {
         update_user(connection, &known)?;
     }
     if touch {
         keep_touch(connection, &known.user, new, now)?;
     }
-    Ok(known.user)
+    Ok(known)
 }
 
 fn keep_touch(connection: &Connection, user: &User, new: &NewUser, now: Timestamp) -> Result<(), StoreError> {
@@ -199,10 +222,21 @@ fn keep_touch(connection: &Connection, user: &User, new: &NewUser, now: Timestam
 
 /// The user this contact belongs to: by mail address, else by phone, else by Landbot's number.
 fn find(connection: &Connection, contact: &Contact) -> Result<Option<Known>, StoreError> {
+    let mut found = look_up(connection, contact)?;
+    if let Some(known) = &mut found
+        && known.credit.first.is_none()
+    {
+        known.credit = ledger::count_user(connection, &known.user.id.as_bytes()[..])?;
+    }
+    Ok(found)
+}
+
+fn look_up(connection: &Connection, contact: &Contact) -> Result<Option<Known>, StoreError> {
     let by = |condition: &'static str, value: &str| {
         // Whoever has another address is somebody else (see `User::may_be`); let the index leave them out.
         let stranger = if contact.email.is_some() { "AND email IS NULL" } else { "" };
-        let sql = format!("SELECT {}, welcomed FROM users WHERE {condition} {stranger}", rows::USER);
+        let sql =
+            format!("SELECT {}, welcomed, {} FROM users WHERE {condition} {stranger}", rows::USER, ledger::CREDIT);
         let mut statement = connection.prepare_cached(&sql)?;
         for found in statement.query_map([value], known)? {
             let found = found?;
@@ -213,7 +247,7 @@ fn find(connection: &Connection, contact: &Contact) -> Result<Option<Known>, Sto
         Ok(None)
     };
     if let Some(email) = &contact.email {
-        let sql = format!("SELECT {}, welcomed FROM users WHERE email = ?1", rows::USER);
+        let sql = format!("SELECT {}, welcomed, {} FROM users WHERE email = ?1", rows::USER, ledger::CREDIT);
         let found = connection.prepare_cached(&sql)?.query_row([email.as_str()], known).optional()?;
         if found.is_some() {
             return Ok(found);
@@ -231,7 +265,7 @@ fn find(connection: &Connection, contact: &Contact) -> Result<Option<Known>, Sto
 }
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
-    Ok(Known { user: rows::user(row)?, welcomed: row.get(10)?, changed: false })
+    Ok(Known { user: rows::user(row)?, welcomed: row.get(10)?, credit: ledger::credit(row, 11)?, changed: false })
 }
 
 fn insert_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
@@ -240,9 +274,9 @@ fn insert_user(connection: &Connection, known: &Known) -> Result<(), StoreError>
     connection
         .prepare_cached(
             "INSERT INTO users (id, name, email, phone, phone_e164, landbot_customer_id, language, origin, source, created_at,
-                                registered_at, welcomed)
+                                registered_at, welcomed, first_origin, last_origin, registered_origin)
              VALUES (:id, :name, :email, :phone, :phone_e164, :landbot_customer_id, :language, :origin, :source, :created_at,
-                     :registered_at, :welcomed)",
+                     :registered_at, :welcomed, :first_origin, :last_origin, :registered_origin)",
         )?
         .execute(named_params! {
             ":id": &user.id.as_bytes()[..],
@@ -257,6 +291,9 @@ fn insert_user(connection: &Connection, known: &Known) -> Result<(), StoreError>
             ":created_at": user.created_at.as_millis(),
             ":registered_at": user.registered_at.map(Timestamp::as_millis),
             ":welcomed": known.welcomed,
+            ":first_origin": known.credit.first,
+            ":last_origin": known.credit.last,
+            ":registered_origin": known.credit.registered,
         })?;
     Ok(())
 }
@@ -267,7 +304,8 @@ fn update_user(connection: &Connection, known: &Known) -> Result<(), StoreError>
         .prepare_cached(
             "UPDATE users SET name = :name, email = :email, phone = :phone, phone_e164 = :phone_e164,
                               landbot_customer_id = :landbot_customer_id, language = :language,
-                              registered_at = :registered_at, welcomed = :welcomed
+                              registered_at = :registered_at, welcomed = :welcomed, last_origin = :last_origin,
+                              registered_origin = :registered_origin
               WHERE id = :id",
         )?
         .execute(named_params! {
@@ -280,6 +318,8 @@ fn update_user(connection: &Connection, known: &Known) -> Result<(), StoreError>
             ":language": user.language,
             ":registered_at": user.registered_at.map(Timestamp::as_millis),
             ":welcomed": known.welcomed,
+            ":last_origin": known.credit.last,
+            ":registered_origin": known.credit.registered,
         })?;
     Ok(())
 }
@@ -311,14 +351,19 @@ fn find_repeated(
     Ok(earlier.map(RequestId::from_bytes))
 }
 
-fn insert_request(connection: &Connection, request: &Request, new: &NewRequest) -> Result<(), StoreError> {
+fn insert_request(
+    connection: &Connection,
+    request: &Request,
+    new: &NewRequest,
+    (first_origin, last_origin): (i64, i64),
+) -> Result<(), StoreError> {
     let (origin, source) = rows::origin_columns(&request.origin)?;
     connection
         .prepare_cached(
             "INSERT INTO requests (id, user_id, topic, topic_key, topic_unknown, question, origin, source, idempotency_key,
-                                   fingerprint, created_at, seen_at)
+                                   fingerprint, created_at, seen_at, first_origin, last_origin)
              VALUES (:id, :user_id, :topic, :topic_key, :topic_unknown, :question, :origin, :source, :idempotency_key,
-                     :fingerprint, :now, :now)",
+                     :fingerprint, :now, :now, :first_origin, :last_origin)",
         )?
         .execute(named_params! {
             ":id": &request.id.as_bytes()[..],
@@ -332,6 +377,8 @@ fn insert_request(connection: &Connection, request: &Request, new: &NewRequest) 
             ":idempotency_key": new.idempotency_key,
             ":fingerprint": &new.fingerprint.as_bytes()[..],
             ":now": request.created_at.as_millis(),
+            ":first_origin": first_origin,
+            ":last_origin": last_origin,
         })?;
     Ok(())
 }

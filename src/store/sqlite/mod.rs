@@ -15,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Files, InboxEntry,
-    MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration, RequestChanged, RequestEntry,
-    RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Selection, Store, StoreError, StoreFigures,
-    Submission, Submitted, Subscription, Swept, Troubles, UserTimeline,
+    Ledger, LedgerQuery, MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration,
+    RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Selection, Store,
+    StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserTimeline,
 };
 use crate::crash;
 use crate::domain::{
-    About, BootId, ChannelAddress, EmailAddress, Follower, InboxId, Message, MessageId, RequestChange, RequestId,
-    Settlement, Suppression, Timestamp, Transition, User, UserId,
+    About, BootId, ChannelAddress, EmailAddress, Follower, InboxId, Message, MessageId, OriginRules, RequestChange,
+    RequestId, Settlement, Suppression, Timestamp, Transition, User, UserId,
 };
 use disk::Disk;
 use figures::WriterFigures;
@@ -41,6 +41,7 @@ mod figures;
 mod follow_ups;
 mod intake;
 mod journal;
+mod ledger;
 mod log;
 mod migrations;
 mod opening;
@@ -345,6 +346,26 @@ impl Store for SqliteStore {
 
     async fn inbox(&self, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError> {
         self.readers.read(move |connection| reads::inbox(connection, page)).await
+    }
+
+    async fn ledger(&self, query: LedgerQuery, rules: Arc<OriginRules>) -> Result<Ledger, StoreError> {
+        self.readers.read(move |connection| ledger::answer(connection, &query, &rules)).await
+    }
+
+    async fn tend_ledger(&self, rules: Arc<OriginRules>, now: Timestamp) -> Result<bool, StoreError> {
+        let writer = self.writer()?;
+        if writer.write_patiently(move |connection| ledger::catch_up(connection, &rules)).await? {
+            return Ok(true);
+        }
+        let mut more = false;
+        for kind in ledger::Kind::ALL {
+            let reserved = writer.write_patiently(move |connection| ledger::reserve(connection, kind, now)).await?;
+            let Some(day) = reserved else { continue };
+            let packed = self.readers.read(move |connection| ledger::pack(connection, kind, day)).await?;
+            writer.write_patiently(move |connection| ledger::fill(connection, kind, day, &packed)).await?;
+            more = true;
+        }
+        Ok(more)
     }
 
     async fn next_due(&self) -> Result<Vec<(ChannelAddress, Timestamp)>, StoreError> {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
-use super::{follow_ups, rows, suppressions};
+use super::{follow_ups, ledger, rows, suppressions};
 use crate::domain::{
-    About, BootId, ChannelAddress, Claim, MessageId, RequestId, SUSPECT_AFTER, Settlement, State, Timestamp,
-    Transition, UserId,
+    About, BootId, ChannelAddress, Claim, MessageId, Purpose, RequestId, SUSPECT_AFTER, Scope, Settlement, State,
+    Timestamp, Transition, UserId,
 };
 use crate::store::{Changed, Claimed, Pruned, Retention, StoreError};
 
@@ -172,6 +172,13 @@ pub(super) fn settle(connection: &Connection, settlement: &Settlement, now: Time
             &attempt.error,
             attempt.channel.as_str(),
         ))?;
+    match &settlement.transition {
+        Transition::Delivered { .. } => ledger::delivered(connection, settlement.id, now)?,
+        Transition::Dead if attempt.scope == Scope::Recipient.as_str() => {
+            ledger::bounced(connection, settlement.id, true)?;
+        }
+        _ => {}
+    }
     if let Some(address) = &settlement.suppress {
         suppressions::note_bounce(connection, address, &attempt.error, now)?;
     }
@@ -239,7 +246,7 @@ fn hand_over(
 }
 
 pub(super) fn retry_message(connection: &Connection, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {
-    change(connection, id, &[State::Pending, State::Dead, State::Held, State::Cancelled], |id| {
+    let changed = change(connection, id, &[State::Pending, State::Dead, State::Held, State::Cancelled], |id| {
         // Whoever retries a dead letter knows better than the mail server that said nobody is there, if that is what it
         // died of; but not better than the customer who asked for no more mail.
         connection
@@ -260,7 +267,11 @@ pub(super) fn retry_message(connection: &Connection, id: MessageId, now: Timesta
             )?
             .execute((id, now.as_millis()))?;
         Ok(retried)
-    })
+    })?;
+    if changed == Changed::Yes {
+        ledger::bounced(connection, id, false)?;
+    }
+    Ok(changed)
 }
 
 pub(super) fn cancel_message(connection: &Connection, id: MessageId, now: Timestamp) -> Result<Changed, StoreError> {

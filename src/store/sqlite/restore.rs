@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::copy::{self, Partial, Watch};
 use super::journal::{self, Delivered};
-use super::{OpenError, backup, migrations, suffixed};
+use super::{OpenError, StoreError, backup, ledger, migrations, suffixed};
 use crate::domain::Timestamp;
 use crate::store::{BackupError, Counts};
 
@@ -166,19 +166,23 @@ fn settle(
     connection: &mut Connection,
     known: &[Delivered],
     taken_at: Option<Timestamp>,
-) -> rusqlite::Result<(u64, u64)> {
+) -> Result<(u64, u64), StoreError> {
     let taken = taken_at.map_or_else(|| "an unknown time".to_owned(), Timestamp::to_readable);
     let why = format!("restored from a backup of {taken}: it may have been sent already; look, then retry or cancel");
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut delivered = 0;
     for entry in known {
-        delivered += transaction
+        let changed = transaction
             .prepare_cached(
                 "UPDATE messages SET state = 'delivered', boot = NULL, finished_at = ?2, last_error = '',
                         reference = CASE reference WHEN '' THEN 'journal' ELSE reference END
                   WHERE id = ?1 AND state <> 'delivered'",
             )?
             .execute((&entry.id.as_bytes()[..], entry.at.as_millis()))? as u64;
+        if changed > 0 {
+            ledger::delivered(&transaction, entry.id, entry.at)?;
+        }
+        delivered += changed;
     }
     let held = transaction.execute(
         "UPDATE messages SET state = 'held', boot = NULL, last_error = ?1 WHERE state IN ('pending', 'sending')",

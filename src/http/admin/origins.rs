@@ -1,0 +1,190 @@
+//! `/api/origins`: where customers came from, and what became of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::web::Data;
+use poem_openapi::param::Query;
+use poem_openapi::payload::Json;
+use poem_openapi::types::ToJSON;
+use poem_openapi::{Object, OpenApi};
+
+use super::super::SharedWeb;
+use super::super::auth::Operator;
+use super::super::errors::ApiError;
+use super::super::schemas::{LimitText, OrNull};
+use super::{Group, page, parse};
+use crate::domain::{Bucketing, Dimension, Pattern, RoutingTable, Timeline, UserId};
+use crate::store::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, Tally};
+
+/// The period that is counted when nobody says from when.
+const PERIOD: Duration = Duration::from_hours(30 * 24);
+
+/// What was counted.
+#[derive(Debug, Object)]
+struct TallyItem {
+    /// Customers who registered.
+    registrations: u64,
+    /// Of them, those whose welcome was delivered.
+    welcomed: u64,
+    /// Of them, those whose welcome was given up because nobody is at their address.
+    bounced: u64,
+    /// Half of the delivered welcomes took no longer, from the registration on.
+    median_to_welcome_ms: OrNull<u64>,
+    /// Requests.
+    requests: u64,
+    /// Of them, those of which at least one message was delivered.
+    delivered: u64,
+    /// Half of the delivered requests took no longer to their first delivery.
+    median_to_delivery_ms: OrNull<u64>,
+    /// Requests by topic, as the shop calls it; under the empty name those that no route names.
+    topics: BTreeMap<String, u64>,
+}
+
+impl TallyItem {
+    fn new(tally: &Tally, routes: &RoutingTable) -> Self {
+        let millis = |time: Option<Duration>| time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        Self {
+            registrations: tally.registrations,
+            welcomed: tally.welcomed,
+            bounced: tally.bounced,
+            median_to_welcome_ms: millis(tally.to_welcome).into(),
+            requests: tally.requests,
+            delivered: tally.delivered,
+            median_to_delivery_ms: millis(tally.to_delivery).into(),
+            topics: topic_counts(tally, routes),
+        }
+    }
+}
+
+/// Requests by the topics as the shop calls them now; one that no route names any more keeps its key.
+pub fn topic_counts(tally: &Tally, routes: &RoutingTable) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for (key, count) in &tally.topics {
+        let name = routes.topic(key).map_or(key.as_str(), |topic| topic.as_str());
+        *counts.entry(name.to_owned()).or_default() += count;
+    }
+    counts
+}
+
+/// One value of the dimension, or several together.
+#[derive(Debug, Object)]
+struct OriginItem {
+    /// The value; empty: it was not told. Null: several values together.
+    value: OrNull<String>,
+    #[oai(flatten)]
+    whole: TallyItem,
+    /// The same for each part of the period, in the order of `starts`; empty without `bucket`.
+    parts: Vec<TallyItem>,
+}
+
+impl OriginItem {
+    fn new(value: Option<String>, row: &LedgerRow, routes: &RoutingTable) -> Self {
+        let parts = if row.parts.len() > 1 { row.parts.as_slice() } else { &[] };
+        Self {
+            value: value.into(),
+            whole: TallyItem::new(&row.whole, routes),
+            parts: parts.iter().map(|part| TallyItem::new(part, routes)).collect(),
+        }
+    }
+}
+
+/// Customers and requests by where they came from.
+#[derive(Debug, Object)]
+struct OriginLedger {
+    /// What a row stands for.
+    by: String,
+    /// Which visit is credited.
+    touch: String,
+    /// The first moment of the period.
+    from: String,
+    /// The first moment after it.
+    to: String,
+    /// Where each part of the period begins.
+    starts: Vec<String>,
+    /// Whether everything is counted; after an upgrade it takes a while until all that is older is.
+    complete: bool,
+    /// The values, those with most registrations and requests first.
+    items: Vec<OriginItem>,
+    /// The values beyond `limit` together, if there are any.
+    others: OrNull<OriginItem>,
+    /// Everything together.
+    total: OriginItem,
+}
+
+impl OriginLedger {
+    fn new(ledger: Ledger, query: &LedgerQuery, routes: &RoutingTable) -> Self {
+        let rows = ledger.rows.into_iter();
+        Self {
+            by: query.by.to_string(),
+            touch: query.touch.to_string(),
+            from: query.timeline.from.to_string(),
+            to: query.timeline.to.to_string(),
+            starts: query.timeline.starts.iter().map(ToString::to_string).collect(),
+            complete: ledger.complete,
+            items: rows.map(|(value, row)| OriginItem::new(Some(value), &row, routes)).collect(),
+            others: ledger.others.map(|row| OriginItem::new(None, &row, routes)).into(),
+            total: OriginItem::new(None, &ledger.total, routes),
+        }
+    }
+}
+
+/// The ledger as the API shows it.
+pub fn ledger_json(ledger: Ledger, query: &LedgerQuery, routes: &RoutingTable) -> serde_json::Value {
+    OriginLedger::new(ledger, query, routes).to_json().unwrap_or_default()
+}
+
+/// The origin ledger.
+pub(in crate::http) struct Origins;
+
+#[OpenApi(prefix_path = "/api/origins", tag = "Group::Operator")]
+impl Origins {
+    /// Count customers and requests by where they came from
+    ///
+    /// `by` is source (unless said otherwise), medium, campaign, referrer, channel, country or `landing_page`; `touch` is
+    /// first or last. The period is from `from` up to, and without, `to`: days like 2026-11-24, or times; without them
+    /// the last 30 days. `bucket` cuts it into parts by hour, day, week or month of the time zone `tz`, which is UTC
+    /// unless said otherwise. A further parameter with the name of a dimension leaves out all other values: case and
+    /// accents do not count, `*` stands for any characters, and an empty one for those of whom it was not told.
+    #[oai(path = "/", method = "get")]
+    #[allow(clippy::too_many_arguments, reason = "each is a parameter of the address")]
+    async fn count_origins(
+        &self,
+        web: Data<&SharedWeb>,
+        _operator: Operator,
+        by: Query<Option<String>>,
+        touch: Query<Option<String>>,
+        from: Query<Option<String>>,
+        to: Query<Option<String>>,
+        bucket: Query<Option<String>>,
+        tz: Query<Option<String>>,
+        source: Query<Option<String>>,
+        medium: Query<Option<String>>,
+        campaign: Query<Option<String>>,
+        referrer: Query<Option<String>>,
+        channel: Query<Option<String>>,
+        country: Query<Option<String>>,
+        landing_page: Query<Option<String>>,
+        limit: Query<Option<LimitText>>,
+    ) -> Result<Json<OriginLedger>, ApiError> {
+        let by = by.0.as_deref().map_or(Ok(Dimension::Source), |by| parse("by", by))?;
+        let touch = touch.0.as_deref().map_or(Ok(CreditedTouch::First), |touch| parse("touch", touch))?;
+        let bucketing = bucket.0.as_deref().map_or(Ok(Bucketing::Whole), |bucket| parse("bucket", bucket))?;
+        let zone = tz.0.as_deref().unwrap_or("UTC");
+        let moment = |name: &str, text: &str| {
+            Timeline::moment(text, zone).map_err(|error| ApiError::bad_request(format!("{name}: {error}")))
+        };
+        let to = to.0.as_deref().map_or_else(|| Ok(web.clock.now()), |to| moment("to", to))?;
+        let from = from.0.as_deref().map_or_else(|| Ok(to.before(PERIOD)), |from| moment("from", from))?;
+        let timeline =
+            Timeline::new(from, to, bucketing, zone).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        let told = [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0];
+        let told = Dimension::ALL.into_iter().zip(told);
+        let only = told.filter_map(|(dimension, text)| Some((dimension, Pattern::new(&text?)))).collect();
+        let limit = page::<UserId>(limit.0.as_ref(), None)?.limit;
+        let query = LedgerQuery { by, touch, timeline, only, limit };
+        let ledger = web.store.ledger(query.clone(), Arc::clone(&web.origins)).await?;
+        Ok(Json(OriginLedger::new(ledger, &query, &web.routes)))
+    }
+}
