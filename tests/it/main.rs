@@ -21,6 +21,7 @@ mod follow_ups;
 mod hostile;
 mod http_kind;
 mod laws;
+mod ledger;
 mod mail;
 mod mail_answers;
 mod mail_servers;

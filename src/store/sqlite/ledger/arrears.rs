@@ -66,7 +66,8 @@ pub(in crate::store::sqlite) fn count_user(connection: &Connection, id: &[u8]) -
                                     WHERE user_id = ?1 AND purpose = 'welcome' AND state = 'delivered'),
                     bounced = EXISTS (SELECT 1 FROM messages JOIN attempts ON message_id = messages.id
                                        WHERE user_id = ?1 AND purpose = 'welcome' AND state = 'dead'
-                                             AND outcome = 'dead' AND scope = 'recipient')
+                                             AND outcome = 'dead' AND scope = 'recipient'
+                                             AND epoch = (SELECT max(epoch) FROM attempts WHERE message_id = messages.id))
               WHERE id = ?1",
         )?
         .execute((id, credit.first, credit.last, credit.registered))?;
