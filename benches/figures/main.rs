@@ -14,6 +14,7 @@
 )]
 
 mod claim;
+mod ledger;
 mod load;
 mod machine;
 mod rows;
@@ -53,6 +54,10 @@ struct Options {
     /// How many rows the outbox holds when claims are timed against one of 10,000; 10,000,000 takes minutes and 4 GB.
     #[arg(long, default_value_t = 0)]
     claim: u32,
+    /// How many customers the origin ledger counts over a year, with twice as many requests and five times as many
+    /// messages; 1,000,000 takes minutes and 4 GB.
+    #[arg(long, default_value_t = 0)]
+    ledger: u32,
     /// Another server with the same webhooks, for a ratio: `http://HOST:PORT`.
     #[arg(long)]
     peer: Option<String>,
@@ -77,6 +82,7 @@ enum Group {
     Idle,
     Start,
     Claim,
+    Ledger,
     Size,
 }
 
@@ -99,6 +105,7 @@ fn main() -> anyhow::Result<()> {
             Group::Idle => bench.idle(&mut table),
             Group::Start => bench.start(&mut table),
             Group::Claim => bench.claim(&mut table),
+            Group::Ledger => bench.ledger(&mut table),
             Group::Size => bench.size(&mut table),
         };
         failures.extend(measured.err());

@@ -10,7 +10,7 @@ use crate::load::{Connection, End, Latencies, Load, Loaded, Request, Success};
 use crate::server::{Place, Settings};
 use crate::sinks::{Protocol, Sink};
 use crate::table::{Series, Table, number};
-use crate::{Options, claim, machine};
+use crate::{Options, claim, ledger, machine};
 
 /// What every measurement needs.
 pub(crate) struct Bench {
@@ -265,6 +265,23 @@ impl Bench {
         let what =
             format!("start to first answer, {} users and their welcomes stored ({size} MB)", number(f64::from(users)));
         table.row(&what, full.show(" ms"), "≤ 50 ms");
+        Ok(())
+    }
+
+    /// How long the origin ledger takes to answer over a year.
+    pub(crate) fn ledger(&self, table: &mut Table) -> Result<()> {
+        if self.options.ledger == 0 {
+            return Ok(());
+        }
+        let answers = ledger::answers(&self.dir, self.options.ledger)?;
+        let customers = number(f64::from(self.options.ledger));
+        let reach = "≤ 200 ms";
+        table.row("origin ledger: 30 days by source, not packed yet", p50_and_p99(&answers.unpacked), "");
+        let packing = format!("{:.1?}, the longest day {:.1?}", answers.packing, answers.longest);
+        table.row("origin ledger: packing the year", packing, "");
+        for (what, latencies) in &answers.packed {
+            table.row(&format!("origin ledger of {customers} customers: {what}"), p50_and_p99(latencies), reach);
+        }
         Ok(())
     }
 
