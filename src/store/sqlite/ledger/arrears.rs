@@ -65,7 +65,10 @@ pub(in crate::store::sqlite) fn count_user(connection: &Connection, id: &[u8]) -
                     welcomed_at = (SELECT min(finished_at) FROM messages
                                     WHERE user_id = ?1 AND purpose = 'welcome' AND state = 'delivered'),
                     bounced = EXISTS (SELECT 1 FROM messages JOIN attempts ON message_id = messages.id
-                                       WHERE user_id = ?1 AND purpose = 'welcome' AND state = 'dead'
+                                       WHERE user_id = ?1 AND NOT EXISTS (SELECT 1 FROM suppressions
+                                                                           WHERE address = users.email
+                                                                                 AND cause = 'unsubscribed')
+                                             AND purpose = 'welcome' AND state = 'dead'
                                              AND outcome = 'dead' AND scope = 'recipient'
                                              AND epoch = (SELECT max(epoch) FROM attempts WHERE message_id = messages.id))
               WHERE id = ?1",

@@ -117,8 +117,15 @@ pub(super) fn delivered(connection: &Connection, id: MessageId, at: Timestamp) -
     }
 }
 
-/// A message was given up because nobody is at its address, or, with `false`, is tried again after all.
+/// A message was given up because of its recipient, or, with `false`, is tried again after all. Of one that was not sent
+/// because its customer wants no mail, nothing bounced.
 pub(super) fn bounced(connection: &Connection, id: MessageId, bounced: bool) -> Result<(), StoreError> {
+    let unwanted =
+        "SELECT EXISTS (SELECT 1 FROM messages JOIN suppressions ON address = json_extract(context, '$.email')
+                                    WHERE id = ?1 AND cause = 'unsubscribed')";
+    if bounced && connection.prepare_cached(unwanted)?.query_row([&id.as_bytes()[..]], |row| row.get(0))? {
+        return Ok(());
+    }
     match about(connection, id)? {
         Some((Purpose::Welcome, Some(user), _)) => welcome(connection, user, None, bounced),
         _ => Ok(()),
