@@ -147,7 +147,7 @@ impl Cli {
             Command::Messages(arguments) => messages::run(&global, arguments, out),
             Command::Requests(arguments) => requests::run(&global, arguments, out),
             Command::Users(arguments) => users::run(&global, arguments, out),
-            Command::Origins(arguments) => origins::run(&global, arguments, out),
+            Command::Origins(arguments) => origins::run(&global, &arguments, out),
             Command::Backup(arguments) => backup::run(&global, arguments, out),
             Command::Restore(arguments) => restore::run(&global, &arguments, out),
             Command::Render(arguments) => render::run(&global, &arguments, out),

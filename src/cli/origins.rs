@@ -53,7 +53,7 @@ fn condition(text: &str) -> Result<(Dimension, Option<Pattern>), String> {
     Ok((dimension, Pattern::new(value)))
 }
 
-pub(super) fn run(global: &Global, arguments: Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let config = global.load()?.config;
     let query = arguments.query(Clock::system().now())?;
     let asked = query.clone();

@@ -158,7 +158,7 @@ impl OriginRules {
             source,
             medium,
             tidied(&clues.campaign, "utm_campaign without case and accents"),
-            self.referrer(&clues.referrer),
+            referrer(&clues.referrer),
             tidied(&clues.channel, "as the bot told it"),
             country(clues),
             landing_page(&clues.landing_page),
@@ -222,16 +222,16 @@ impl OriginRules {
         let (name, kind) = known_host(&bare)?;
         Some((name.to_owned(), format!("host of {}", kind.described())))
     }
+}
 
-    fn referrer(&self, host: &str) -> Attributed {
-        let bare = bare_host(host);
-        let why = match (host.is_empty(), bare == host) {
-            (true, _) => "no referrer was told",
-            (false, true) => "the referrer's host",
-            (false, false) => "the referrer's host without what redirects",
-        };
-        Attributed::new(bare, host, why)
-    }
+fn referrer(host: &str) -> Attributed {
+    let bare = bare_host(host);
+    let why = match (host.is_empty(), bare == host) {
+        (true, _) => "no referrer was told",
+        (false, true) => "the referrer's host",
+        (false, false) => "the referrer's host without what redirects",
+    };
+    Attributed::new(bare, host, why)
 }
 
 /// On one line, without case and accents.

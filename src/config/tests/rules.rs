@@ -52,3 +52,20 @@ fn a_fallback_that_reaches_nobody_is_refused() {
         assert!(found.contains(expected) && found.contains("config.toml:"), "{config}\n{found}");
     }
 }
+
+#[test]
+fn a_shop_names_its_sources_as_it_likes() {
+    use crate::domain::{Clues, Dimension};
+
+    let shop = Shop::of("[origins]\naliases = { Fair = [\"feria*\", \"messe.example\"] }\n");
+    let rules = shop.load().unwrap_or_else(|problems| panic!("{problems}")).config.origins;
+    let source = |clues| rules.attribute(&clues).value(Dimension::Source).to_owned();
+    assert_eq!(source(Clues { source: "Feria Madrid".into(), ..Clues::default() }), "fair");
+    assert_eq!(source(Clues { referrer: "www.messe.example".into(), ..Clues::default() }), "fair");
+    let wrong =
+        Shop::of("[origins.aliases]\nfair = \"feria\"\nall = [\"*\"]\nnothing = [\"\", 3]\n").load().err().unwrap();
+    let told = wrong.to_string();
+    for part in ["origins.aliases.fair", "origins.aliases.all", "origins.aliases.nothing", "write"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+}

@@ -121,13 +121,12 @@ impl Values {
             }
             if is_asked {
                 let name = value(query.by)?;
-                by_origin[id] = match numbers.get(name) {
-                    Some(number) => *number,
-                    None => {
-                        names.push(name.to_owned());
-                        numbers.insert(name.to_owned(), names.len() - 1);
-                        names.len() - 1
-                    }
+                by_origin[id] = if let Some(number) = numbers.get(name) {
+                    *number
+                } else {
+                    names.push(name.to_owned());
+                    numbers.insert(name.to_owned(), names.len() - 1);
+                    names.len() - 1
                 };
             }
         }

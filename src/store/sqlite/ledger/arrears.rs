@@ -6,11 +6,11 @@ use super::{Credit, Kind, StoreError, days, origin_id, rows};
 use crate::domain::{Clues, Dimension, Origin, OriginRules, Phone, Timestamp};
 
 /// How many rows of each one transaction catches up with, so that webhooks do not wait for it.
-const BITE: usize = 200;
+const BITE: u32 = 200;
 
 /// Counts some of what is uncounted, and tells some origins anew. Says whether there may be more.
 pub(in crate::store::sqlite) fn catch_up(connection: &Connection, rules: &OriginRules) -> Result<bool, StoreError> {
-    let ids = |sql: &str| rows::collect(connection, sql, [BITE as i64], |row| row.get::<_, Vec<u8>>(0));
+    let ids = |sql: &str| rows::collect(connection, sql, [BITE], |row| row.get::<_, Vec<u8>>(0));
     let users = ids("SELECT id FROM users WHERE first_origin IS NULL LIMIT ?1")?;
     for id in &users {
         count_user(connection, id)?;
@@ -20,14 +20,14 @@ pub(in crate::store::sqlite) fn catch_up(connection: &Connection, rules: &Origin
         count_request(connection, id)?;
     }
     let told = tell(connection, rules)?;
-    Ok([users.len(), requests.len(), told].contains(&BITE))
+    Ok([users.len(), requests.len(), told].contains(&(BITE as usize)))
 }
 
 /// Tells what some origins mean by these rules. Returns how many.
 fn tell(connection: &Connection, rules: &OriginRules) -> Result<usize, StoreError> {
     let stale: Vec<(i64, Clues)> = connection
         .prepare_cached("SELECT id, clues FROM origins WHERE rules <> ?1 LIMIT ?2")?
-        .query_map((rules.version(), BITE as i64), |row| Ok((row.get(0)?, rows::json(row, 1)?)))?
+        .query_map((rules.version(), BITE), |row| Ok((row.get(0)?, rows::json(row, 1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (id, clues) in &stale {
         let meaning = rules.attribute(clues);

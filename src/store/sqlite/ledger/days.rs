@@ -178,21 +178,21 @@ pub(in crate::store::sqlite) fn pack(connection: &Connection, kind: Kind, day: i
         put(&mut packed, fact.at - last);
         put(&mut packed, fact.first);
         put(&mut packed, fact.last);
-        put(&mut packed, fact.topic as i64);
+        put(&mut packed, fact.topic);
         put(
             &mut packed,
             match fact.fate {
-                Fate::Open => 0,
+                Fate::Open => 0_u64,
                 Fate::Bounced => 1,
-                Fate::Delivered(after) => i64::try_from(after).unwrap_or(i64::MAX - 2) + 2,
+                Fate::Delivered(after) => after.saturating_add(2),
             },
         );
         last = fact.at;
     })?;
     let mut whole = Vec::with_capacity(packed.len() + 64);
-    put(&mut whole, topics.names.len() as i64);
+    put(&mut whole, topics.names.len());
     for name in &topics.names {
-        put(&mut whole, name.len() as i64);
+        put(&mut whole, name.len());
         whole.extend_from_slice(name.as_bytes());
     }
     whole.append(&mut packed);
@@ -290,8 +290,11 @@ fn unpack(mut packed: &[u8], start: i64, topics: &mut Topics, mut show: impl FnM
 }
 
 /// Appends a number that is not negative, seven bits a byte, the lowest first (LEB128).
-fn put(packed: &mut Vec<u8>, number: i64) {
-    let mut rest = number.max(0).unsigned_abs();
+fn put<N>(packed: &mut Vec<u8>, number: N)
+where
+    u64: TryFrom<N>,
+{
+    let mut rest = u64::try_from(number).unwrap_or(0);
     while rest >= 0x80 {
         packed.push(rest.to_le_bytes()[0] | 0x80);
         rest >>= 7;

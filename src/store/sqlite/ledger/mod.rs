@@ -63,13 +63,11 @@ impl Credit {
         phone: Option<&Phone>,
     ) -> Result<(i64, i64), StoreError> {
         let clues = Clues::of(origin, phone);
-        match self.last.filter(|_| !clues.tell_a_source()) {
-            Some(last) => Ok((self.first.unwrap_or(last), last)),
-            None => {
-                let own = origin_id(connection, &clues)?;
-                Ok((self.first.unwrap_or(own), own))
-            }
+        if let Some(last) = self.last.filter(|_| !clues.tell_a_source()) {
+            return Ok((self.first.unwrap_or(last), last));
         }
+        let own = origin_id(connection, &clues)?;
+        Ok((self.first.unwrap_or(own), own))
     }
 }
 
