@@ -48,6 +48,40 @@ async fn a_message_is_cancelled_and_retried_with_the_same_id() {
 }
 
 #[tokio::test]
+async fn origins_tell_what_became_of_the_customers_they_brought() {
+    let app = TestApp::start().await;
+    let visit =
+        json!({ "name": "Ana", "email": "ana@example.com", "utm_source": "GOOGLE / CPC", "utm_campaign": "Summer" });
+    app.post("/umishop_api/user", &visit).await;
+    let question =
+        json!({ "email": "ana@example.com", "topic": "ventas", "question": "?", "referrer": "https://t.co/x" });
+    app.post("/umishop_api/topic", &question).await;
+    app.advance(Duration::from_mins(2)).await;
+    let counted = async |query: &str| app.api("GET", &format!("/api/origins?{query}")).await.json();
+    let first = counted("by=source").await;
+    assert_eq!(first["complete"], json!(true));
+    assert_eq!(first["items"].as_array().unwrap().len(), 1);
+    let google = &first["items"][0];
+    for (field, value) in [
+        ("value", json!("google")),
+        ("registrations", json!(1)),
+        ("welcomed", json!(1)),
+        ("requests", json!(1)),
+        ("delivered", json!(1)),
+        ("topics", json!({ "Sales": 1 })),
+    ] {
+        assert_eq!(google[field], value, "{field}");
+    }
+    let last = counted("by=source&touch=last&bucket=month&tz=Europe/Madrid").await;
+    let of =
+        |value: &str| last["items"].as_array().unwrap().iter().find(|item| item["value"] == value).unwrap().clone();
+    assert_eq!((&of("x")["requests"], &of("x")["registrations"]), (&json!(1), &json!(0)));
+    assert_eq!(last["total"]["requests"], json!(1));
+    assert_eq!(counted("by=campaign&source=goo*").await["items"][0]["value"], json!("summer"));
+    assert_eq!(counted("source=bing").await["items"], json!([]));
+}
+
+#[tokio::test]
 async fn wrong_parameters_are_named() {
     let app = TestApp::start().await;
     for (path, status, named) in [
@@ -56,6 +90,12 @@ async fn wrong_parameters_are_named() {
         ("/api/messages?channel=slack", 400, "channel"),
         ("/api/messages?limit=-1", 400, "limit"),
         ("/api/messages?limit=many", 400, "limit"),
+        ("/api/origins?by=colour", 400, "by"),
+        ("/api/origins?touch=middle", 400, "touch"),
+        ("/api/origins?bucket=year", 400, "bucket"),
+        ("/api/origins?tz=Madrid", 400, "Madrid"),
+        ("/api/origins?from=yesterday", 400, "from"),
+        ("/api/origins?from=2030-01-02&to=2030-01-01", 400, "period"),
         ("/api/messages/42", 400, "id"),
         ("/api/messages/01936f7e-2a4c-7d31-9c55-0c8e5b1f2a3d", 404, "no message"),
         ("/api/users/01936f7e-2a4c-7d31-9c55-0c8e5b1f2a3d", 404, "no customer"),

@@ -65,7 +65,8 @@ fn a_shop_names_its_sources_as_it_likes() {
     let wrong =
         Shop::of("[origins.aliases]\nfair = \"feria\"\nall = [\"*\"]\nnothing = [\"\", 3]\n").load().err().unwrap();
     let told = wrong.to_string();
-    for part in ["origins.aliases.fair", "origins.aliases.all", "origins.aliases.nothing", "write"] {
+    for part in ["[origins.aliases] fair: expected a list", "] all: must not be empty", "] nothing: must not be empty"]
+    {
         assert!(told.contains(part), "{part} in {told}");
     }
 }
