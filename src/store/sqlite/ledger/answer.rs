@@ -11,7 +11,7 @@ use crate::domain::{Clues, Dimension, OriginRules, Pattern, Timestamp};
 use crate::store::{CreditedTouch, Ledger, LedgerQuery};
 
 /// How many sums one answer has at most, rows times parts.
-const MOST_SUMS: usize = 50_000;
+const MOST_SUMS: usize = 100_000;
 
 /// An origin that is not asked for.
 const LEFT_OUT: usize = usize::MAX;
@@ -24,17 +24,22 @@ pub(in crate::store::sqlite) fn answer(
     // One state of everything, whatever is written meanwhile.
     let snapshot = connection.unchecked_transaction()?;
     let mut values = Values::read(&snapshot, query, rules)?;
-    let limit = query.limit.clamp(1, (MOST_SUMS / query.timeline.starts.len()).max(1));
+    let parts = query.timeline.starts.len();
+    let limit = query.limit.clamp(1, (MOST_SUMS / parts).max(1));
     let mut topics = Topics::default();
-    let ranked = rank(&snapshot, query, &values, &mut topics)?;
-    let kept = ranked.len().min(limit);
-    // Those beyond the limit share the last place.
-    let mut places = vec![kept; values.names.len()];
-    for (place, value) in ranked.iter().take(kept).enumerate() {
+    // Where there is room for all, one look is enough; else a first one tells which are worth a place of their own.
+    let all = values.names.len();
+    let kept: Vec<usize> = if all * parts <= MOST_SUMS {
+        (0..all).collect()
+    } else {
+        rank(&snapshot, query, &values, &mut topics)?.into_iter().take(limit).collect()
+    };
+    // Those without a place of their own share the last one.
+    let mut places = vec![kept.len(); all];
+    for (place, value) in kept.iter().enumerate() {
         places[*value] = place;
     }
-    let parts = query.timeline.starts.len();
-    let mut sums = vec![vec![Sum::default(); parts]; kept + usize::from(ranked.len() > kept)];
+    let mut sums = vec![vec![Sum::default(); parts]; kept.len() + 1];
     for kind in Kind::ALL {
         days::each(&snapshot, kind, period(query), &mut topics, |fact| {
             let value = values.of(query, &fact);
@@ -45,14 +50,26 @@ pub(in crate::store::sqlite) fn answer(
             }
         })?;
     }
-    let mut total = vec![Sum::default(); parts];
-    let others = (sums.len() > kept).then(|| sums.pop()).flatten();
-    let mut named = Vec::with_capacity(kept);
-    for (value, sums) in ranked.iter().zip(sums) {
-        named.push((std::mem::take(&mut values.names[*value]), tally::row(sums, &mut total, &topics)));
+    let mut others = sums.pop().unwrap_or_default();
+    let names = kept.iter().map(|value| std::mem::take(&mut values.names[*value]));
+    let mut rows: Vec<(String, Vec<Sum>)> = names.zip(sums).filter(|(_, sums)| count(sums) > 0).collect();
+    rows.sort_by(|(a, mine), (b, theirs)| count(theirs).cmp(&count(mine)).then_with(|| a.cmp(b)));
+    for (_, sums) in rows.split_off(rows.len().min(limit)) {
+        tally::add(&mut others, &sums);
     }
-    let others = others.map(|sums| tally::row(sums, &mut total, &topics));
-    Ok(Ledger { rows: named, others, total: tally::whole(total, &topics), complete: is_complete(&snapshot)? })
+    let mut total = others.clone();
+    let mut told = Vec::with_capacity(rows.len());
+    for (name, sums) in rows {
+        tally::add(&mut total, &sums);
+        told.push((name, tally::row(sums, &topics)));
+    }
+    let others = (count(&others) > 0).then(|| tally::row(others, &topics));
+    Ok(Ledger { rows: told, others, total: tally::row(total, &topics), complete: is_complete(&snapshot)? })
+}
+
+/// Registrations and requests.
+fn count(sums: &[Sum]) -> u64 {
+    sums.iter().map(Sum::count).sum()
 }
 
 fn period(query: &LedgerQuery) -> (i64, i64) {

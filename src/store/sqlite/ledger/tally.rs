@@ -43,6 +43,11 @@ impl Sum {
         }
     }
 
+    /// Registrations and requests.
+    pub(super) fn count(&self) -> u64 {
+        self.registrations + self.requests
+    }
+
     fn take_in(&mut self, other: &Self) {
         self.registrations += other.registrations;
         self.bounced += other.bounced;
@@ -78,18 +83,17 @@ fn median(times: &mut [u64]) -> Option<Duration> {
     Some(Duration::from_millis(*times.select_nth_unstable(middle).1))
 }
 
-/// The sums of all parts as one row, added to `total`, which has as many parts.
-pub(super) fn row(parts: Vec<Sum>, total: &mut [Sum], topics: &Topics) -> LedgerRow {
-    for (part, total) in parts.iter().zip(total.iter_mut()) {
-        total.take_in(part);
+/// Adds the sums of some parts to those of others, part by part.
+pub(super) fn add(parts: &mut [Sum], others: &[Sum]) {
+    for (part, other) in parts.iter_mut().zip(others) {
+        part.take_in(other);
     }
-    whole(parts, topics)
 }
 
-/// The same without a total.
-pub(super) fn whole(parts: Vec<Sum>, topics: &Topics) -> LedgerRow {
-    if let [only] = parts.as_slice() {
-        let whole = only.clone().told(topics);
+/// The sums of all parts as one row.
+pub(super) fn row(mut parts: Vec<Sum>, topics: &Topics) -> LedgerRow {
+    if parts.len() == 1 {
+        let whole = parts.remove(0).told(topics);
         return LedgerRow { parts: vec![whole.clone()], whole };
     }
     let mut whole = Sum::default();
