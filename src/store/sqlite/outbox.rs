@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::{follow_ups, ledger, rows, suppressions};
 use crate::domain::{
-    About, BootId, ChannelAddress, Claim, MessageId, Purpose, RequestId, SUSPECT_AFTER, Scope, Settlement, State,
-    Timestamp, Transition, UserId,
+    About, BootId, ChannelAddress, Claim, MessageId, RequestId, SUSPECT_AFTER, Scope, Settlement, State, Timestamp,
+    Transition, UserId,
 };
 use crate::store::{Changed, Claimed, Pruned, Retention, StoreError};
 
