@@ -1,5 +1,6 @@
 /**
- * The pieces every view of the console is made of: times, coloured words, tables, facts, lists that stay live.
+ * The pieces every page of the console is made of: times, numbers, coloured words, tables, facts, lists that stay live,
+ * and addresses. What somebody does something with is in `admin-controls.js`.
  */
 
 import { PAGE_SIZE, readList } from "./admin-api.js";
@@ -7,6 +8,9 @@ import { element } from "./element.js";
 
 const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
 const absolute = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const plain = new Intl.NumberFormat("en-GB");
+const short = new Intl.NumberFormat("en-GB", { notation: "compact", maximumFractionDigits: 1 });
+const LONG_UNITS = [["d", 86_400_000], ["h", 3_600_000], ["min", 60_000], ["s", 1_000]];
 
 /** "3 min ago", "in 42 s": the distance of a time from now. */
 function distance(date) {
@@ -33,6 +37,62 @@ export function tick() {
   }
 }
 
+/** 1234567 as "1,234,567". */
+export function number(value) {
+  return plain.format(value ?? 0);
+}
+
+/** 1234567 as "1.2M": where there is little room. */
+export function compact(value) {
+  return short.format(value ?? 0);
+}
+
+/** A part of a whole as "98%"; a dash where there is no whole. */
+export function share(part, whole) {
+  if (!whole) return "–";
+  const percent = (100 * part) / whole;
+  const rounded = percent > 0 && percent < 1 ? percent.toFixed(1) : part < whole ? Math.min(99, Math.round(percent)) : Math.round(percent);
+  return `${rounded}%`;
+}
+
+/** A duration in milliseconds as "38 ms", "1 min 4 s", "3 h 12 min": its two greatest units. */
+export function duration(ms) {
+  if (ms === undefined || ms === null) return "–";
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  const at = LONG_UNITS.findIndex(([, length]) => ms >= length);
+  const [unit, length] = LONG_UNITS[at];
+  const next = LONG_UNITS[at + 1];
+  const rest = next ? Math.floor((ms % length) / next[1]) : 0;
+  return `${Math.floor(ms / length)} ${unit}${rest ? ` ${rest} ${next[0]}` : ""}`;
+}
+
+/** How a number differs from the one before it: "▲ 12%"; `worse` says that less is better. */
+export function change(now, before, { worse = false } = {}) {
+  if (before === undefined || before === null || (!now && !before)) return element("span", { class: "change" }, "–");
+  if (now === before) return element("span", { class: "change" }, "the same");
+  const up = now > before;
+  const words = before ? `${plain.format(Math.abs(Math.round((100 * (now - before)) / before)))}%` : "new";
+  const kind = up === worse ? "fell" : "rose";
+  return element("span", { class: `change ${kind}`, title: `before: ${plain.format(before)}` },
+    element("span", { "aria-hidden": "true" }, up ? "▲ " : "▼ "), element("span", { class: "unseen" }, up ? "up " : "down "), words);
+}
+
+/** A number that leads to what it counts; none leads nowhere. */
+export function count(value, href) {
+  return value && href ? element("a", { href }, plain.format(value)) : plain.format(value ?? 0);
+}
+
+/** The address of a page with filters: what is undefined or null is left out, what is empty is not. */
+export function address(page, filters = {}) {
+  const query = new URLSearchParams(Object.entries(filters).filter(([, value]) => value !== undefined && value !== null)).toString();
+  return query ? `#/${page}?${query}` : `#/${page}`;
+}
+
+/** Those of the filters `names` that an address has. */
+export function filtersOf(query, names) {
+  return Object.fromEntries(names.filter((name) => query.has(name)).map((name) => [name, query.get(name)]));
+}
+
 /** A message's state or an attempt's outcome, as a word with its colour. */
 export function word(state) {
   return element("span", { class: `word ${state}` }, state);
@@ -47,6 +107,16 @@ export function facts(pairs) {
 /** A heading with what belongs under it. */
 export function section(title, ...content) {
   return element("section", {}, element("h2", {}, title), content);
+}
+
+/** The head of a page: its name, and at the other end what can be done with all of it. */
+export function heading(title, ...actions) {
+  return element("div", { class: "heading" }, element("h1", {}, title), element("div", { class: "actions" }, actions));
+}
+
+/** What stands where there is nothing yet: why that is so, and what to do. */
+export function nothing(title, ...content) {
+  return element("div", { class: "empty" }, element("b", {}, title), content);
 }
 
 /** An empty table: `columns` are the headings. Roles are spelled out because phones lay it out as cards. */

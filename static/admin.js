@@ -1,31 +1,54 @@
 /**
- * The console's frame: lets the operator in, shows the view that the address names, and keeps it fresh while
+ * The console's frame: lets the operator in, shows the page that the address names, and keeps it fresh while
  * somebody looks at it.
+ *
+ * A page is a function `(query, id) => ({ title, nodes, refresh(signal), about, pace })`: what it shows, how it is read,
+ * which changes concern it (see `admin-live.js`; all, if it does not say) and how many milliseconds must lie between two
+ * readings. Every filter of a page is in the address: what changes one goes there.
  */
 
 import { call, currentToken, keepToken } from "./admin-api.js";
-import { inbox } from "./admin-inbox.js";
-import { messageDetail, messageList } from "./admin-messages.js";
+import { isLive, listen, onChange } from "./admin-live.js";
 import { tick } from "./admin-parts.js";
-import { userDetail, userList } from "./admin-users.js";
 import { element } from "./element.js";
+import { drawing } from "./admin-icons.js";
 
-const FRESH = 3_000;
+/** The pages in the order of the navigation; the first one is where the console opens. A page is loaded when it is needed. */
+const PAGES = [
+  { path: "users", name: "Users", open: async (query, id) => {
+    const { userDetail, userList } = await import("./admin-users.js");
+    return id ? userDetail(id) : userList(query);
+  } },
+  { path: "messages", name: "Messages", open: async (query, id) => {
+    const { messageDetail, messageList } = await import("./admin-messages.js");
+    return id ? messageDetail(id) : messageList(query);
+  } },
+  { path: "inbox", name: "Inbox", open: async () => (await import("./admin-inbox.js")).inbox() },
+];
+
+const PACE = 1_000;
+const PATIENCE = 400; // how long a new page may take to read before it is shown as far as it is
 const place = document.getElementById("view");
+const menu = document.getElementById("menu");
+const pages = document.getElementById("pages");
 const tabs = document.getElementById("tabs");
 const trouble = document.getElementById("trouble");
 const leave = document.getElementById("leave");
 
-let view = null; // { title, nodes, refresh(signal) }
+let view = null;
+let shown = ""; // the address of what is on the screen
+let unwatch = () => {};
 let reading = null; // the AbortController of the refresh under way
-let timer;
+let again = false; // something changed while it was under way
+let last = 0; // when the last one ended
+let timer = 0;
 
 /** A token in the address (`#token=…`, as the server prints it) is kept and taken out of the address bar. */
 function takeTokenFromAddress() {
   const found = tokenIn(location.hash);
   if (!found) return;
   keepToken(found);
-  history.replaceState(null, "", "#/messages");
+  history.replaceState(null, "", "#/");
 }
 
 /** The token in a login link or in its fragment; the empty text when there is none. */
@@ -38,40 +61,71 @@ function tokenIn(text) {
   }
 }
 
+/** What the address names: the page, the id of one thing on it, and its filters. */
 function route() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
-  const [section, id] = path.split("/");
-  if (section === "users") return id ? userDetail(id) : userList(new URLSearchParams(query));
-  if (section === "inbox") return inbox();
-  return id ? messageDetail(id) : messageList(new URLSearchParams(query));
+  const [name, id] = path.split("/");
+  const page = PAGES.find((page) => page.path === name) ?? PAGES[0];
+  return { page, id: page.path === name && id ? decodeURIComponent(id) : undefined, query: new URLSearchParams(query) };
 }
 
-/** Shows the view that the address names. */
-function show({ focus = true } = {}) {
+/** Shows the page that the address names. */
+async function show({ focus = true } = {}) {
   takeTokenFromAddress();
   if (!currentToken()) return login();
-  view = route();
-  frame(view.title);
-  place.replaceChildren(...view.nodes.flat(Infinity).filter(Boolean));
-  scrollTo(0, 0);
-  if (focus) place.focus({ preventScroll: true });
-  refresh();
+  const address = location.hash;
+  const { page, id, query } = route();
+  const same = view !== null && shown.split("?")[0] === address.split("?")[0];
+  unwatch();
+  mark(page);
+  closeMenu();
+  let next;
+  try {
+    next = await page.open(query, id);
+  } catch (error) {
+    return fail(error);
+  }
+  if (location.hash !== address || !currentToken()) return; // somebody was faster
+  view = next;
+  shown = address;
+  listen(true);
+  unwatch = onChange(view.about ?? [], changed);
+  trouble.hidden = true;
+  place.setAttribute("aria-busy", "true");
+  await Promise.race([refresh(), new Promise((resolve) => { setTimeout(resolve, PATIENCE); })]);
+  if (view === next) put(next, { same, focus });
 }
 
-function frame(title) {
+/** Puts the page on the screen. Who only changed a filter stays where they are. */
+function put({ title, nodes }, { same, focus }) {
+  const held = same && place.contains(document.activeElement) ? document.activeElement.id : "";
   document.title = `${title} · Console`;
-  const here = location.hash.split(/[/?]/)[1] || "messages";
+  place.replaceChildren(...nodes.flat(Infinity).filter(Boolean));
+  place.removeAttribute("aria-busy");
+  if (!same) scrollTo(0, 0);
+  const target = (held && document.getElementById(held)) || (focus ? place : null);
+  target?.focus({ preventScroll: true });
+}
+
+/** Marks the page in the navigation. */
+function mark(page) {
   for (const tab of tabs.children) {
-    if (tab.hash === `#/${here}`) tab.setAttribute("aria-current", "page");
+    if (tab.hash === `#/${page?.path}`) tab.setAttribute("aria-current", "page");
     else tab.removeAttribute("aria-current");
   }
-  tabs.hidden = leave.hidden = !view;
-  trouble.hidden = true;
+  pages.hidden = menu.hidden = !page;
 }
 
-/** Reads the view's data again, and again a little later, as long as the page is visible. */
+/** Something that the page shows may have changed. */
+function changed() {
+  if (reading) again = true;
+  else timer ||= setTimeout(refresh, Math.max(0, last + (view?.pace ?? PACE) - performance.now()));
+}
+
+/** Reads the page's data again. */
 async function refresh() {
   clearTimeout(timer);
+  timer = 0;
   reading?.abort();
   if (!view) return;
   const mine = reading = new AbortController();
@@ -81,7 +135,11 @@ async function refresh() {
   } catch (error) {
     if (!mine.signal.aborted) fail(error);
   }
-  if (!mine.signal.aborted && view && !document.hidden) timer = setTimeout(refresh, FRESH);
+  if (mine.signal.aborted) return;
+  reading = null;
+  last = performance.now();
+  if (again) changed();
+  again = false;
 }
 
 function fail(error) {
@@ -100,7 +158,10 @@ function login(why = "") {
   view = null;
   reading?.abort();
   clearTimeout(timer);
-  frame("Sign in");
+  listen(false);
+  mark(null);
+  trouble.hidden = true;
+  document.title = "Sign in · Console";
   const box = element("input", { id: "token", type: "password", autocomplete: "current-password", required: true, spellcheck: "false", "aria-describedby": "why" });
   const wrong = element("p", { id: "why", class: "bad", role: "alert" }, why);
   const submit = async (event) => {
@@ -121,11 +182,36 @@ function login(why = "") {
   box.focus();
 }
 
+function closeMenu() {
+  menu.setAttribute("aria-expanded", "false");
+}
+
+/** How fresh the page is, in a word. */
+function tellFreshness() {
+  const live = document.getElementById("live");
+  const text = isLive() ? "live" : "every 3 s";
+  if (live.textContent === text) return;
+  live.textContent = text;
+  live.className = isLive() ? "word delivered" : "word";
+  live.title = isLive() ? "Changes appear the moment they happen." : "The page is read again every three seconds.";
+}
+
+tabs.append(...PAGES.map(({ path, name }) => element("a", { href: `#/${path}` }, drawing(path), name)));
+menu.addEventListener("click", () => menu.setAttribute("aria-expanded", String(menu.getAttribute("aria-expanded") !== "true")));
+document.getElementById("side").addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || menu.getAttribute("aria-expanded") !== "true") return;
+  closeMenu();
+  menu.focus();
+});
 leave.addEventListener("click", () => { keepToken(""); login(); });
 document.getElementById("skip").addEventListener("click", (event) => { event.preventDefault(); place.focus(); });
 addEventListener("hashchange", () => show());
-addEventListener("refresh", refresh); // a view's own filters changed
+addEventListener("refresh", refresh); // a page's own filters changed
 addEventListener("unhandledrejection", (event) => { event.preventDefault(); fail(event.reason); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-setInterval(() => { if (!document.hidden) tick(); }, 1_000);
+setInterval(() => {
+  if (document.hidden) return;
+  tick();
+  tellFreshness();
+}, 1_000);
 show({ focus: false });
