@@ -126,9 +126,12 @@ export function table(label, columns) {
   return { node: element("table", { role: "table", "aria-label": label }, head, rows), rows };
 }
 
-/** One row; a cell is a pair of its class and its content. */
+/** One row; a cell is its class, `{ label }` if a phone must say what it is, and its content. */
 export function row(cells) {
-  return element("tr", { role: "row" }, cells.map(([kind, ...content]) => element("td", { role: "cell", class: kind }, content)));
+  return element("tr", { role: "row" }, cells.map(([kind, ...content]) => {
+    const label = Object.getPrototypeOf(content[0] ?? "") === Object.prototype ? content.shift().label : null;
+    return element("td", { role: "cell", class: kind || null, "data-label": label }, content);
+  }));
 }
 
 /** A table that is complete as it stands. */

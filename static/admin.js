@@ -15,6 +15,7 @@ import { drawing } from "./admin-icons.js";
 
 /** The pages in the order of the navigation; the first one is where the console opens. A page is loaded when it is needed. */
 const PAGES = [
+  { path: "origins", name: "Origins", open: async (query) => (await import("./admin-origins.js")).origins(query) },
   { path: "users", name: "Users", open: async (query, id) => {
     const { userDetail, userList } = await import("./admin-users.js");
     return id ? userDetail(id) : userList(query);
