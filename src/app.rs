@@ -20,20 +20,24 @@ use crate::channel::{Capture, Channel};
 use crate::clock::{Clock, TOLERATED};
 use crate::conditions::{Condition, Conditions};
 use crate::config::{self, Auth, Config, Display, StoreUrl};
-use crate::domain::{ChannelAddress, OriginRules, Topic, UnsubscribeKey};
+use crate::domain::{Actor, ChannelAddress, OriginRules, Role, Timestamp, Topic, UnsubscribeKey};
 use crate::housekeeping::Housekeeping;
 use crate::http::{
-    self, ConnectionLimits, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies, TcpAcceptor, Web, Welcome,
+    self, AccessRules, ConnectionLimits, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies, TcpAcceptor,
+    Web, Welcome,
 };
 use crate::metrics::Metrics;
 use crate::relay::{Relay, Served};
 use crate::render::{Renderer, Texts, Unsubscribe};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Corrected, Rescued, Retention, Store};
+use crate::store::{AccessStore, Corrected, NewLoginLink, Rescued, Retention, Store};
 use crate::wake::Wake;
 
 /// How long requests that are being answered may take when the server stops.
 const FINISH_REQUESTS: Duration = Duration::from_secs(10);
+
+/// How long a login link works.
+const LOGIN_LINK: Duration = Duration::from_hours(24);
 
 /// After so long without an entry, the clock at the start may as well be wrong.
 const QUIET: Duration = Duration::from_hours(30 * 24);
@@ -52,8 +56,8 @@ pub struct App {
     pub relay: Arc<Relay>,
     /// What tells the operator about trouble.
     pub alerts: Arc<Alerts>,
-    /// The admin token, if it was made just now: the one time it can be shown.
-    pub new_admin_token: Option<String>,
+    /// The code of a login link, while nobody could come in without one.
+    pub login_code: Option<String>,
     web: Web,
     connections: ConnectionLimits,
     clock: Clock,
@@ -74,7 +78,7 @@ impl App {
 
     /// Puts the program together over `store`.
     pub async fn with_store(config: Config, clock: Clock, store: Arc<dyn Store>) -> anyhow::Result<Self> {
-        let (admin_token_hash, new_admin_token) = admin_token(&config, &*store).await?;
+        let login_code = first_login_code(&config, &*store, clock.now()).await?;
         let unsubscribe_key = unsubscribe_key(&*store).await?;
         let renderer = Arc::new(Renderer::new(texts(&config, Some(unsubscribe_key.clone())))?);
         let served = served(&config);
@@ -109,13 +113,12 @@ impl App {
         let backup = backup(&config, &store, &clock, &backup_status);
         let reach = Reach { wake, conditions, metrics, channels, backup: backup_status };
         let alerts = alerts(&config, &store, &clock, &reach);
-        let web =
-            web(config, Arc::clone(&store), clock.clone(), renderer, reach, Keys { admin_token_hash, unsubscribe_key });
+        let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, unsubscribe_key);
         Ok(Self {
             store,
             relay: Arc::new(relay),
             alerts: Arc::new(alerts),
-            new_admin_token,
+            login_code,
             web,
             connections,
             clock,
@@ -241,13 +244,33 @@ fn connections(server: &config::Server) -> ConnectionLimits {
     }
 }
 
-async fn admin_token(config: &Config, store: &dyn Store) -> anyhow::Result<([u8; 32], Option<String>)> {
-    if let Some(token) = &config.admin.token {
-        return Ok((http::hash(token.expose_secret()), None));
+/// The code of a login link for the first owner, if without it nobody can come in: there is no token, and nobody has ever
+/// signed in.
+async fn first_login_code(config: &Config, store: &dyn Store, now: Timestamp) -> anyhow::Result<Option<String>> {
+    // The configuration's token has taken the place of the one that an earlier version made.
+    if config.admin.token.is_some() {
+        return Ok(None);
     }
-    let fresh = http::fresh_token().context("the system has no randomness for an admin token")?;
-    let (hash, made) = store.admin_token_hash(http::hash(&fresh)).await?;
-    Ok((hash, made.then_some(fresh)))
+    store.adopt_first_token(now).await?;
+    if store.has_access().await? {
+        return Ok(None);
+    }
+    let owner = Actor { name: "first login link".to_owned(), role: Role::Owner };
+    login_code(store, owner, now).await.map(Some)
+}
+
+/// A fresh login link's code, by which `actor` signs in once within the day: see [`login_link`].
+pub async fn login_code(store: &dyn AccessStore, actor: Actor, now: Timestamp) -> anyhow::Result<String> {
+    let code = http::fresh_secret().context("the system has no randomness for a login link")?;
+    let link = NewLoginLink { hash: http::hash(&code), actor, expires_at: now.after(LOGIN_LINK) };
+    store.create_login_link(link).await?;
+    Ok(code)
+}
+
+/// The address that signs in by `code`.
+pub fn login_link(site: &str, code: &str) -> String {
+    // Browsers keep what follows a `#` to themselves, so that no log of a proxy has it.
+    format!("{site}/admin#login={code}")
 }
 
 /// Where backups are made, if the configuration says so.
@@ -334,12 +357,6 @@ fn tell_rescued(rescued: Rescued) {
     }
 }
 
-/// What the web knows its callers by.
-struct Keys {
-    admin_token_hash: [u8; 32],
-    unsubscribe_key: UnsubscribeKey,
-}
-
 /// How the web reaches the channels, and what the alerts look at.
 struct Reach {
     wake: Wake,
@@ -349,7 +366,14 @@ struct Reach {
     backup: BackupStatus,
 }
 
-fn web(config: Config, store: Arc<dyn Store>, clock: Clock, renderer: Arc<Renderer>, reach: Reach, keys: Keys) -> Web {
+fn web(
+    config: Config,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    renderer: Arc<Renderer>,
+    reach: Reach,
+    unsubscribe_key: UnsubscribeKey,
+) -> Web {
     let Reach { wake, conditions, metrics, channels, backup } = reach;
     let reached_at = config.welcome_reaches();
     let followers = config.followers();
@@ -394,8 +418,13 @@ fn web(config: Config, store: Arc<dyn Store>, clock: Clock, renderer: Arc<Render
         gate,
         intake: IntakeRules { auth, default_country: config.intake.default_country },
         welcome,
-        admin_token_hash: keys.admin_token_hash,
-        unsubscribe_key: keys.unsubscribe_key,
+        access: AccessRules {
+            admin_token: config.admin.token.map(|token| http::hash(token.expose_secret())),
+            idle_timeout: config.admin.idle_timeout,
+            session_lifetime: config.admin.session_lifetime,
+            public_url: config.server.public_url,
+        },
+        unsubscribe_key,
         metrics_token_hash: config.admin.metrics_token.map(|token| http::hash(token.expose_secret())),
         page,
         backup,

@@ -1,10 +1,10 @@
 /**
- * The server's `/api` as the console sees it: the operator's token, one call, and lists that are read page by page.
+ * The server's `/api` as the console sees it: who is signed in, one call, and lists that are read page by page.
  */
 
-const KEY = "umi_admin_token";
 const PATIENCE = 15_000;
 const PAGE = 50;
+const ROLES = ["read-only", "operator", "owner"]; // each may what those before it may
 
 /** What an API call failed with: `status` 0 means that the server did not answer. */
 export class ApiError extends Error {
@@ -14,37 +14,48 @@ export class ApiError extends Error {
   }
 }
 
-let token = "";
+let signedIn = null;
 
-/** The operator's token: kept for this tab only, in memory where the browser blocks storage. */
-export function currentToken() {
-  try {
-    token ||= sessionStorage.getItem(KEY) ?? "";
-  } catch {
-    // blocked: memory has to do
-  }
-  return token;
+/** Who is signed in, as `{ name, role, expires_at }`; null: nobody. The cookie itself is out of reach of scripts. */
+export function session() {
+  return signedIn;
 }
 
-/** Keeps a token, or forgets it when it is empty. */
-export function keepToken(text) {
-  token = text;
+/** Whether who is signed in may do what takes the role `role`. */
+export function may(role) {
+  return ROLES.indexOf(signedIn?.role) >= ROLES.indexOf(role);
+}
+
+/** Asks who is signed in: since when the page was left, much may have happened. */
+export async function askSession() {
   try {
-    if (text) sessionStorage.setItem(KEY, text);
-    else sessionStorage.removeItem(KEY);
-  } catch {
-    // blocked: memory has to do
+    signedIn = await call("session");
+  } catch (error) {
+    if (error.status !== 401) throw error;
   }
+}
+
+/** Signs in by `{ token }` or by `{ code }` of a login link. */
+export async function signIn(shown) {
+  signedIn = await call("session", { method: "POST", body: shown });
+}
+
+/** Signs out. */
+export async function signOut() {
+  signedIn = null;
+  await call("session", { method: "DELETE" });
 }
 
 /** One call. Resolves with the JSON answer, or throws an `ApiError` with words for the operator. */
-export async function call(path, { method = "GET", signal } = {}) {
+export async function call(path, { method = "GET", body, signal } = {}) {
   const limit = AbortSignal.timeout(PATIENCE);
   let response;
   try {
     response = await fetch(`/api/${path}`, {
       method,
-      headers: { Accept: "application/json", Authorization: `Bearer ${currentToken()}` },
+      // The server takes a change only with this header: another site's page cannot send it.
+      headers: { Accept: "application/json", "X-Umishop-Console": "1", ...(body && { "Content-Type": "application/json" }) },
+      body: body && JSON.stringify(body),
       cache: "no-store",
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
     });
@@ -54,6 +65,7 @@ export async function call(path, { method = "GET", signal } = {}) {
   }
   const answer = await response.json().catch(() => null);
   if (response.ok && answer !== null) return answer;
+  if (response.status === 401) signedIn = null;
   throw new ApiError(response.status, answer?.error?.message ?? `The server answered ${response.status} without saying why.`);
 }
 

@@ -7,8 +7,9 @@
  * readings. Every filter of a page is in the address: what changes one goes there.
  */
 
-import { call, currentToken, keepToken } from "./admin-api.js";
+import { session, signOut } from "./admin-api.js";
 import { isLive, listen, onChange } from "./admin-live.js";
+import { enter, isLoginLink, loginForm } from "./admin-login.js";
 import { tick } from "./admin-parts.js";
 import { element } from "./element.js";
 import { drawing } from "./admin-icons.js";
@@ -44,22 +45,11 @@ let again = false; // something changed while it was under way
 let last = 0; // when the last one ended
 let timer = 0;
 
-/** A token in the address (`#token=…`, as the server prints it) is kept and taken out of the address bar. */
-function takeTokenFromAddress() {
-  const found = tokenIn(location.hash);
-  if (!found) return;
-  keepToken(found);
-  history.replaceState(null, "", "#/");
-}
-
-/** The token in a login link or in its fragment; the empty text when there is none. */
-function tokenIn(text) {
-  const found = /#token=([^&\s]+)/.exec(text);
-  try {
-    return found ? decodeURIComponent(found[1]) : "";
-  } catch {
-    return found[1];
-  }
+/** Lets in whoever may come in, and shows the page; asks everybody else to sign in. */
+async function start(options) {
+  const why = await enter();
+  if (session()) show(options);
+  else login(why);
 }
 
 /** What the address names: the page, the id of one thing on it, and its filters. */
@@ -72,8 +62,8 @@ function route() {
 
 /** Shows the page that the address names. */
 async function show({ focus = true } = {}) {
-  takeTokenFromAddress();
-  if (!currentToken()) return login();
+  if (isLoginLink()) return start();
+  if (!session()) return login();
   const address = location.hash;
   const { page, id, query } = route();
   const same = view !== null && shown.split("?")[0] === address.split("?")[0];
@@ -86,7 +76,7 @@ async function show({ focus = true } = {}) {
   } catch (error) {
     return fail(error);
   }
-  if (location.hash !== address || !currentToken()) return; // somebody was faster
+  if (location.hash !== address || !session()) return; // somebody was faster
   view = next;
   shown = address;
   listen(true);
@@ -144,17 +134,14 @@ async function refresh() {
 }
 
 function fail(error) {
-  if (error.status === 401) {
-    keepToken("");
-    return login("This token is not accepted. Perhaps it was replaced.");
-  }
+  if (error.status === 401) return login("Your session has ended. Please sign in again.");
   if (error.status === undefined) console.error(error);
   const text = error.status === undefined ? "The console could not show this. Reloading the page may help." : error.message;
   if (trouble.hidden || trouble.textContent !== text) trouble.textContent = text;
   trouble.hidden = false;
 }
 
-/** Asks for the token; the login link as printed by the server is welcome too. */
+/** Asks who is there. */
 function login(why = "") {
   view = null;
   reading?.abort();
@@ -163,24 +150,15 @@ function login(why = "") {
   mark(null);
   trouble.hidden = true;
   document.title = "Sign in · Console";
-  const box = element("input", { id: "token", type: "password", autocomplete: "current-password", required: true, spellcheck: "false", "aria-describedby": "why" });
-  const wrong = element("p", { id: "why", class: "bad", role: "alert" }, why);
-  const submit = async (event) => {
-    event.preventDefault();
-    keepToken(tokenIn(box.value) || box.value.trim());
-    try {
-      await call("messages?limit=1");
-      show();
-    } catch (error) {
-      keepToken("");
-      wrong.textContent = error.status === 401 ? "This token is not accepted." : error.message;
-      box.focus();
-    }
-  };
-  place.replaceChildren(element("form", { class: "login", submit }, element("h1", {}, "Sign in"),
-    element("p", { class: "quiet" }, "Open the login link that the server printed when it first started, or paste the link or its token here."),
-    element("label", { for: "token" }, "Token or login link"), box, wrong, element("button", { class: "main" }, "Sign in")));
-  box.focus();
+  place.replaceChildren(loginForm(why, show));
+  place.querySelector("input").focus();
+}
+
+/** Signs out; a session that the server did not end is told of. */
+async function signOutHere() {
+  let why = "";
+  await signOut().catch((error) => { why = error.status === 401 ? "" : error.message; });
+  login(why);
 }
 
 function closeMenu() {
@@ -204,7 +182,7 @@ document.getElementById("side").addEventListener("keydown", (event) => {
   closeMenu();
   menu.focus();
 });
-leave.addEventListener("click", () => { keepToken(""); login(); });
+leave.addEventListener("click", signOutHere);
 document.getElementById("skip").addEventListener("click", (event) => { event.preventDefault(); place.focus(); });
 addEventListener("hashchange", () => show());
 addEventListener("refresh", refresh); // a page's own filters changed
@@ -215,4 +193,4 @@ setInterval(() => {
   tick();
   tellFreshness();
 }, 1_000);
-show({ focus: false });
+start({ focus: false });

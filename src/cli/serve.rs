@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 
 use super::{Global, log};
-use crate::app::App;
+use crate::app::{App, login_link};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, local_url};
 use crate::http;
@@ -38,7 +38,7 @@ async fn serve(loaded: Loaded, out: &mut dyn Write) -> anyhow::Result<()> {
     })?;
     let banner = Banner::new(&loaded.config, listener.local_addr()?);
     let app = App::open(loaded.config, Clock::system()).await?;
-    banner.write(out, app.new_admin_token.as_deref())?;
+    banner.write(out, app.login_code.as_deref())?;
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone()));
     app.run(listener, shutdown).await?;
@@ -98,15 +98,16 @@ impl Banner {
         Self { site: local_url(address), public_url: config.server.public_url.clone(), sandbox: config.sandbox }
     }
 
-    fn write(&self, out: &mut dyn Write, new_admin_token: Option<&str>) -> io::Result<()> {
+    fn write(&self, out: &mut dyn Write, login_code: Option<&str>) -> io::Result<()> {
         let Self { site, public_url, .. } = self;
         writeln!(out, "umishop {}", env!("CARGO_PKG_VERSION"))?;
         writeln!(out)?;
         writeln!(out, "  Page      {site}/")?;
-        match new_admin_token {
-            Some(token) => writeln!(
+        match login_code {
+            Some(code) => writeln!(
                 out,
-                "  Console   {site}/admin#token={token}\n            Open it now: this link is shown only once."
+                "  Console   {}\n            This link signs you in, once and within a day.",
+                login_link(site, code)
             )?,
             None => writeln!(out, "  Console   {site}/admin")?,
         }

@@ -166,7 +166,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
         sandbox: reader.sandbox,
         server: server?,
         intake: intake?,
-        admin,
+        admin: admin?,
         store: store?,
         keep_free: keep_free?,
         welcome: welcome?,

@@ -213,6 +213,10 @@ pub struct Admin {
     pub token: Option<SecretString>,
     /// A token that reads `/metrics` and nothing else; `None`: only the admin token does.
     pub metrics_token: Option<SecretString>,
+    /// How long a session of the console lasts that nobody uses.
+    pub idle_timeout: Duration,
+    /// How long a session lasts, however much it is used.
+    pub session_lifetime: Duration,
 }
 
 /// Which store, and where.

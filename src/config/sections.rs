@@ -20,6 +20,9 @@ use crate::domain::{ChannelAddress, Country, Rate, is_language};
 /// Longest time between a registration and its welcome.
 const LONGEST_DELAY: Duration = Duration::from_hours(30 * 24);
 
+/// How long a session of the console may last. Browsers keep no cookie for longer.
+const SESSION: std::ops::RangeInclusive<Duration> = Duration::from_mins(5)..=Duration::from_hours(400 * 24);
+
 pub(super) fn intake(reader: &mut Reader<'_>) -> Option<Intake> {
     let is_secret = reader.parse("intake.auth", "\"secret\" or \"none\"", "secret", |text| match text {
         "secret" => Some(true),
@@ -56,8 +59,26 @@ fn secret(reader: &Reader<'_>, key: &str) -> Option<SecretString> {
     Some(reader.text(key)).filter(|text| !text.is_empty()).map(SecretString::from)
 }
 
-pub(super) fn admin(reader: &Reader<'_>) -> Admin {
-    Admin { token: secret(reader, "admin.token"), metrics_token: secret(reader, "admin.metrics_token") }
+pub(super) fn admin(reader: &mut Reader<'_>) -> Option<Admin> {
+    let idle_timeout = session_time(reader, "admin.idle_timeout", "12h");
+    let session_lifetime = session_time(reader, "admin.session_lifetime", "7days");
+    Some(Admin {
+        token: secret(reader, "admin.token"),
+        metrics_token: secret(reader, "admin.metrics_token"),
+        idle_timeout: idle_timeout?,
+        session_lifetime: session_lifetime?,
+    })
+}
+
+/// How long a session may last: not so short that nobody can work, nor so long that a cookie is as good as a token.
+fn session_time(reader: &mut Reader<'_>, key: &str, example: &str) -> Option<Duration> {
+    let time = reader.duration(key, example)?;
+    if SESSION.contains(&time) {
+        return Some(time);
+    }
+    let mend = format!("write a time between, as in \"{example}\"");
+    reader.problem(&path(key), "shorter than 5 minutes or longer than 400 days", mend);
+    None
 }
 
 pub(super) fn store(reader: &mut Reader<'_>) -> Option<StoreUrl> {

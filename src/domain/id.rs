@@ -78,6 +78,14 @@ id!(
     InboxId
 );
 id!(
+    /// Names a token of the API.
+    TokenId
+);
+id!(
+    /// Names one change that somebody made.
+    AuditId
+);
+id!(
     /// Names one call over HTTP whose caller did not name it.
     CallId
 );

@@ -4,6 +4,7 @@
 //! request takes, what a message may become, when to try again. Nothing here reads a clock, rolls dice or does
 //! I/O; time and chance come in as arguments. The module imports no other module of the crate.
 
+mod access;
 mod attribution;
 mod channel_address;
 mod clues;
@@ -33,13 +34,14 @@ mod unsubscribe;
 mod user;
 mod words;
 
+pub use access::{Actor, ActorError, AuditEntry, Role, SecretHash};
 pub use attribution::{Attributed, Attribution, Dimension, OriginRules, UnknownDimension};
 pub use channel_address::{ChannelAddress, ChannelAddressError};
 pub use clues::Clues;
 pub use condition::{Aspect, Condition, Pattern, Told};
 pub use context::{About, Context};
 pub use email_address::{EmailAddress, EmailAddressError, Mailbox, MailboxError};
-pub use id::{BootId, CallId, IdError, InboxId, MessageId, RequestId, UserId};
+pub use id::{AuditId, BootId, CallId, IdError, InboxId, MessageId, RequestId, TokenId, UserId};
 pub use language::{is_language, language_of, languages_for};
 pub use message::{Attempt, Claim, Message, NewMessage, Purpose, Settlement, State};
 pub use origin::Origin;

@@ -1,21 +1,17 @@
-//! Who may do what: bots by the intake secret, operators by the admin token, watchers by theirs.
+//! What callers are known by: bots by the intake secret, watchers by their token, everybody else as [`access`] says.
 //!
 //! Secrets are compared by their hashes and in constant time, so that neither their content nor their length shows in
 //! how long an answer takes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use poem::http::StatusCode;
+use poem::Request;
 use poem::web::headers::{Authorization, HeaderMapExt as _, authorization};
-use poem::{IntoResponse, Request};
-use poem_openapi::SecurityScheme;
-use poem_openapi::auth::Bearer;
-use poem_openapi::error::AuthorizationError;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-use super::errors::ApiError;
-use super::{SharedWeb, Web};
+use super::{Web, access};
+use crate::domain::SecretHash;
 
 /// Whether and how bots show that they may.
 #[derive(Clone, Debug)]
@@ -39,47 +35,35 @@ pub(super) fn intake_allows(auth: &IntakeAuth, shown: Option<&str>) -> bool {
     }
 }
 
-/// What is kept of a token: its SHA-256. Tokens are random, so no salt is needed.
-pub fn hash(token: &str) -> [u8; 32] {
+/// What is kept of a secret: its SHA-256.
+pub fn hash(token: &str) -> SecretHash {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref());
     bytes
 }
 
-/// A fresh admin token: 256 random bits. `None` when the system has no randomness to give.
-pub fn fresh_token() -> Option<String> {
+/// A fresh secret: 256 random bits as text. `None` when the system has no randomness to give.
+pub fn fresh_secret() -> Option<String> {
     let mut bytes = [0; 32];
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).ok()?;
-    Some(format!("umi_{}", URL_SAFE_NO_PAD.encode(bytes)))
+    Some(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+/// A fresh token: a secret that can be told from others by how it begins.
+pub fn fresh_token() -> Option<String> {
+    fresh_secret().map(|secret| format!("umi_{secret}"))
+}
+
+pub(super) fn same(one: &SecretHash, other: &SecretHash) -> bool {
     one.ct_eq(other).into()
 }
 
-/// The admin token, as `Authorization: Bearer`.
-#[derive(SecurityScheme)]
-#[oai(ty = "bearer", key_name = "Authorization", checker = "check_operator")]
-pub(super) struct Operator(());
-
-async fn check_operator(request: &Request, bearer: Bearer) -> poem::Result<()> {
-    let web = request.data::<SharedWeb>().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
-    if same(&web.admin_token_hash, &hash(&bearer.token)) { Ok(()) } else { Err(wrong_token(web, request)) }
-}
-
-/// Lets those pass who may read the metrics: by the admin token, or by the one for that.
-pub(super) fn check_watcher(web: &Web, request: &Request) -> poem::Result<()> {
+/// Lets those pass who may read the metrics: whoever may look at anything, and by the token for that.
+pub(super) async fn check_watcher(web: &Web, request: &Request) -> poem::Result<()> {
     let bearer = request.headers().typed_get::<Authorization<authorization::Bearer>>();
-    let Some(shown) = bearer.map(|bearer| hash(bearer.token())) else { return Err(AuthorizationError.into()) };
-    let is_theirs = web.metrics_token_hash.as_ref().is_some_and(|theirs| same(theirs, &shown));
-    if same(&web.admin_token_hash, &shown) || is_theirs { Ok(()) } else { Err(wrong_token(web, request)) }
-}
-
-fn wrong_token(web: &Web, request: &Request) -> poem::Error {
-    match web.gate.wrong_token(web.gate.client(request)) {
-        Ok(()) => AuthorizationError.into(),
-        Err(too_often) => poem::Error::from_response(ApiError::too_often(too_often).into_response()),
-    }
+    let shown = bearer.map(|bearer| hash(bearer.token()));
+    let is_theirs = shown.zip(web.metrics_token_hash).is_some_and(|(shown, theirs)| same(&theirs, &shown));
+    if is_theirs { Ok(()) } else { access::caller(web, request).await.map(drop) }
 }
 
 #[cfg(test)]

@@ -36,17 +36,19 @@ pub(super) enum ApiError {
     /// A parameter is wrong.
     #[oai(status = 400)]
     BadRequest(Json<ErrorBody>),
-    /// The admin token is missing or wrong.
+    /// There is no token and no session, or what was shown does not work.
     #[oai(status = 401)]
-    #[expect(dead_code, reason = "the security scheme answers this itself; named here for the documentation")]
     Unauthorized(Json<ErrorBody>),
+    /// It takes another role, or the call did not come from the console.
+    #[oai(status = 403)]
+    Forbidden(Json<ErrorBody>),
     /// There is no such thing.
     #[oai(status = 404)]
     NotFound(Json<ErrorBody>),
     /// Its state does not allow that.
     #[oai(status = 409)]
     Conflict(Json<ErrorBody>),
-    /// This address has shown too many wrong admin tokens.
+    /// This address has shown too many wrong tokens.
     #[oai(status = 429)]
     TooOften(
         Json<ErrorBody>,
@@ -65,8 +67,25 @@ impl ApiError {
     }
 
     pub(super) fn too_often(too_often: TooOften) -> Self {
-        let message = "too many wrong admin tokens came from your address; wait, then send the right one";
+        let message = "too many wrong tokens or login links came from your address; wait, then send the right one";
         Self::TooOften(ErrorBody::json("too_often", message), too_often.seconds())
+    }
+
+    /// Nobody that is known here.
+    pub(super) fn nobody() -> Self {
+        Self::unauthorized("send a token as `Authorization: Bearer …`, or sign in at /admin")
+    }
+
+    pub(super) fn unauthorized(message: impl Into<String>) -> Self {
+        Self::Unauthorized(ErrorBody::json("unauthorized", message))
+    }
+
+    pub(super) fn forbidden(message: impl Into<String>) -> Self {
+        Self::Forbidden(ErrorBody::json("forbidden", message))
+    }
+
+    pub(super) fn no_randomness() -> Self {
+        Self::Unavailable(ErrorBody::json("unavailable", "the system has no randomness for a secret"))
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {
@@ -89,7 +108,6 @@ impl From<StoreError> for ApiError {
 /// An error that no handler made: a path nobody serves, a method nobody takes, a parameter that cannot be parsed.
 pub(super) fn early_error(code: StatusCode, error: &poem::Error) -> poem::Response {
     let (word, message) = match code {
-        StatusCode::UNAUTHORIZED => ("unauthorized", "send the admin token as `Authorization: Bearer …`".to_owned()),
         StatusCode::NOT_FOUND => ("not_found", "nothing is served here; see /docs".to_owned()),
         StatusCode::METHOD_NOT_ALLOWED => {
             ("method_not_allowed", "this address takes another method; see /docs".to_owned())

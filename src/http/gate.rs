@@ -87,9 +87,9 @@ impl Gate {
         self.wrong_secrets.note(client, &self.clock, "calls of the webhooks with a wrong secret")
     }
 
-    /// Somebody showed the API a wrong admin token.
+    /// Somebody showed the API a wrong token or login link.
     pub(super) fn wrong_token(&self, client: Client) -> Result<(), TooOften> {
-        self.wrong_tokens.note(client, &self.clock, "calls of the API with a wrong admin token")
+        self.wrong_tokens.note(client, &self.clock, "calls of the API with a wrong token or login link")
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) fn healthz() -> &'static str {
 /// for whoever shows the admin token or the one for metrics.
 #[handler]
 pub(super) async fn readyz(web: Data<&SharedWeb>, request: &Request) -> Response {
-    let told = request.headers().contains_key(header::AUTHORIZATION) && auth::check_watcher(&web, request).is_ok();
+    let told =
+        request.headers().contains_key(header::AUTHORIZATION) && auth::check_watcher(&web, request).await.is_ok();
     let detail = |headline: &str, why: &str| if told { format!("{headline}: {why}") } else { headline.to_owned() };
     let now = web.clock.now();
     let mut reasons = Vec::new();

@@ -11,10 +11,10 @@ use crate::domain::ChannelAddress;
 use crate::metrics::{CONTENT_TYPE, Page, SECONDS};
 use crate::store::Backlog;
 
-/// What is counted, for whoever shows the admin token or the one for metrics.
+/// What is counted, for whoever may look at anything, or shows the token for metrics.
 #[handler]
 pub(super) async fn metrics(Data(web): Data<&SharedWeb>, request: &Request) -> poem::Result<Response> {
-    auth::check_watcher(web, request)?;
+    auth::check_watcher(web, request).await?;
     let mut page = Page::default();
     let build = [("version", env!("CARGO_PKG_VERSION")), ("store", &web.store.figures().engine)];
     page.gauge("umishop_build_info", "What runs; always 1.").value(&build, 1);

@@ -28,6 +28,7 @@ use crate::render::Renderer;
 use crate::store::Store;
 use crate::wake::Wake;
 
+mod access;
 mod admin;
 mod allow;
 mod answer;
@@ -50,8 +51,12 @@ mod schemas;
 mod tally;
 mod unsubscribe;
 
-pub use admin::{attempt_json, ledger_json, message_json, request_history_json, request_json, topic_counts, user_json};
-pub use auth::{IntakeAuth, fresh_token, hash};
+pub use access::AccessRules;
+pub use admin::{
+    attempt_json, audit_json, ledger_json, message_json, request_history_json, request_json, token_json, topic_counts,
+    user_json,
+};
+pub use auth::{IntakeAuth, fresh_secret, fresh_token, hash};
 pub use client::Proxies;
 pub use gate::Gate;
 pub use listener::{ConnectionLimits, TcpAcceptor, listen};
@@ -85,8 +90,8 @@ pub struct Web {
     pub intake: IntakeRules,
     /// How customers are welcomed; `None`: they are not.
     pub welcome: Option<Welcome>,
-    /// What the admin token hashes to.
-    pub admin_token_hash: [u8; 32],
+    /// How somebody comes in.
+    pub access: AccessRules,
     /// What the tokens of unsubscribe links are signed with.
     pub unsubscribe_key: UnsubscribeKey,
     /// What the token hashes to that reads the metrics and nothing else.
@@ -130,6 +135,9 @@ type Api = (
     admin::Channels,
     admin::Suppressions,
     admin::Origins,
+    admin::Sessions,
+    admin::Tokens,
+    admin::Audit,
 );
 
 fn api() -> OpenApiService<Api, ()> {
@@ -142,6 +150,9 @@ fn api() -> OpenApiService<Api, ()> {
         admin::Channels,
         admin::Suppressions,
         admin::Origins,
+        admin::Sessions,
+        admin::Tokens,
+        admin::Audit,
     );
     OpenApiService::new(api, "umishop", env!("CARGO_PKG_VERSION")).description(
         "Registers the customers a chatbot brings, welcomes them, and carries their questions to the right channel.",

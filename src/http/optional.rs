@@ -1,4 +1,4 @@
-//! A JSON body that may be left out.
+//! JSON bodies that may be left out, and those that may not.
 //!
 //! The framework's own refuses a call without a Content-Type, as `curl -X POST` sends it, and reads a body of any length.
 
@@ -29,8 +29,45 @@ impl<Body: DeserializeOwned + Default> Optional<Body> {
         if bytes.trim_ascii().is_empty() {
             return Ok(Body::default());
         }
-        serde_json::from_slice(&bytes)
-            .map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))
+        parse(&bytes)
+    }
+}
+
+/// A JSON body that may not be left out, whatever its Content-Type.
+pub(super) struct Required<Body>(Optional<Body>);
+
+impl<Body: DeserializeOwned> Required<Body> {
+    /// The body.
+    pub(super) fn read(self) -> Result<Body, ApiError> {
+        parse(&self.0.bytes.map_err(ApiError::bad_request)?)
+    }
+}
+
+fn parse<Body: DeserializeOwned>(bytes: &[u8]) -> Result<Body, ApiError> {
+    serde_json::from_slice(bytes).map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))
+}
+
+impl<'a, Body: Type> ApiExtractor<'a> for Required<Body> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        Body::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content = vec![MetaMediaType { content_type: "application/json", schema: Body::schema_ref() }];
+        Some(MetaRequest { description: None, content, required: true })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Optional::from_request(request, body, options).await.map(Self)
     }
 }
 

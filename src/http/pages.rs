@@ -77,6 +77,7 @@ const ASSETS: &[Asset] = assets! {
     "admin-api.js": SCRIPT,
     "admin-live.js": SCRIPT,
     "admin-icons.js": SCRIPT,
+    "admin-login.js": SCRIPT,
     "admin-parts.js": SCRIPT,
     "admin-controls.js": SCRIPT,
     "admin-period.js": SCRIPT,

@@ -16,6 +16,7 @@ use crate::domain::{
     Purpose, Request, RequestChange, RequestId, Settlement, State, Suppression, Timestamp, User, UserId,
 };
 
+mod access;
 mod backup;
 mod figures;
 mod intake;
@@ -24,6 +25,7 @@ mod outbox;
 mod requests;
 pub mod sqlite;
 
+pub use access::{AccessStore, NewLoginLink, NewToken, Proof, Session, Token};
 pub use backup::{BackedUp, BackupError, Counts};
 pub use figures::StoreFigures;
 pub use intake::{InboxEntry, Registered, Registration, Submission, Submitted};
@@ -201,7 +203,7 @@ pub struct Changes {
 
 /// Everything umishop remembers.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: AccessStore {
     /// Creates the user or merges what was missing, remembers the touch, and puts the first welcome into the outbox.
     async fn register_user(&self, registration: Registration, now: Timestamp) -> Result<Registered, StoreError>;
 
@@ -360,9 +362,6 @@ pub trait Store: Send + Sync {
 
     /// Puts an alert into the outbox, unless the operator was told of its subject lately. Says whether it did.
     async fn raise_alert(&self, alert: Alert, now: Timestamp) -> Result<bool, StoreError>;
-
-    /// The hash of the admin token: the one kept, or `fresh` if there was none; the flag says which.
-    async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError>;
 
     /// The key of the unsubscribe links: the one kept, or `fresh` if there was none.
     async fn unsubscribe_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;

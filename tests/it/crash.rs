@@ -116,12 +116,27 @@ async fn a_first_start_needs_no_file_and_its_link_opens_the_console_once() {
     std::fs::write(directory.path().join(".env"), "UMISHOP_SERVER__LISTEN=127.0.0.1:0\n").unwrap();
     let mut process = Process::start(directory.path());
     assert!(process.banner.contains("https://YOUR-PUBLIC-ADDRESS/umishop_api/user"), "{}", process.banner);
-    let token = process.banner.split("#token=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
-    assert!(process.items("/api/users", &token).await.is_empty());
+    let code = |process: &Process| {
+        let link = process.banner.split("/admin#login=").nth(1)?;
+        link.split_whitespace().next().map(|code| format!(r#"{{ "code": "{code}" }}"#))
+    };
+    let unused = code(&process).unwrap();
+    process.kill();
+    let mut process = Process::start(directory.path());
+    let code_again = code(&process).unwrap();
+    assert_ne!(unused, code_again, "nobody has signed in yet, so there is another link");
+    let sign_in = async |process: &Process, code: &str| {
+        crate::client::send(process.address, "POST", "/api/session", &[], code.as_bytes()).await
+    };
+    let answer = sign_in(&process, &code_again).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    assert_eq!(sign_in(&process, &code_again).await.status, 401);
     process.kill();
     let process = Process::start(directory.path());
-    assert!(!process.banner.contains("#token="), "{}", process.banner);
-    assert!(process.items("/api/users", &token).await.is_empty());
+    assert_eq!(code(&process), None, "{}", process.banner);
+    let session = crate::client::send(process.address, "GET", "/api/session", &[("Cookie", &cookie)], b"").await;
+    assert_eq!((session.status, &session.json()["role"]), (200, &serde_json::json!("owner")));
 }
 
 #[tokio::test]

@@ -23,14 +23,6 @@ async fn without_the_token_nobody_sees_anything() {
 }
 
 #[tokio::test]
-async fn the_token_made_on_the_first_start_is_shown_once() {
-    let app = TestApp::start_with("[admin]\ntoken = \"\"").await;
-    assert_eq!(app.new_admin_token.as_ref().map(String::len), Some(47));
-    let app = app.restart().await;
-    assert_eq!(app.new_admin_token, None);
-}
-
-#[tokio::test]
 async fn a_message_is_cancelled_and_retried_with_the_same_id() {
     let app = TestApp::start().await;
     app.register("Ana", "ana@example.com").await;

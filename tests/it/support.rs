@@ -28,7 +28,7 @@ pub(crate) const ADMIN_TOKEN: &str = "the-admin-token";
 /// A running app.
 pub(crate) struct TestApp {
     pub(crate) address: SocketAddr,
-    pub(crate) new_admin_token: Option<String>,
+    pub(crate) login_code: Option<String>,
     relay: Arc<Relay>,
     alerts: Arc<Alerts>,
     store: Arc<dyn Store>,
@@ -80,7 +80,7 @@ impl TestApp {
         let relay = Arc::clone(&app.relay);
         let alerts = Arc::clone(&app.alerts);
         let store = Arc::clone(&app.store);
-        let new_admin_token = app.new_admin_token.clone();
+        let login_code = app.login_code.clone();
         let shutdown = CancellationToken::new();
         let server = {
             let shutdown = shutdown.clone();
@@ -88,7 +88,7 @@ impl TestApp {
                 if runs { app.run(listener, shutdown).await } else { app.serve(listener, shutdown).await }
             })
         };
-        Self { address, new_admin_token, relay, alerts, store, clock, shutdown, server, directory, runs }
+        Self { address, login_code, relay, alerts, store, clock, shutdown, server, directory, runs }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {

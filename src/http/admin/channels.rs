@@ -7,11 +7,11 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
-use super::super::auth::Operator;
+use super::super::access::{Operator, Reader};
 use super::super::errors::ApiError;
 use super::super::schemas::{ChannelText, OrNull};
 use super::super::{SharedWeb, Web};
-use super::{Group, parse};
+use super::{Group, parse, record};
 use crate::conditions::{Condition, Trouble};
 use crate::domain::ChannelAddress;
 use crate::store::Backlog;
@@ -108,7 +108,7 @@ pub(in crate::http) struct Channels;
 impl Channels {
     /// List channels and how they are doing
     #[oai(path = "/", method = "get")]
-    async fn list_channels(&self, web: Data<&SharedWeb>, _operator: Operator) -> Result<Json<ChannelList>, ApiError> {
+    async fn list_channels(&self, web: Data<&SharedWeb>, _reader: Reader) -> Result<Json<ChannelList>, ApiError> {
         let mut backlogs: BTreeMap<ChannelAddress, Backlog> =
             web.store.backlogs().await?.into_iter().map(|backlog| (backlog.channel.clone(), backlog)).collect();
         let mut items: Vec<ChannelItem> = web
@@ -125,7 +125,7 @@ impl Channels {
     async fn show_channel(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        _reader: Reader,
         address: Path<ChannelText>,
     ) -> Result<Json<ChannelItem>, ApiError> {
         show(&web, &known(&web, &address)?).await
@@ -138,7 +138,7 @@ impl Channels {
     async fn pause_channel(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        operator: Operator,
         address: Path<ChannelText>,
     ) -> Result<Json<ChannelItem>, ApiError> {
         let address = known(&web, &address)?;
@@ -146,6 +146,7 @@ impl Channels {
         web.store.note_pause(&address, Some(now)).await?;
         web.conditions.change(&address, |condition| condition.paused_at = Some(now));
         tracing::info!(channel = %address, "Channel {address} is paused by an operator");
+        record(&web, &operator, "channel.pause", &address, "").await;
         show(&web, &address).await
     }
 
@@ -156,7 +157,7 @@ impl Channels {
     async fn resume_channel(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        operator: Operator,
         address: Path<ChannelText>,
     ) -> Result<Json<ChannelItem>, ApiError> {
         let address = known(&web, &address)?;
@@ -167,6 +168,7 @@ impl Channels {
         });
         web.wake.at(&address, web.clock.now());
         tracing::info!(channel = %address, "Channel {address} is resumed by an operator");
+        record(&web, &operator, "channel.resume", &address, "").await;
         show(&web, &address).await
     }
 }

@@ -6,7 +6,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use super::super::SharedWeb;
-use super::super::auth::Operator;
+use super::super::access::Reader;
 use super::super::errors::ApiError;
 use super::super::schemas::{IdText, LimitText, OrNull};
 use super::{Group, next, page};
@@ -58,7 +58,7 @@ impl Inbox {
     async fn list_inbox(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        _reader: Reader,
         limit: Query<Option<LimitText>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<InboxList>, ApiError> {

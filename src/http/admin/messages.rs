@@ -9,11 +9,11 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::ToJSON;
 use poem_openapi::{Object, OpenApi};
 
-use super::super::auth::Operator;
+use super::super::access::{Operator, Reader};
 use super::super::errors::ApiError;
 use super::super::schemas::{ChannelText, IdText, LimitText, OrNull, PurposeText, StateText};
 use super::super::{SharedWeb, Web};
-use super::{Group, next, page, parse};
+use super::{Group, next, page, parse, record};
 use crate::channel::Channel;
 use crate::domain::{Attempt, ChannelAddress, Message, MessageId, Purpose};
 use crate::preview::{Preview, preview};
@@ -155,7 +155,7 @@ impl Messages {
     async fn list_messages(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        _reader: Reader,
         state: Query<Option<StateText>>,
         channel: Query<Option<ChannelText>>,
         user: Query<Option<IdText>>,
@@ -182,7 +182,7 @@ impl Messages {
     async fn show_message(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        _reader: Reader,
         id: Path<IdText>,
     ) -> Result<Json<MessageDetail>, ApiError> {
         detail(&web, parse("id", &id)?).await
@@ -195,12 +195,13 @@ impl Messages {
     async fn retry_message(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        operator: Operator,
         id: Path<IdText>,
     ) -> Result<Json<MessageDetail>, ApiError> {
         let id = parse("id", &id)?;
         let now = web.clock.now();
         changed(web.store.retry_message(id, now).await?, "retried")?;
+        record(&web, &operator, "message.retry", id, "").await;
         let detail = detail(&web, id).await?;
         if let Ok(channel) = detail.message.channel.parse() {
             web.wake.at(&channel, now);
@@ -215,11 +216,12 @@ impl Messages {
     async fn cancel_message(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        operator: Operator,
         id: Path<IdText>,
     ) -> Result<Json<MessageDetail>, ApiError> {
         let id = parse("id", &id)?;
         changed(web.store.cancel_message(id, web.clock.now()).await?, "cancelled")?;
+        record(&web, &operator, "message.cancel", id, "").await;
         detail(&web, id).await
     }
 }

@@ -7,18 +7,25 @@ use std::str::FromStr;
 
 use poem_openapi::Tags;
 
+use super::Web;
 use super::errors::ApiError;
 use super::schemas::LimitText;
+use crate::domain::{Actor, AuditEntry};
 use crate::store::Page;
 
+mod audit;
 mod channels;
 mod inbox;
 mod messages;
 mod origins;
 mod requests;
+mod session;
 mod suppressions;
+mod tokens;
 mod users;
 
+pub(super) use audit::Audit;
+pub use audit::audit_json;
 pub(super) use channels::Channels;
 pub(super) use inbox::Inbox;
 pub(super) use messages::Messages;
@@ -27,7 +34,10 @@ pub(super) use origins::Origins;
 pub use origins::{ledger_json, topic_counts};
 pub(super) use requests::Requests;
 pub use requests::{request_history_json, request_json};
+pub(super) use session::Sessions;
 pub(super) use suppressions::Suppressions;
+pub(super) use tokens::Tokens;
+pub use tokens::token_json;
 pub(super) use users::Users;
 pub use users::user_json;
 
@@ -39,8 +49,18 @@ const LARGEST_LIMIT: usize = 500;
 
 #[derive(Tags)]
 enum Group {
-    /// For operators and scripts, behind the admin token.
+    /// For the console, operators and scripts, behind a token or a session.
     Operator,
+}
+
+/// Keeps that `actor` has just changed something: the action as `thing.verb`, and to what. Neither `target` nor `detail`
+/// may tell a customer's name or address. What is done is done, so nobody is told if it cannot be kept but the log.
+async fn record(web: &Web, actor: &Actor, action: &str, target: impl std::fmt::Display, detail: &str) {
+    let entry = AuditEntry::new(web.clock.now(), actor, action, &target.to_string(), detail);
+    if let Err(error) = web.store.record(entry).await {
+        let who = &actor.name;
+        tracing::error!(%error, who, action, %target, detail, "A change could not be put into the list of changes");
+    }
 }
 
 /// Reads `limit` and `cursor`.

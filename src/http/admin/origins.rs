@@ -11,7 +11,7 @@ use poem_openapi::types::ToJSON;
 use poem_openapi::{Object, OpenApi};
 
 use super::super::SharedWeb;
-use super::super::auth::Operator;
+use super::super::access::Reader;
 use super::super::errors::ApiError;
 use super::super::schemas::{LimitText, OrNull};
 use super::{Group, page, parse};
@@ -152,7 +152,7 @@ impl Origins {
     async fn count_origins(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        _reader: Reader,
         by: Query<Option<String>>,
         touch: Query<Option<String>>,
         from: Query<Option<String>>,

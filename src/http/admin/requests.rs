@@ -10,15 +10,15 @@ use poem_openapi::types::ToJSON;
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
-use super::super::auth::Operator;
+use super::super::access::{Operator, Reader};
 use super::super::errors::ApiError;
 use super::super::optional::Optional;
 use super::super::schemas::{IdText, LimitText, OrNull, RequestStateText};
 use super::super::{SharedWeb, Web};
 use super::messages::MessageItem;
-use super::{Group, next, page, parse};
+use super::{Group, next, page, parse, record};
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, Request, RequestChange, RequestId, RequestState, Topic};
+use crate::domain::{Actor, ChannelAddress, Request, RequestChange, RequestId, RequestState, Topic};
 use crate::store::{RequestChanged, RequestEntry, RequestFilter, RequestHistory};
 
 /// A request for help.
@@ -168,7 +168,7 @@ impl Requests {
     async fn list_requests(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        _reader: Reader,
         state: Query<Option<RequestStateText>>,
         topic: Query<Option<String>>,
         user: Query<Option<IdText>>,
@@ -193,7 +193,7 @@ impl Requests {
     async fn show_request(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        _reader: Reader,
         id: Path<IdText>,
     ) -> Result<Json<RequestDetail>, ApiError> {
         detail(&web, parse("id", &id)?).await
@@ -206,11 +206,11 @@ impl Requests {
     async fn acknowledge_request(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        operator: Operator,
         id: Path<IdText>,
         said: Optional<ChangeBody>,
     ) -> Result<Json<RequestDetail>, ApiError> {
-        change(&web, parse("id", &id)?, RequestState::Acknowledged, said).await
+        change(&web, &operator, parse("id", &id)?, RequestState::Acknowledged, said).await
     }
 
     /// Say that a request is answered
@@ -220,11 +220,11 @@ impl Requests {
     async fn answer_request(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        operator: Operator,
         id: Path<IdText>,
         said: Optional<ChangeBody>,
     ) -> Result<Json<RequestDetail>, ApiError> {
-        change(&web, parse("id", &id)?, RequestState::Answered, said).await
+        change(&web, &operator, parse("id", &id)?, RequestState::Answered, said).await
     }
 
     /// Say that nothing more is to be done about a request
@@ -234,16 +234,17 @@ impl Requests {
     async fn close_request(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        operator: Operator,
         id: Path<IdText>,
         said: Optional<ChangeBody>,
     ) -> Result<Json<RequestDetail>, ApiError> {
-        change(&web, parse("id", &id)?, RequestState::Closed, said).await
+        change(&web, &operator, parse("id", &id)?, RequestState::Closed, said).await
     }
 }
 
 async fn change(
     web: &Web,
+    operator: &Actor,
     id: RequestId,
     state: RequestState,
     said: Optional<ChangeBody>,
@@ -259,7 +260,18 @@ async fn change(
         }
         RequestChanged::NotFound => return Err(no_such_request()),
     }
+    record(web, operator, action(state), id, "").await;
     detail(web, id).await
+}
+
+/// What it is called in the list of changes.
+const fn action(state: RequestState) -> &'static str {
+    match state {
+        RequestState::New => "request.reopen",
+        RequestState::Acknowledged => "request.acknowledge",
+        RequestState::Answered => "request.answer",
+        RequestState::Closed => "request.close",
+    }
 }
 
 fn no_such_request() -> ApiError {

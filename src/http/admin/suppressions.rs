@@ -6,11 +6,11 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use super::super::SharedWeb;
-use super::super::auth::Operator;
+use super::super::access::{Operator, Reader};
 use super::super::errors::ApiError;
 use super::super::schemas::{AddressText, LimitText, OrNull};
-use super::{Group, next, page, parse};
-use crate::domain::{EmailAddress, Suppression};
+use super::{Group, next, page, parse, record};
+use crate::domain::{EmailAddress, Suppression, mask_addresses};
 
 /// An address that nothing is sent to any more.
 #[derive(Debug, Object)]
@@ -54,7 +54,7 @@ impl Suppressions {
     async fn list_suppressions(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        _reader: Reader,
         limit: Query<Option<LimitText>>,
         cursor: Query<Option<AddressText>>,
     ) -> Result<Json<SuppressionList>, ApiError> {
@@ -73,11 +73,13 @@ impl Suppressions {
     async fn lift_suppression(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        operator: Operator,
         address: Path<AddressText>,
     ) -> Result<Json<Lifted>, ApiError> {
         let address: EmailAddress = parse("address", &address)?;
         if web.store.lift_suppression(&address).await? {
+            let masked = mask_addresses(address.as_str());
+            record(&web, &operator, "suppression.lift", masked, "").await;
             Ok(Json(Lifted { address: address.to_string() }))
         } else {
             Err(ApiError::not_found("this address is not suppressed"))

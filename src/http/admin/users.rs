@@ -9,7 +9,7 @@ use poem_openapi::types::ToJSON;
 use poem_openapi::{Object, OpenApi};
 
 use super::super::SharedWeb;
-use super::super::auth::Operator;
+use super::super::access::Reader;
 use super::super::errors::ApiError;
 use super::super::schemas::{IdText, LimitText, OrNull};
 use super::messages::MessageItem;
@@ -108,7 +108,7 @@ impl Users {
     async fn list_users(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        _reader: Reader,
         search: Query<Option<String>>,
         limit: Query<Option<LimitText>>,
         cursor: Query<Option<IdText>>,
@@ -125,7 +125,7 @@ impl Users {
     async fn show_user(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        _reader: Reader,
         id: Path<IdText>,
     ) -> Result<Json<UserDetail>, ApiError> {
         let timeline = web.store.user(parse("id", &id)?).await?;

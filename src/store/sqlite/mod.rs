@@ -32,6 +32,7 @@ use opening::{BUSY_TIMEOUT, Lock, check_version, connect, create_private, direct
 use trust::{Trust, Verdict};
 use writer::Writer;
 
+mod access;
 mod backup;
 mod bulk;
 mod copy;
@@ -181,14 +182,13 @@ impl SqliteStore {
     }
 }
 
-/// The setting of this name, which is made from `fresh` if there is none; the flag says whether it was.
-fn kept(connection: &Connection, name: &str, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError> {
-    let made = connection
+/// The setting of this name, which is made from `fresh` if there is none.
+fn kept(connection: &Connection, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+    connection
         .prepare_cached("INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
         .execute((name, &fresh[..]))?;
-    let value =
-        connection.prepare_cached("SELECT value FROM settings WHERE name = ?1")?.query_row([name], |row| row.get(0))?;
-    Ok((value, made == 1))
+    let sql = "SELECT value FROM settings WHERE name = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([name], |row| row.get(0))?)
 }
 
 fn closed() -> StoreError {
@@ -421,14 +421,8 @@ impl Store for SqliteStore {
         self.writer()?.write_patiently(move |connection| trouble::raise_alert(connection, &alert, now)).await
     }
 
-    async fn admin_token_hash(&self, fresh: [u8; 32]) -> Result<([u8; 32], bool), StoreError> {
-        self.writer()?.write_patiently(move |connection| kept(connection, "admin_token_hash", fresh)).await
-    }
-
     async fn unsubscribe_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
-        let (key, _) =
-            self.writer()?.write_patiently(move |connection| kept(connection, "unsubscribe_key", fresh)).await?;
-        Ok(key)
+        self.writer()?.write_patiently(move |connection| kept(connection, "unsubscribe_key", fresh)).await
     }
 
     async fn correct_times(&self, now: Timestamp) -> Result<Corrected, StoreError> {
