@@ -5,13 +5,11 @@
 
 import { call } from "./admin-api.js";
 import { COLOURS, meter, trendChart } from "./admin-charts.js";
-import { chips, choice, csvLink, segments } from "./admin-controls.js";
+import { choice, csvLink, segments } from "./admin-controls.js";
+import { DIMENSIONS, originChips, valueName } from "./admin-filters.js";
 import { address, change, compact, count, duration, filtersOf, heading, nothing, number, row, section, share, table } from "./admin-parts.js";
 import { ownZone, partMark, partName, periodBefore, periodControls, readPeriod, usualBucket, zoneControl } from "./admin-period.js";
 import { element } from "./element.js";
-
-/** What a row can stand for. */
-export const DIMENSIONS = { source: "Source", medium: "Medium", campaign: "Campaign", referrer: "Referrer", channel: "Channel", country: "Country", landing_page: "Landing page" };
 
 const MEASURES = { registrations: "Registrations", welcomed: "Welcomed", requests: "Requests", delivered: "Delivered requests", answered: "Answered requests" };
 const FINER = ["source", "medium", "campaign", "landing_page", "referrer", "country", "channel"];
@@ -22,20 +20,7 @@ const ROWS = 50;
 const MOST_ROWS = 500;
 const PACE = 10_000;
 
-/** How a value is called: there is one for "was not told". */
-export function valueName(value, dimension) {
-  if (value === null || value === undefined) return "all others";
-  if (value === "") return "not told";
-  return dimension === "country" ? `${countries(value)} (${value.toUpperCase()})` : value;
-}
-
-function countries(code) {
-  try {
-    return new Intl.DisplayNames("en", { type: "region" }).of(code.toUpperCase());
-  } catch {
-    return code; // two letters that are no country
-  }
-}
+let choicesOpen = false; // stays as it was left while filters change
 
 /** Counts by where customers came from: the API's answer. */
 export function readLedger(parameters, signal) {
@@ -94,7 +79,7 @@ export function origins(query) {
     pace: PACE,
     nodes: [
       heading("Origins", csvLink("origins", { ...periodParameters(settings), by: settings.by, touch: settings.touch, bucket: query.get("bucket") })),
-      controls(settings, to), filterChips(settings, to), why(settings), state, chart.node, body,
+      controls(settings, to), originChips(settings.only, to), why(settings), state, chart.node, body,
     ],
     refresh,
   };
@@ -132,17 +117,15 @@ function controls(settings, to) {
     element("div", { class: "controls" },
       periodControls(period, to),
       choice("Compared with", [["before", "the time before"], ["year", "a year before"], ["none", "nothing"]], compare, (value) => to({ compare: usual(value, "before") })),
-      choice("Credited", [["first", "first visit"], ["last", "last visit"]], touch, (value) => to({ touch: usual(value, "first") })),
-      choice("Chart of", Object.entries(MEASURES), measure, (value) => to({ measure: usual(value, "registrations") })),
-      choice("by", buckets, bucket, (value) => to({ bucket: usual(value, usualBucket(period.days)) })),
-      choice("as", [["bars", "bars"], ["lines", "lines"]], lines ? "lines" : "bars", (value) => to({ chart: usual(value, "bars") })),
-      zoneControl(zone, (tz) => to({ tz }))),
+      choice("Credited", [["first", "first visit"], ["last", "last visit"]], touch, (value) => to({ touch: usual(value, "first") }))),
+    element("details", { class: "choices", open: choicesOpen, toggle: (event) => { choicesOpen = event.currentTarget.open; } },
+      element("summary", {}, "Chart and time zone"),
+      element("div", { class: "controls" },
+        choice("Chart of", Object.entries(MEASURES), measure, (value) => to({ measure: usual(value, "registrations") })),
+        choice("Parts", buckets, bucket, (value) => to({ bucket: usual(value, usualBucket(period.days)) })),
+        choice("Drawn as", [["bars", "bars"], ["lines", "lines"]], lines ? "lines" : "bars", (value) => to({ chart: usual(value, "bars") })),
+        zoneControl(zone, (tz) => to({ tz })))),
   ];
-}
-
-function filterChips({ only }, to) {
-  const without = Object.fromEntries(Object.keys(only).map((name) => [name, undefined]));
-  return chips(Object.entries(only).map(([name, value]) => [DIMENSIONS[name], valueName(value, name), to({ [name]: undefined })]), to(without));
 }
 
 /** Why the values that the page is narrowed to have their names, read when somebody asks. */

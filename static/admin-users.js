@@ -1,11 +1,18 @@
-/** Users: who registered and where they came from, and one user with every visit, request and message. */
+/** Users: who registered and where they came from, and one user with every visit, request, message and attempt. */
 
-import { call } from "./admin-api.js";
-import { facts, fixedTable, liveList, row, section, table, time } from "./admin-parts.js";
-import { messageTable } from "./admin-messages.js";
+import { ApiError, call } from "./admin-api.js";
+import { ask, copyButton, csvLink, toast } from "./admin-controls.js";
+import { addFilter, DIMENSIONS, originChips, ORIGIN_FILTERS, valueName } from "./admin-filters.js";
+import { address, facts, filtersOf, heading, liveList, row, section, table, time } from "./admin-parts.js";
+import { originPairs, readAttempts, timeline } from "./admin-timeline.js";
 import { element } from "./element.js";
 
 const PAUSE = 250;
+
+/** `#/users` and `#/users/{id}`. */
+export function users(query, id) {
+  return id ? userDetail(id) : userList(query);
+}
 
 function phone(user) {
   return user.phone_e164 || user.phone;
@@ -14,104 +21,126 @@ function phone(user) {
 function userRow(user) {
   return row([
     ["when", element("a", { href: `#/users/${user.id}`, class: "whole" }, time(user.registered_at ?? user.created_at))],
-    ["to", element("b", {}, user.name || "no name")],
+    ["to", element("b", {}, user.name || "no name"), !user.registered_at && element("span", { class: "quiet" }, "only asked")],
     ["mail", user.email],
     ["phone", phone(user)],
     ["source", user.source],
   ]);
 }
 
-/** `#/users`, with `?search=`. */
-export function userList(query) {
-  const filters = {};
+function userList(query) {
+  const filters = filtersOf(query, ["search", ...ORIGIN_FILTERS]);
+  const to = (changes) => address("users", { ...filters, ...changes });
   const { node, rows } = table("Users", ["When", "Name", "Mail", "Phone", "Source"]);
   const explain = element("p");
+  const csv = csvLink("users", filters);
   const list = liveList({ path: "users", filters, frame: node, place: rows, make: userRow, empty: [explain] });
-  const box = element("input", { type: "search", "aria-label": "Search users", placeholder: "Name, mail, phone…", autocomplete: "off", spellcheck: "false" });
+  const box = element("input", { id: "search", type: "search", "aria-label": "Search users", placeholder: "Name, mail, phone…", autocomplete: "off", spellcheck: "false", value: filters.search });
 
-  function search(text) {
+  /** The list follows what is typed; the address follows too, without a step back for every letter. */
+  function search() {
+    const text = box.value.trim();
     if (text) filters.search = text;
     else delete filters.search;
-    explain.replaceChildren(...(text ? ["Nobody matches. Try a part of a name, a mail address or a phone number."] : ["No users yet. Register on the ", element("a", { href: "/" }, "shop’s page"), ", or let your bot call the webhook."]));
+    history.replaceState(null, "", to({}));
+    csv.href = csvLink("users", filters).href;
+    explainEmpty();
+    box.dispatchEvent(new CustomEvent("refresh", { bubbles: true }));
+  }
+
+  function explainEmpty() {
+    const narrowed = Object.keys(filters).length > 0;
+    explain.replaceChildren(...(narrowed
+      ? [element("b", {}, "Nobody matches."), "Try a part of a name, a mail address or a phone number, or take a filter away. ", element("a", { href: "#/users" }, "Show all users")]
+      : [element("b", {}, "No users yet."), "Register on the ", element("a", { href: "/" }, "shop’s page"), ", or let your bot call the webhook: ", element("a", { href: "#/landbot" }, "what to paste"), "."]));
   }
 
   let timer;
-  box.value = query.get("search") ?? "";
-  search(box.value);
   box.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      if (!box.isConnected) return;
-      const text = box.value.trim();
-      search(text);
-      history.replaceState(null, "", text ? `#/users?${new URLSearchParams({ search: text })}` : "#/users");
-      box.dispatchEvent(new CustomEvent("refresh", { bubbles: true }));
-    }, PAUSE);
+    timer = setTimeout(() => { if (box.isConnected) search(); }, PAUSE);
   });
-  return { title: "Users", nodes: [element("h1", {}, "Users"), element("p", { class: "search" }, box), list.nodes], refresh: list.refresh };
+  explainEmpty();
+  return {
+    title: "Users",
+    about: ["users"],
+    nodes: [heading("Users", csv), element("div", { class: "controls" }, element("p", { class: "search" }, box), addFilter(filters, to)),
+      originChips(filters, to, "Registered"), list.nodes],
+    refresh: list.refresh,
+  };
 }
 
-/** An origin's fields as pairs; the groups `utm`, `clicks` and `extra` are opened up. */
-function originPairs(origin = {}) {
-  return Object.entries(origin).flatMap(([name, value]) => (value !== null && typeof value === "object" ? Object.entries(value) : [[name, value]]))
-    .map(([name, value]) => [name, String(value)]);
-}
-
-/** `#/users/{id}`. */
-export function userDetail(id) {
+function userDetail(id) {
   const body = element("div");
+  const path = `users/${encodeURIComponent(id)}`;
+  const attempts = new Map();
   let print = "";
   return {
     title: "User",
+    about: ["users", "requests", "messages"],
     nodes: [element("p", { class: "back" }, element("a", { href: "#/users" }, "← Users")), body],
     async refresh(signal) {
-      const user = await call(`users/${encodeURIComponent(id)}`, { signal });
-      const text = JSON.stringify(user);
+      const user = await call(path, { signal });
+      await readAttempts(user.messages ?? [], attempts, signal);
+      const text = JSON.stringify([user, ...attempts.values()]);
       if (text === print) return;
       print = text;
-      body.replaceChildren(...userSections(user));
+      const open = new Set([...body.querySelectorAll("details[open]")].map((details) => details.id));
+      body.replaceChildren(...userSections(user, attempts));
+      for (const details of body.querySelectorAll("details")) details.open = open.has(details.id);
     },
   };
 }
 
-function userSections(user) {
-  const { touches = [], requests = [], messages = [] } = user;
-  const origin = originPairs(user.origin);
+function userSections(user, attempts) {
+  const name = user.name || user.email || "A user without a name";
   return [
-    element("h1", {}, user.name || user.email || "A user without a name"),
+    heading(name,
+      element("a", { class: "button", href: `/api/users/${encodeURIComponent(user.id)}/export`, download: true }, "Export"),
+      element("button", { type: "button", class: "danger", click: () => erase(user, name) }, "Erase…")),
     facts([
-      ["Mail", user.email],
+      ["Mail", user.email && [element("a", { href: `mailto:${user.email}` }, user.email), " ", copyButton(user.email)]],
       ["Phone", user.phone_e164 && user.phone && user.phone !== user.phone_e164 ? `${user.phone_e164} (typed: ${user.phone})` : phone(user)],
       ["Language", user.language],
       ["Landbot customer", user.landbot_customer_id],
       ["First seen", time(user.created_at, { exact: true })],
-      ["Registered", user.registered_at && time(user.registered_at, { exact: true })],
+      ["Registered", user.registered_at ? time(user.registered_at, { exact: true }) : "not yet: has only asked"],
+      ["Came from", element("b", {}, user.source)],
       ["Id", element("code", {}, user.id)],
     ]),
-    section("Where they came from", facts([["First touch", element("b", {}, user.source)], ...origin]),
-      element("p", { class: "quiet" }, touches.length ? "Seen again:" : "Not seen again so far."),
-      touches.length > 0 && touchTable(touches, origin)),
-    section("Requests", requests.length ? requestTable(requests) : element("p", { class: "quiet" }, "Nothing asked yet.")),
-    section("Messages", messages.length ? messageTable(messages) : element("p", { class: "quiet" }, "None.")),
+    counted(user),
+    section("What happened", timeline(user, attempts)),
   ];
 }
 
-/** When the user was heard of again, and what was different from the first time. */
-function touchTable(touches, first) {
-  const known = new Map(first);
-  const news = (touch) => originPairs(touch.origin).filter(([name, value]) => known.get(name) !== value);
-  return fixedTable("Seen again", ["When", "Source", "What is new"], touches.map((touch) => row([
-    ["when", time(touch.at)],
-    ["source", touch.source],
-    ["note", news(touch).map(([name, value]) => `${name}: ${value}`).join(" · ")],
-  ])));
+/** How the first visit is counted, and by which rule each value got its name. */
+function counted({ credited = [], origin }) {
+  const told = credited.filter(({ value }) => value);
+  return element("details", { class: "why", id: "counted" }, element("summary", {}, "Where they came from, and how that is counted"),
+    told.length > 0 && facts(told.map(({ dimension, value, from, why }) => [DIMENSIONS[dimension], [
+      element("a", { href: address("origins", { [dimension]: value, period: "12m" }) }, valueName(value, dimension)),
+      element("span", { class: "quiet" }, ` ← ${from || "nothing told"}: ${why}`),
+    ]])),
+    element("h2", {}, "As it came"), facts(originPairs(origin)));
 }
 
-function requestTable(requests) {
-  return fixedTable("Requests", ["When", "Topic", "Question", "Source"], requests.map((request) => row([
-    ["when", time(request.created_at)],
-    ["topic", element("b", {}, request.topic || "none"), request.topic_unknown ? element("span", { class: "quiet" }, "not in any route") : null],
-    ["note long", request.question],
-    ["source", request.source],
-  ])));
+/** Erasing cannot be undone: whoever does it says once more whom they mean. */
+async function erase(user, name) {
+  const word = user.email ?? user.phone_e164 ?? user.phone ?? user.id;
+  const answer = await ask({
+    title: `Erase ${name}?`, confirm: "Erase for good", danger: true,
+    content: [
+      element("p", {}, "Their name, addresses, questions and messages go from the database; the counts stay true. It cannot be undone."),
+      element("label", {}, `Type ${word} to confirm`, element("input", { name: "confirm", autocomplete: "off", spellcheck: "false", required: true })),
+    ],
+  });
+  if (!answer) return;
+  try {
+    await call(`users/${encodeURIComponent(user.id)}/erase`, { method: "POST", body: { confirm: answer.confirm } });
+    toast(`${name} is erased.`);
+    location.hash = "#/users";
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status === 401) throw error;
+    toast(error.message, { bad: true });
+  }
 }

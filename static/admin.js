@@ -16,11 +16,9 @@ import { drawing } from "./admin-icons.js";
 
 /** The pages in the order of the navigation; the first one is where the console opens. A page is loaded when it is needed. */
 const PAGES = [
+  { path: "overview", name: "Overview", open: async () => (await import("./admin-overview.js")).overview() },
   { path: "origins", name: "Origins", open: async (query) => (await import("./admin-origins.js")).origins(query) },
-  { path: "users", name: "Users", open: async (query, id) => {
-    const { userDetail, userList } = await import("./admin-users.js");
-    return id ? userDetail(id) : userList(query);
-  } },
+  { path: "users", name: "Users", open: async (query, id) => (await import("./admin-users.js")).users(query, id) },
   { path: "messages", name: "Messages", open: async (query, id) => {
     const { messageDetail, messageList } = await import("./admin-messages.js");
     return id ? messageDetail(id) : messageList(query);
