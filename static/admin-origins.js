@@ -130,17 +130,22 @@ function controls(settings, to) {
 
 /** Why the values that the page is narrowed to have their names, read when somebody asks. */
 function why({ only }) {
-  const [name, value] = Object.entries(only).find(([, value]) => value !== "" && !value.includes("*")) ?? [];
+  const [name, value] = Object.entries(only).at(-1) ?? [];
   if (!name) return null;
   const place = element("div");
   const fill = async (event) => {
     if (!event.currentTarget.open || place.children.length) return;
     const { items } = await call(`origins/why?${new URLSearchParams({ by: name, value })}`);
     place.replaceChildren(items.length
-      ? element("ul", { class: "reasons" }, items.map(({ from, why, times }) => element("li", {}, element("code", {}, from || "nothing told"), " → ", element("b", {}, value), `: ${why}`, times > 1 && element("span", { class: "quiet" }, ` (${number(times)} different visits)`))))
+      ? element("ul", { class: "reasons" }, items.map(reason))
       : element("p", { class: "quiet" }, "Nobody came from there so far."));
   };
   return element("details", { class: "why", toggle: fill }, element("summary", {}, `Why is it called “${valueName(value, name)}”?`), place);
+}
+
+function reason({ value, from, why, visits }) {
+  return element("li", {}, element("code", {}, from || "nothing told"), " → ", element("b", {}, value || "not told"), `: ${why}`,
+    visits > 1 && element("span", { class: "quiet" }, ` (${number(visits)} different visits)`));
 }
 
 function chartData({ by, bucket, zone, measure, lines, compare }, ledger, before) {

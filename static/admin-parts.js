@@ -8,12 +8,15 @@ import { element } from "./element.js";
 
 const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
 const absolute = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const dateOnly = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
+const FAR = 30 * 86_400_000;
 const plain = new Intl.NumberFormat("en-GB");
 const short = new Intl.NumberFormat("en-GB", { notation: "compact", maximumFractionDigits: 1 });
 const LONG_UNITS = [["d", 86_400_000], ["h", 3_600_000], ["min", 60_000], ["s", 1_000]];
 
-/** "3 min ago", "in 42 s": the distance of a time from now. */
+/** "3 min ago", "in 42 s": the distance of a time from now; the day of one that is far away. */
 function distance(date) {
+  if (Math.abs(date - Date.now()) > FAR) return dateOnly.format(date);
   const seconds = Math.round((date - Date.now()) / 1000);
   if (seconds <= 0 && seconds > -3) return "now";
   const [unit, length] = UNITS.find(([, length]) => Math.abs(seconds) >= length);
@@ -26,7 +29,8 @@ export function time(text, { exact = false } = {}) {
   const date = new Date(text ?? "");
   if (!text || Number.isNaN(date.getTime())) return element("span", { class: "quiet" }, "–");
   const near = element("time", { datetime: text, title: absolute.format(date), "data-near": true }, distance(date));
-  return exact ? [absolute.format(date), " (", near, ")"] : near;
+  if (!exact) return near;
+  return Math.abs(date - Date.now()) > FAR ? absolute.format(date) : [absolute.format(date), " (", near, ")"];
 }
 
 /** Moves every shown distance on; the shell calls it once a second while somebody looks. */

@@ -54,7 +54,7 @@ function asked(request) {
 
 function sent(message, history) {
   return [
-    element("p", {}, element("a", { href: `#/messages/${message.id}` }, `${message.purpose} over ${message.channel}`), " ", word(message.state),
+    element("p", {}, element("a", { href: `#/messages/${message.id}` }, `${message.purpose[0].toUpperCase()}${message.purpose.slice(1)} over ${message.channel}`), " ", word(message.state),
       message.state === "pending" && [" due ", time(message.due_at)]),
     history.length > 0 && element("ul", { class: "attempts" }, history.map((attempt) => element("li", {},
       word(attempt.outcome), element("span", { class: "quiet" }, time(attempt.started_at), `, took ${duration(attempt.duration_ms)}`),

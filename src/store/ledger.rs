@@ -100,3 +100,16 @@ pub struct Ledger {
     /// Whether everything is counted: after an upgrade it takes a while until all that is older is.
     pub complete: bool,
 }
+
+/// Why some visits are counted under a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginReason {
+    /// The value; empty: it was not told.
+    pub value: String,
+    /// What it was made from, as it came; empty: from nothing.
+    pub from: String,
+    /// The rule that was followed.
+    pub why: String,
+    /// How many different combinations of clues it is true of.
+    pub visits: u64,
+}

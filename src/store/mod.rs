@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    About, Attempt, BootId, ChannelAddress, EmailAddress, Follower, InboxId, Message, MessageId, Origin, OriginRules,
-    Purpose, Request, RequestChange, RequestId, Settlement, State, Suppression, Timestamp, User, UserId,
+    About, Attempt, BootId, ChannelAddress, Dimension, EmailAddress, Follower, InboxId, Message, MessageId, Origin,
+    OriginRules, Pattern, Purpose, Request, RequestChange, RequestId, Settlement, State, Suppression, Timestamp, User,
+    UserId,
 };
 
 mod access;
@@ -29,7 +30,7 @@ pub use access::{AccessStore, NewLoginLink, NewToken, Proof, Session, Token};
 pub use backup::{BackedUp, BackupError, Counts};
 pub use figures::StoreFigures;
 pub use intake::{InboxEntry, Registered, Registration, Submission, Submitted};
-pub use ledger::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, Tally, UnknownTouch};
+pub use ledger::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, OriginReason, Tally, UnknownTouch};
 pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};
 pub use requests::{RequestChanged, RequestEntry, RequestFilter, RequestHistory, RoutedRequest};
 
@@ -319,6 +320,15 @@ pub trait Store: AccessStore {
 
     /// Counts customers and their requests by where they came from, as `rules` tell it.
     async fn ledger(&self, query: LedgerQuery, rules: Arc<OriginRules>) -> Result<Ledger, StoreError>;
+
+    /// Why visits are counted under the values of `by` that are like `value` (`None`: that it was not told), the reasons
+    /// of most visits first.
+    async fn origin_reasons(
+        &self,
+        by: Dimension,
+        value: Option<Pattern>,
+        rules: Arc<OriginRules>,
+    ) -> Result<Vec<OriginReason>, StoreError>;
 
     /// Does some of what keeps the ledger complete and fast: counts what is older than it, tells origins anew after a
     /// change of the rules, packs days that are over at `now`. Nobody waits for it. Says whether there is more to do.

@@ -74,6 +74,35 @@ async fn origins_tell_what_became_of_the_customers_they_brought() {
 }
 
 #[tokio::test]
+async fn a_value_tells_from_what_and_by_which_rule_it_got_its_name() {
+    let app = TestApp::start().await;
+    let register = async |email: &str, from: serde_json::Value| {
+        let mut body = json!({ "name": "Ana", "email": email });
+        body.as_object_mut().unwrap().extend(from.as_object().unwrap().clone());
+        app.post("/umishop_api/user", &body).await;
+    };
+    register("ana@example.com", json!({ "utm_source": "Google" })).await;
+    register("bea@example.com", json!({ "referrer": "https://www.google.es/", "country": "ES" })).await;
+    register("eva@example.com", json!({ "referrer": "https://www.google.es/", "country": "PT" })).await;
+    register("leo@example.com", json!({ "utm_source": "fair" })).await;
+    let why = async |query: &str| app.items(&format!("/api/origins/why?{query}")).await;
+    let told = |item: &serde_json::Value| (item["value"].clone(), item["from"].clone(), item["visits"].clone());
+    let google = why("by=source&value=google").await;
+    assert_eq!(
+        google.iter().map(told).collect::<Vec<_>>(),
+        [(json!("google"), json!("www.google.es"), json!(2)), (json!("google"), json!("Google"), json!(1)),]
+    );
+    assert!(google[0]["why"].as_str().unwrap().contains("search engine"), "{google:?}");
+    assert_eq!(why("by=campaign&value=").await.len(), 1);
+    assert_eq!(why("by=source&value=bing").await, Vec::<serde_json::Value>::new());
+    let bea = app.items("/api/users?search=bea").await.remove(0);
+    let bea = app.api("GET", &format!("/api/users/{}", bea["id"].as_str().unwrap())).await.json();
+    assert_eq!(bea["credited"][0]["dimension"], "source");
+    assert_eq!(bea["credited"][0]["value"], "google");
+    assert_eq!(bea["credited"][0]["why"], google[0]["why"]);
+}
+
+#[tokio::test]
 async fn wrong_parameters_are_named() {
     let app = TestApp::start().await;
     for (path, status, named) in [
@@ -83,6 +112,7 @@ async fn wrong_parameters_are_named() {
         ("/api/messages?limit=-1", 400, "limit"),
         ("/api/messages?limit=many", 400, "limit"),
         ("/api/origins?by=colour", 400, "by"),
+        ("/api/origins/why?by=colour", 400, "by"),
         ("/api/origins?touch=middle", 400, "touch"),
         ("/api/origins?bucket=year", 400, "bucket"),
         ("/api/origins?tz=Madrid", 400, "Madrid"),

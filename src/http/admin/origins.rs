@@ -15,8 +15,8 @@ use super::super::access::Reader;
 use super::super::errors::ApiError;
 use super::super::schemas::{LimitText, OrNull};
 use super::{Group, page, parse};
-use crate::domain::{Bucketing, Dimension, Pattern, RoutingTable, Timeline, UserId};
-use crate::store::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, Tally};
+use crate::domain::{Attribution, Bucketing, Dimension, Pattern, RoutingTable, Timeline, UserId};
+use crate::store::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, OriginReason, Tally};
 
 /// The period that is counted when nobody says from when.
 const PERIOD: Duration = Duration::from_hours(30 * 24);
@@ -135,6 +135,62 @@ pub fn ledger_json(ledger: Ledger, query: &LedgerQuery, routes: &RoutingTable) -
     OriginLedger::new(ledger, query, routes).to_json().unwrap_or_default()
 }
 
+/// A value of a dimension, and why it is that one.
+#[derive(Debug, Object)]
+pub(super) struct CreditedItem {
+    /// `source`, `medium`, `campaign` and so on.
+    dimension: String,
+    /// The value; empty: it was not told.
+    value: String,
+    /// What it was made from, as it came; empty: from nothing.
+    from: String,
+    /// The rule that was followed.
+    why: String,
+}
+
+impl CreditedItem {
+    /// Every dimension of one visit.
+    pub(super) fn all(told: &Attribution) -> Vec<Self> {
+        let item = |dimension: Dimension| {
+            let told = told.get(dimension);
+            Self {
+                dimension: dimension.to_string(),
+                value: told.value.clone(),
+                from: told.from.clone(),
+                why: told.why.clone(),
+            }
+        };
+        Dimension::ALL.into_iter().map(item).collect()
+    }
+}
+
+/// Why some visits are counted under a value.
+#[derive(Debug, Object)]
+struct ReasonItem {
+    /// The value; empty: it was not told.
+    value: String,
+    /// What it was made from, as it came; empty: from nothing.
+    from: String,
+    /// The rule that was followed.
+    why: String,
+    /// How many different visits it is true of; visits that told the same are one.
+    visits: u64,
+}
+
+impl From<OriginReason> for ReasonItem {
+    fn from(OriginReason { value, from, why, visits }: OriginReason) -> Self {
+        Self { value, from, why, visits }
+    }
+}
+
+/// Reasons.
+#[derive(Debug, Object)]
+struct ReasonList {
+    items: Vec<ReasonItem>,
+    /// Always null: more than these few are not told.
+    next: OrNull<String>,
+}
+
 /// The origin ledger.
 pub(in crate::http) struct Origins;
 
@@ -186,5 +242,23 @@ impl Origins {
         let query = LedgerQuery { by, touch, timeline, only, limit };
         let ledger = web.store.ledger(query.clone(), Arc::clone(&web.origins)).await?;
         Ok(Json(OriginLedger::new(ledger, &query, &web.routes)))
+    }
+
+    /// Say why a value has its name
+    ///
+    /// What visits told, and by which rule it became the `value` of `by`; `*` stands for any characters, and an empty
+    /// one for those of which it was not told. The twenty reasons of most visits.
+    #[oai(path = "/why", method = "get")]
+    async fn explain_origins(
+        &self,
+        web: Data<&SharedWeb>,
+        _operator: Operator,
+        by: Query<Option<String>>,
+        value: Query<Option<String>>,
+    ) -> Result<Json<ReasonList>, ApiError> {
+        let by = by.0.as_deref().map_or(Ok(Dimension::Source), |by| parse("by", by))?;
+        let value = Pattern::new(value.0.as_deref().unwrap_or_default());
+        let reasons = web.store.origin_reasons(by, value, Arc::clone(&web.origins)).await?;
+        Ok(Json(ReasonList { items: reasons.into_iter().map(ReasonItem::from).collect(), next: None.into() }))
     }
 }

@@ -13,9 +13,10 @@ use super::super::access::Reader;
 use super::super::errors::ApiError;
 use super::super::schemas::{IdText, LimitText, OrNull};
 use super::messages::MessageItem;
+use super::origins::CreditedItem;
 use super::requests::RequestItem;
 use super::{Group, next, page, parse};
-use crate::domain::User;
+use crate::domain::{Clues, User};
 use crate::store::UserTimeline;
 
 /// One customer.
@@ -88,6 +89,8 @@ struct TouchItem {
 struct UserDetail {
     #[oai(flatten)]
     user: UserItem,
+    /// How the first visit is counted, and why so.
+    credited: Vec<CreditedItem>,
     /// Later visits, oldest first.
     touches: Vec<TouchItem>,
     /// Requests for help, oldest first.
@@ -136,7 +139,9 @@ impl Users {
             source: touch.origin.source(),
             origin: touch.origin.fields(),
         });
+        let credited = CreditedItem::all(&web.origins.attribute(&Clues::of(&user.origin, user.phone.as_ref())));
         Ok(Json(UserDetail {
+            credited,
             user: UserItem::from(user),
             touches: touches.collect(),
             requests: requests.iter().map(RequestItem::from).collect(),

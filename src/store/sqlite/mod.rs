@@ -15,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Files, InboxEntry,
-    Ledger, LedgerQuery, MessageFilter, MessageHistory, Overdue, Page, Pruned, Registered, Registration,
+    Ledger, LedgerQuery, MessageFilter, MessageHistory, OriginReason, Overdue, Page, Pruned, Registered, Registration,
     RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Selection, Store,
     StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserTimeline,
 };
 use crate::crash;
 use crate::domain::{
-    About, BootId, ChannelAddress, EmailAddress, Follower, InboxId, Message, MessageId, OriginRules, RequestChange,
-    RequestId, Settlement, Suppression, Timestamp, Transition, User, UserId,
+    About, BootId, ChannelAddress, Dimension, EmailAddress, Follower, InboxId, Message, MessageId, OriginRules,
+    Pattern, RequestChange, RequestId, Settlement, Suppression, Timestamp, Transition, User, UserId,
 };
 use disk::Disk;
 use figures::WriterFigures;
@@ -350,6 +350,15 @@ impl Store for SqliteStore {
 
     async fn ledger(&self, query: LedgerQuery, rules: Arc<OriginRules>) -> Result<Ledger, StoreError> {
         self.readers.read(move |connection| ledger::answer(connection, &query, &rules)).await
+    }
+
+    async fn origin_reasons(
+        &self,
+        by: Dimension,
+        value: Option<Pattern>,
+        rules: Arc<OriginRules>,
+    ) -> Result<Vec<OriginReason>, StoreError> {
+        self.readers.read(move |connection| ledger::reasons(connection, by, value.as_ref(), &rules)).await
     }
 
     async fn tend_ledger(&self, rules: Arc<OriginRules>, now: Timestamp) -> Result<bool, StoreError> {

@@ -160,6 +160,6 @@ impl Values {
     }
 }
 
-fn holds(pattern: Option<&Pattern>, value: &str) -> bool {
+pub(super) fn holds(pattern: Option<&Pattern>, value: &str) -> bool {
     pattern.map_or(value.is_empty(), |pattern| pattern.matches(value))
 }

@@ -12,11 +12,13 @@ use crate::domain::{Clues, MessageId, Origin, Phone, Purpose, RequestId, Timesta
 mod answer;
 mod arrears;
 mod days;
+mod reasons;
 mod tally;
 
 pub(super) use answer::answer;
 pub(super) use arrears::{catch_up, count_user};
 pub(super) use days::{Kind, fill, pack, reserve};
+pub(super) use reasons::reasons;
 
 /// The columns that [`credit`] reads, in order.
 pub(super) const CREDIT: &str = "first_origin, last_origin, registered_origin";
