@@ -7,7 +7,7 @@ import { call } from "./admin-api.js";
 import { COLOURS, meter, trendChart } from "./admin-charts.js";
 import { choice, csvLink, segments } from "./admin-controls.js";
 import { DIMENSIONS, originChips, valueName } from "./admin-filters.js";
-import { address, change, compact, count, duration, filtersOf, heading, nothing, number, row, section, share, table } from "./admin-parts.js";
+import { address, change, count, duration, filtersOf, heading, nothing, number, row, section, share, table } from "./admin-parts.js";
 import { ownZone, partMark, partName, periodBefore, periodControls, readPeriod, usualBucket, zoneControl } from "./admin-period.js";
 import { element } from "./element.js";
 
@@ -223,7 +223,7 @@ function topics({ touch, only }, ledger) {
 export function topicBars(found, whole, filters) {
   return element("ul", { class: "bars" }, found.map(([topic, value]) => element("li", {},
     element("span", {}, topic || element("i", {}, "in no route")),
-    element("span", { class: "count" }, topic ? element("a", { href: address("requests", filters(topic)), "aria-label": `${value} requests about ${topic}` }, compact(value)) : compact(value), " ", element("span", { class: "quiet" }, share(value, whole))),
+    element("span", { class: "count" }, count(value, topic && address("requests", filters(topic))), " ", element("span", { class: "quiet" }, share(value, whole))),
     meter(value, whole))));
 }
 

@@ -59,7 +59,7 @@ function chartData(now, before) {
   return {
     title: "The last 30 days",
     series: [{ name: "registrations", values: pick(now.total, "registrations") }, { name: "requests", values: pick(now.total, "requests") }],
-    before: { name: "registrations in the 30 days before", values: pick(before.total, "registrations").slice(0, now.starts.length) },
+    before: { name: "registrations 30 days earlier", values: pick(before.total, "registrations").slice(0, now.starts.length) },
     names: now.starts.map((start) => partName(start, "day", ownZone)),
     marks: now.starts.map((start) => partMark(start, "day", ownZone)),
     lines: true,

@@ -4,6 +4,7 @@ import { ApiError, call } from "./admin-api.js";
 import { ask, copyButton, csvLink, toast } from "./admin-controls.js";
 import { addFilter, DIMENSIONS, originChips, ORIGIN_FILTERS, valueName } from "./admin-filters.js";
 import { address, facts, filtersOf, heading, liveList, row, section, table, time } from "./admin-parts.js";
+import { may } from "./admin-role.js";
 import { originPairs, readAttempts, timeline } from "./admin-timeline.js";
 import { element } from "./element.js";
 
@@ -97,7 +98,7 @@ function userSections(user, attempts) {
   return [
     heading(name,
       element("a", { class: "button", href: `/api/users/${encodeURIComponent(user.id)}/export`, download: true }, "Export"),
-      element("button", { type: "button", class: "danger", click: () => erase(user, name) }, "Erase…")),
+      may("owner") && element("button", { type: "button", class: "danger", click: () => erase(user, name) }, "Erase…")),
     facts([
       ["Mail", user.email && [element("a", { href: `mailto:${user.email}` }, user.email), " ", copyButton(user.email)]],
       ["Phone", user.phone_e164 && user.phone && user.phone !== user.phone_e164 ? `${user.phone_e164} (typed: ${user.phone})` : phone(user)],

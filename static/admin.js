@@ -92,8 +92,9 @@ function put({ title, nodes }, { same, focus }) {
   place.replaceChildren(...nodes.flat(Infinity).filter(Boolean));
   place.removeAttribute("aria-busy");
   if (!same) scrollTo(0, 0);
-  const target = (held && document.getElementById(held)) || (focus ? place : null);
-  target?.focus({ preventScroll: true });
+  const target = (held && document.getElementById(held)) || (focus && (place.querySelector("h1") ?? place));
+  if (target && target.tabIndex < 0) target.tabIndex = -1; // a heading is read aloud, but no stop of the Tab key
+  if (target) target.focus({ preventScroll: true });
 }
 
 /** Marks the page in the navigation. */

@@ -75,6 +75,7 @@ const ASSETS: &[Asset] = assets! {
     "admin-pages.css": STYLE,
     "admin.js": SCRIPT,
     "admin-api.js": SCRIPT,
+    "admin-role.js": SCRIPT,
     "admin-live.js": SCRIPT,
     "admin-icons.js": SCRIPT,
     "admin-login.js": SCRIPT,
@@ -130,13 +131,20 @@ pub(super) fn settings(Data(web): Data<&SharedWeb>) -> Response {
     Json(&web.page).with_header(header::CACHE_CONTROL, "no-cache").into_response()
 }
 
-/// A file of `static/`.
+/// A file of `static/`. A browser that has it already asks whether it is still the same, and is spared its bytes.
 #[handler]
-pub(super) fn static_file(Path(name): Path<String>) -> Response {
-    match find(&name) {
-        Some(asset) => response(asset).with_header(header::CACHE_CONTROL, "no-cache").into_response(),
-        None => StatusCode::NOT_FOUND.into(),
-    }
+pub(super) fn static_file(Path(name): Path<String>, request: &Request) -> Response {
+    let Some(asset) = find(&name) else { return StatusCode::NOT_FOUND.into() };
+    let tag = tag(asset);
+    let kept = request.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let is_kept = kept.flat_map(|tags| tags.split(',')).any(|kept| kept.trim().trim_start_matches("W/") == tag);
+    let response = if is_kept { StatusCode::NOT_MODIFIED.into() } else { response(asset) };
+    response.with_header(header::CACHE_CONTROL, "no-cache").with_header(header::ETAG, tag).into_response()
+}
+
+/// What tells these bytes from any others.
+fn tag(asset: &Asset) -> String {
+    format!("\"{}\"", STANDARD.encode(&ring::digest::digest(&ring::digest::SHA256, asset.bytes).as_ref()[..12]))
 }
 
 /// What a browser asks for on its own where a page names no icon.

@@ -204,6 +204,17 @@ async fn pages_and_documents_are_served_with_strict_headers() {
 }
 
 #[tokio::test]
+async fn a_file_that_the_browser_has_already_is_not_sent_again() {
+    let app = TestApp::start().await;
+    let first = app.get("/static/admin.js").await;
+    let tag = first.header("etag").unwrap().to_owned();
+    let again = app.send("GET", "/static/admin.js", &[("if-none-match", &tag)], b"").await;
+    assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", Some(tag.as_str())));
+    let other = app.send("GET", "/static/admin.css", &[("if-none-match", &tag)], b"").await;
+    assert_eq!(other.status, 200);
+}
+
+#[tokio::test]
 async fn every_file_a_page_names_is_served() {
     let app = TestApp::start().await;
     let mut waiting = vec!["/".to_owned(), "/admin".to_owned()];
