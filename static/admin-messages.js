@@ -1,14 +1,19 @@
-/** Messages: the outbox as a list, and one message with its attempts and the text that was or will be sent. */
+/** Messages: the outbox as a list, and what can be done with many of them at once. */
 
-import { ApiError, call } from "./admin-api.js";
-import { facts, fixedTable, liveList, row, section, table, time, word } from "./admin-parts.js";
+import { call } from "./admin-api.js";
+import { attempt, callIfThere, field, fill, forApi, otherFilters, readAgain } from "./admin-blocks.js";
+import { ask, choice, csvLink, segments, toast } from "./admin-controls.js";
+import { keyLegend, stepAmong } from "./admin-keys.js";
+import { CANCELLED, customer, messageDetail, RETRIED } from "./admin-message.js";
+import { address, filtersOf, fixedTable, heading, liveList, number, row, table, time, word } from "./admin-parts.js";
+import { may } from "./admin-role.js";
 import { element } from "./element.js";
-import { readMail } from "./mail.js";
 
 const STATES = ["pending", "sending", "delivered", "dead", "held", "cancelled"];
-const RETRIED = ["dead", "held", "cancelled", "pending"];
-const CANCELLED = ["pending", "held"];
-const COLUMNS = ["When", "State", "Customer", "Channel", "Purpose", "Attempts", "Note"];
+const PURPOSES = ["welcome", "request", "acknowledged", "answered", "closed", "alert", "report", "test"];
+/** The headings of a table of messages. */
+export const COLUMNS = ["When", "State", "Customer", "Channel", "Purpose", "Attempts", "Note"];
+const SHOWN = ["state", "channel", "purpose", "from", "to"];
 
 /** What there is to say about a message in a few words: when it is due, what went wrong, the receiver's name for it. */
 function note(message) {
@@ -18,12 +23,8 @@ function note(message) {
   return [...due, ...error, ...reference];
 }
 
-/** The customer it is about, by name where one is known. */
-function customer(message) {
-  return message.name || message.recipient || message.channel;
-}
-
-function messageRow(message) {
+/** A message as a row of such a table. */
+export function messageRow(message) {
   return row([
     ["when", element("a", { href: `#/messages/${message.id}`, class: "whole" }, time(message.created_at))],
     ["state", word(message.state)],
@@ -40,151 +41,118 @@ export function messageTable(messages) {
   return fixedTable("Messages", COLUMNS, messages.map(messageRow));
 }
 
-/** `#/messages`, with `?state=`, `?channel=`, `?user=`. */
-export function messageList(query) {
-  const filters = Object.fromEntries(["state", "channel", "user"].map((name) => [name, query.get(name)]).filter(([, value]) => value));
+/** `#/messages`, with its filters, and `#/messages/{id}`. */
+export function messages(query, id) {
+  return id ? messageDetail(id) : messageList(filtersOf(query, [...SHOWN, "user", "request"]));
+}
+
+function messageList(filters) {
+  const asked = forApi(filters);
   const { node, rows } = table("Messages", COLUMNS);
-  const empty = Object.keys(filters).length
-    ? [element("b", {}, "No such messages."), element("p", {}, "Nothing is in this state right now. ", element("a", { href: "#/messages" }, "Show all messages"))]
-    : [element("b", {}, "No messages yet."), element("p", {}, "Register on the ", element("a", { href: "/" }, "shop’s page"), "; the welcome mail follows a little later.")];
-  const list = liveList({ path: "messages", filters, frame: node, place: rows, make: messageRow, empty });
-  return { title: "Messages", nodes: [element("h1", {}, "Messages"), stateFilter(filters), otherFilters(filters), list.nodes], refresh: list.refresh };
-}
-
-function link(filters) {
-  const query = new URLSearchParams(filters).toString();
-  return query ? `#/messages?${query}` : "#/messages";
-}
-
-function stateFilter(filters) {
-  const choice = (label, state) => {
-    const { state: _, ...others } = filters;
-    return element("a", { href: link(state ? { ...others, state } : others), "aria-current": (filters.state ?? "") === state ? "true" : null }, label);
-  };
-  return element("nav", { class: "filter", "aria-label": "State" }, choice("all", ""), STATES.map((state) => choice(state, state)));
-}
-
-function otherFilters({ state, channel, user }) {
-  if (!channel && !user) return null;
-  const of = [channel && `over ${channel}`, user && "of one user"].filter(Boolean).join(", ");
-  return element("p", { class: "quiet" }, `Only messages ${of}. `, element("a", { href: link(state ? { state } : {}) }, "Show all"));
-}
-
-/** `#/messages/{id}`. */
-export function messageDetail(id) {
-  const head = element("div");
-  const attempts = element("div");
-  const content = element("div");
-  const said = element("p", { class: "said", role: "status", tabindex: "-1" });
-  const print = {};
-  let saidOf = ""; // the state that what is said is true of; empty: of any
-
-  function changed(part, value) {
-    const text = JSON.stringify(value);
-    const differs = print[part] !== text;
-    print[part] = text;
-    return differs;
-  }
-
-  function show(message) {
-    const { history = [], text, captured, ...item } = message;
-    if (saidOf && item.state !== saidOf) said.textContent = saidOf = "";
-    if (changed("head", item)) head.replaceChildren(...summary(item, act));
-    if (changed("attempts", history)) attempts.replaceChildren(attemptTable(history));
-    if (changed("text", [text, captured, item.state === "delivered"])) content.replaceChildren(...words(message));
-  }
-
-  async function act(verb, done) {
-    try {
-      const message = await call(`messages/${encodeURIComponent(id)}/${verb}`, { method: "POST" });
-      saidOf = "";
-      show(message);
-      said.textContent = done;
-      saidOf = message.state;
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status === 401) throw error;
-      said.textContent = error.message;
-      saidOf = "";
-    }
-    said.focus({ preventScroll: true });
-  }
-
+  const list = liveList({ path: "messages", filters: asked, frame: node, place: rows, make: messageRow, empty: nothing(filters) });
+  const channels = element("div");
+  const many = bulk(asked);
   return {
-    title: "Message",
-    nodes: [element("p", { class: "back" }, element("a", { href: "#/messages" }, "← Messages")), head, said, attempts, content],
-    refresh: async (signal) => show(await call(`messages/${encodeURIComponent(id)}`, { signal })),
+    title: "Messages",
+    about: ["messages"],
+    nodes: [
+      heading("Messages", csvLink("messages", asked)),
+      segments("State", [["", "all"], ...STATES.map((state) => [state, state])], filters.state ?? "", (state) => narrowed(filters, "state", state)),
+      element("div", { class: "controls", role: "search", "aria-label": "Filters" }, channels,
+        choice("Purpose", withAny(PURPOSES, filters.purpose), filters.purpose ?? "", (purpose) => narrowed(filters, "purpose", purpose)),
+        field("messages", filters, "from", "From", "date"), field("messages", filters, "to", "To", "date")),
+      otherFilters("messages", filters, SHOWN, { user: "one", request: "one" }), many.node, list.nodes,
+      keyLegend([
+        { key: "j", label: "next", act: () => stepAmong(rows, 1) },
+        { key: "k", label: "previous", act: () => stepAmong(rows, -1) },
+        { key: "Enter", label: "open" },
+      ]),
+    ],
+    async refresh(signal) {
+      const [known] = await Promise.all([call("channels", { signal }), list.refresh(signal), many.refresh(signal)]);
+      fill(channels, known.items.map((channel) => channel.address), (addresses) =>
+        choice("Channel", withAny(addresses, filters.channel), filters.channel ?? "", (channel) => narrowed(filters, "channel", channel)));
+    },
   };
 }
 
-function summary(message, act) {
-  const button = (verb, label, done, allowed) => allowed.includes(message.state) && element("button", { type: "button", click: (event) => {
-    event.currentTarget.disabled = true;
-    act(verb, done);
-  } }, label);
-  return [
-    element("div", { class: "heading" }, element("h1", {}, `${message.purpose} · ${customer(message)}`), word(message.state)),
-    facts([
-      ["Channel", element("a", { href: link({ channel: message.channel }) }, message.channel)],
-      ["Recipient", message.recipient],
-      ["User", message.user_id && element("a", { href: `#/users/${message.user_id}` }, message.name || "open")],
-      ["Made", time(message.created_at, { exact: true })],
-      [message.finished_at ? "Was due" : "Due", time(message.due_at, { exact: true })],
-      ["Finished", message.finished_at && time(message.finished_at, { exact: true })],
-      ["Attempts", String(message.attempts)],
-      ["Reference", message.reference],
-      ["Last error", message.last_error && element("span", { class: "bad" }, message.last_error)],
-      ["Id", element("code", {}, message.id)],
-    ]),
-    element("p", { class: "actions" },
-      button("retry", message.state === "pending" ? "Send now" : "Retry", "It is pending again and goes out next.", RETRIED),
-      button("cancel", "Cancel", "Cancelled. It will not be sent.", CANCELLED)),
-  ];
+/** The address of the list with another value of one filter. */
+function narrowed(filters, name, value) {
+  const { [name]: _, ...others } = filters;
+  return address("messages", value ? { ...others, [name]: value } : others);
 }
 
-function attemptTable(history) {
-  if (!history.length) return section("Attempts", element("p", { class: "quiet" }, "None yet."));
-  return section("Attempts", fixedTable("Attempts", ["#", "Started", "Took", "Outcome", "Reaches", "What happened"], history.map((attempt) => row([
-    ["number", String(attempt.epoch)],
-    ["when", time(attempt.started_at)],
-    ["took", `${attempt.duration_ms} ms`],
-    ["state", word(attempt.outcome)],
-    ["scope", attempt.scope],
-    ["note", attempt.error],
-  ]))));
+/** Values to choose among, with the way back to any; what the address asks for is among them. */
+function withAny(values, chosen) {
+  const all = chosen && !values.includes(chosen) ? [...values, chosen] : values;
+  return [["", "any"], ...all.map((value) => [value, value])];
 }
 
-/** The text, and for mail its readable parts beside it. */
-function words({ text, captured, channel, state }) {
-  if (!text) return [section("Text", element("p", { class: "quiet" }, "There is no text to show."))];
-  const title = captured ? "Exactly what would have been sent" : state === "delivered" ? "What was sent" : "What will be sent";
-  const raw = element("pre", { tabindex: "0", "aria-label": title }, text);
-  const mail = channel.startsWith("email.") ? readMail(text) : null;
-  const post = channel.startsWith("slack.") ? readPost(text) : "";
-  if (post) return [section("How it reads", element("p", { class: "post" }, emphasised(post))), section(title, raw)];
-  if (!mail?.html) return [section(title, raw)];
-  return [
-    section("How it reads", facts([["From", mail.from], ["To", mail.to], ["Reply to", mail.replyTo], ["Subject", mail.subject]]), preview(mail.html)),
-    section(title, raw),
-  ];
-}
+/** How many messages the filters find, and what may be done with all of them. */
+function bulk(filters) {
+  const node = element("p", { class: "bulk" });
+  const query = new URLSearchParams(filters).toString();
+  const count = (signal) => callIfThere(`messages/count?${query}`, { signal });
 
-/** The texts of a Slack post's blocks, in Slack's notation; nothing when the body is something else. */
-function readPost(text) {
-  try {
-    const { blocks } = JSON.parse(text.replace(/^[\s\S]*?\r?\n\r?\n/, ""));
-    const texts = blocks.map((block) => block.text?.text).filter(Boolean).join("\n\n");
-    return texts.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
-  } catch {
-    return "";
+  async function act(verb, button) {
+    const found = await attempt(button, () => count());
+    if (!found) return;
+    if (found.count === 0) return toast("No message fits these filters any more.");
+    if (!await ask(question(verb, found.count, filters))) return;
+    const done = await attempt(button, () => call(`messages/${verb}?${query}${query && "&"}expected=${found.count}`, { method: "POST" }));
+    if (!done) return;
+    toast(verb === "retry" ? `${amount(done.changed)} pending again.` : `${amount(done.changed)} cancelled.`);
+    readAgain(node);
   }
+
+  async function refresh(signal) {
+    const found = await count(signal);
+    if (found) fill(node, found.count, () => parts(found));
+  }
+
+  function parts(found) {
+    const button = (verb, label, states) => may("operator") && found.count > 0 && states.includes(filters.state) && element("button", {
+      type: "button", class: "small", click: (event) => act(verb, event.currentTarget),
+    }, label);
+    return [
+      element("span", {}, found.count === 1 ? "1 message" : `${number(found.count)} messages`),
+      button("retry", filters.state === "pending" ? "Send all now…" : "Retry all…", RETRIED), button("cancel", "Cancel all…", CANCELLED),
+    ];
+  }
+  return { node, refresh };
 }
 
-/** Slack's `*bold*`. */
-function emphasised(post) {
-  return post.split(/(\*[^*\n]+\*)/).map((part, at) => (at % 2 ? element("b", {}, part.slice(1, -1)) : part));
+function amount(count) {
+  return count === 1 ? "1 message is" : `${number(count)} messages are`;
 }
 
-/** A mail's HTML in a frame that may run nothing, send nothing and open nothing; the page's policy keeps images from afar out. */
-function preview(html) {
-  return element("iframe", { sandbox: "", title: "The mail as its reader sees it", referrerpolicy: "no-referrer", srcdoc: `<!doctype html><base target="_blank">${html}` });
+/** What is asked before many messages are changed: how many, which ones, and what it means. */
+function question(verb, count, filters) {
+  const many = count === 1 ? "1 message" : `${number(count)} messages`;
+  const which = Object.entries(filters).map(([name, value]) => element("li", {}, `${name}: `, element("b", {}, value)));
+  const meaning = verb === "retry"
+    ? "They become due at once, under the same ids and with a fresh retry schedule. The channels’ rates hold: many take a while."
+    : "They will not be sent. Each can be retried later.";
+  return {
+    title: verb === "retry" ? `Retry ${many}?` : `Cancel ${many}?`,
+    body: [element("ul", { class: "which" }, which), element("p", { class: "quiet" }, meaning)],
+    confirm: verb === "retry" ? `Retry ${many}` : `Cancel ${many}`,
+    danger: verb === "cancel",
+  };
+}
+
+const EMPTY = {
+  dead: ["No dead letters.", "A message that failed for good would wait here, with what happened and what to do about it."],
+  held: ["Nothing is held.", "A message of which nobody knows whether it arrived waits here for your decision."],
+  pending: ["Nothing is waiting.", "Messages that are not due yet, or that are tried again later, stand here."],
+  sending: ["Nothing is on its way right now.", "It takes a message a second or so to pass through here."],
+};
+
+function nothing(filters) {
+  const names = Object.keys(filters);
+  if (!names.length) {
+    return [element("b", {}, "No messages yet."), element("p", {}, "Register on the ", element("a", { href: "/" }, "shop’s page"), "; the welcome mail follows a little later.")];
+  }
+  const [title, text] = (names.length === 1 && EMPTY[filters.state]) || ["No such messages.", "None fits these filters right now."];
+  return [element("b", {}, title), element("p", {}, `${text} `, element("a", { href: "#/messages" }, "Show all messages"))];
 }

@@ -1,0 +1,32 @@
+/** The audit log: every change, and who made it. */
+
+import { liveList, row, table, time } from "./admin-parts.js";
+import { element } from "./element.js";
+
+const PAGES = { message: "messages", request: "requests", user: "users", channel: "channels" };
+
+/** The log, newest first. */
+export function auditLog() {
+  const { node, rows } = table("Audit log", ["When", "Who", "Action", "What", "Detail"]);
+  const list = liveList({ path: "audit", filters: {}, frame: node, place: rows, make: auditRow, empty: [
+    element("b", {}, "Nothing was changed yet."),
+    element("p", {}, "Whoever changes something, here, on the command line or over the API, is named here with what they changed."),
+  ] });
+  return { title: "Audit log", about: ["settings", "requests", "messages", "channels", "users"], nodes: [list.nodes], refresh: list.refresh };
+}
+
+function auditRow({ at, who, role, action, target, detail }) {
+  return row([
+    ["when", time(at)],
+    ["to", element("b", {}, who || "the command line"), role && element("span", { class: "quiet" }, role)],
+    ["action", action],
+    ["target", targetLink(target)],
+    ["note", typeof detail === "object" && detail ? JSON.stringify(detail) : detail],
+  ]);
+}
+
+/** What was changed, as a link where there is a page for it: targets are `kind id` or `kind:id`. */
+function targetLink(target = "") {
+  const [, kind, id] = /^(\w+)[\s:/]+(\S+)$/.exec(target) ?? [];
+  return PAGES[kind] ? element("a", { href: `#/${PAGES[kind]}/${encodeURIComponent(id)}` }, target) : target;
+}

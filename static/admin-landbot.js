@@ -1,0 +1,68 @@
+/** Landbot: what to paste into its builder, what is still to do, and whether a call has arrived. */
+
+import { call } from "./admin-api.js";
+import { fill, pasteBlock } from "./admin-blocks.js";
+import { copyButton } from "./admin-controls.js";
+import { heading, section, time } from "./admin-parts.js";
+import { element } from "./element.js";
+
+/** `#/landbot`. */
+export function landbot() {
+  const opened = Date.now();
+  const place = { live: element("div", { role: "status" }), checklist: element("div"), hooks: element("div") };
+  return {
+    title: "Landbot",
+    about: ["inbox"],
+    nodes: [
+      heading("Landbot"),
+      element("p", { class: "lead" }, "Your bot calls two webhooks: one registers the customer, one carries the question. Copy what stands here into its Webhook blocks, press ",
+        element("b", {}, "Test the request"), " there, and watch it arrive here."),
+      place.live, place.checklist, place.hooks,
+    ],
+    async refresh(signal) {
+      const { public_url: address, hooks, checklist, last_webhook: last } = await call("landbot", { signal });
+      fill(place.live, last, () => liveCheck(last, opened));
+      fill(place.checklist, checklist, () => section("Still to do", toDo(checklist)));
+      fill(place.hooks, [address, hooks], () => [
+        section("What to paste", !address && element("p", { class: "warn" }, "Landbot calls only public https:// addresses: set [server] public_url, and the addresses below are filled in.")),
+        hooks.map(hookCard),
+      ]);
+    },
+  };
+}
+
+/** Whether a call has arrived, and what became of it. One that came while somebody watches is greeted. */
+function liveCheck(last, opened) {
+  if (!last) {
+    return element("div", { class: "card live waiting" }, element("b", {}, "Waiting for the first webhook…"),
+      element("p", { class: "quiet" }, "Nothing has arrived since the server started. This changes by itself as soon as the bot calls."));
+  }
+  const taken = last.http_status < 300;
+  const now = Date.parse(last.at) > opened;
+  return element("div", { class: taken ? "card live taken" : "card live refused" },
+    element("b", {}, taken ? (now ? "It has arrived." : "A webhook has arrived.") : "A call arrived and was refused."),
+    element("p", {}, time(last.at), " · ", element("code", {}, last.path), ` · ${last.http_status} ${last.status ?? ""}`),
+    element("p", {}, element("a", { href: "#/inbox" }, taken ? "See what was understood of it" : "See what came, and why it was refused")));
+}
+
+function toDo(checklist) {
+  const left = checklist.filter(({ done }) => !done).length;
+  return [
+    element("p", { class: "quiet" }, left === 0 ? "Everything is done." : `${checklist.length - left} of ${checklist.length} are done.`),
+    element("ul", { class: "checklist" }, checklist.map(({ what, done, hint }) => element("li", { class: done ? "done" : "open" },
+      element("span", { class: "mark", "aria-hidden": "true" }, done ? "✓" : "○"),
+      element("div", {}, element("b", {}, element("span", { class: "unseen" }, done ? "Done: " : "To do: "), what), !done && hint && element("p", { class: "quiet" }, hint))))),
+  ];
+}
+
+/** One Webhook block, in the order in which Landbot's builder asks. */
+function hookCard({ name, method, url, headers, body }) {
+  const pairs = Array.isArray(headers) ? headers.map((one) => (Array.isArray(one) ? one : [one.name, one.value])) : Object.entries(headers ?? {});
+  const line = (label, value, what) => element("div", { class: "paste-line" }, element("span", { class: "quiet" }, label), element("code", {}, value), copyButton(value, what));
+  const prompt = !url;
+  return element("section", { class: "card hook" },
+    element("h3", {}, name),
+    !prompt && element("div", {}, line(method ?? "POST", url, "Copy the address")),
+    pairs.length > 0 && [element("b", {}, "Headers"), element("div", {}, pairs.map(([label, value]) => line(label, value, "Copy the value")))],
+    body && pasteBlock(prompt ? "Text" : "Body", body));
+}
