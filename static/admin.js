@@ -19,11 +19,12 @@ const PAGES = [
   { path: "overview", name: "Overview", open: async () => (await import("./admin-overview.js")).overview() },
   { path: "origins", name: "Origins", open: async (query) => (await import("./admin-origins.js")).origins(query) },
   { path: "users", name: "Users", open: async (query, id) => (await import("./admin-users.js")).users(query, id) },
-  { path: "messages", name: "Messages", open: async (query, id) => {
-    const { messageDetail, messageList } = await import("./admin-messages.js");
-    return id ? messageDetail(id) : messageList(query);
-  } },
-  { path: "inbox", name: "Inbox", open: async () => (await import("./admin-inbox.js")).inbox() },
+  { path: "requests", name: "Requests", open: async (query, id) => (await import("./admin-requests.js")).requests(query, id) },
+  { path: "messages", name: "Messages", open: async (query, id) => (await import("./admin-messages.js")).messages(query, id) },
+  { path: "channels", name: "Channels", open: async (query, id) => (await import("./admin-channels.js")).channels(query, id) },
+  { path: "inbox", name: "Inbox", open: async (query) => (await import("./admin-inbox.js")).inbox(query) },
+  { path: "landbot", name: "Landbot", open: async () => (await import("./admin-landbot.js")).landbot() },
+  { path: "settings", name: "Settings", open: async (query, id) => (await import("./admin-settings.js")).settings(query, id) },
 ];
 
 const PACE = 1_000;
