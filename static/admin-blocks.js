@@ -91,11 +91,11 @@ export function otherFilters(page, filters, shown, words = {}) {
   }), address(page, kept));
 }
 
-/** A text to paste elsewhere, under its name, with a button that copies it. */
-export function pasteBlock(name, text) {
+/** A text to paste elsewhere, under its name, with a button that copies it; `of` tells texts of the same name apart. */
+export function pasteBlock(name, text, of = "") {
   return element("div", { class: "paste" },
     element("div", { class: "paste-head" }, element("b", {}, name), copyButton(text, `Copy the ${name.toLowerCase()}`)),
-    element("pre", { tabindex: "0", role: "region", "aria-label": name }, text));
+    element("pre", { tabindex: "0", role: "region", "aria-label": of ? `${name}: ${of}` : name }, text));
 }
 
 let tabLists = 0;

@@ -87,7 +87,7 @@ function troubleBox({ reason, hint, since, probe_at: probe, failures, lasting })
     element("p", { class: "bad" }, reason),
     hint && element("p", {}, element("b", {}, "To mend it: "), hint),
     element("p", { class: "quiet" }, "Since ", time(since), `, ${failures === 1 ? "one failure" : `${failures} failures in a row`}. `,
-      lasting ? "It will not mend by itself. " : "", "The next message tries it ", time(probe), "."));
+      lasting ? "It will not mend by itself. " : "", "The next message tries it", Date.parse(probe) > Date.now() && [" ", time(probe)], "."));
 }
 
 function buttons(channel, again) {

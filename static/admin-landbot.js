@@ -64,5 +64,5 @@ function hookCard({ name, method, url, headers, body }) {
     element("h3", {}, name),
     !prompt && element("div", {}, line(method ?? "POST", url, "Copy the address")),
     pairs.length > 0 && [element("b", {}, "Headers"), element("div", {}, pairs.map(([label, value]) => line(label, value, "Copy the value")))],
-    body && pasteBlock(prompt ? "Text" : "Body", body));
+    body && pasteBlock(prompt ? "Text" : "Body", body, name));
 }

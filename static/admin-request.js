@@ -43,7 +43,7 @@ function annotate(id, note) {
 
 /** `#/requests/{id}`; `neighbours` are the ids of the list it was opened from. */
 export function requestDetail(id, neighbours) {
-  const place = { head: element("div"), ways: element("div"), steps: element("div"), history: element("div"), messages: element("div") };
+  const place = { head: element("div"), ways: element("div"), steps: element("div"), about: element("div"), history: element("div"), messages: element("div") };
   const remark = element("input", { type: "text", id: "remark", maxlength: "2000", autocomplete: "off" });
   const desk = deskOf(id, (request) => show(request));
   let current = null;
@@ -53,6 +53,7 @@ export function requestDetail(id, neighbours) {
     fill(place.head, item, () => head(request));
     fill(place.ways, [item.reply_to, item.email, item.phone], () => waysToReply(request));
     fill(place.steps, item.state, () => steps(request, change, remark));
+    fill(place.about, item, () => about(request));
     fill(place.history, [changes, item.created_at], () => history(request));
     fill(place.messages, messages, () => section("Messages", messages.length ? messageTable(messages) : element("p", { class: "quiet" }, "None: they may have been tidied away.")));
     desk.show({ note, assignee });
@@ -74,28 +75,35 @@ export function requestDetail(id, neighbours) {
     about: ["requests", "messages"],
     nodes: [
       element("p", { class: "back" }, element("a", { href: "#/requests" }, "← Requests")),
-      element("div", { class: "split" }, element("div", {}, place.head, place.ways, place.steps), element("div", { class: "card" }, desk.node)),
+      element("div", { class: "split" }, element("div", {}, place.head, place.ways, place.steps, place.about), element("div", { class: "card" }, desk.node)),
       place.history, place.messages, keys(id, neighbours, change, desk),
     ],
     refresh: async (signal) => show(await call(`requests/${encodeURIComponent(id)}`, { signal })),
   };
 }
 
+/** Who asked, by whatever is known of them. */
+export function whose(request) {
+  return request.name || request.email || request.phone || "somebody unknown";
+}
+
 function head(request) {
-  const who = request.name || request.email || request.phone || "Somebody unknown";
   return [
-    element("div", { class: "heading" }, element("h1", {}, `${request.topic || "No topic"} · ${who}`), word(request.state)),
+    element("div", { class: "heading" }, element("h1", {}, `${request.topic || "No topic"} · ${whose(request)}`), word(request.state)),
     element("blockquote", { class: "question" }, request.question || "(no question was told)"),
-    facts([
-      ["Customer", request.user_id ? element("a", { href: `#/users/${request.user_id}` }, who) : `${who}: nothing to know them by`],
-      ["Mail", request.email],
-      ["Phone", request.phone],
-      ["Asked", time(request.created_at, { exact: true })],
-      ["Came from", request.source],
-      ["Topic", request.topic_unknown && "In no route: the route without a topic took it"],
-      ["Id", element("code", {}, request.id)],
-    ]),
   ];
+}
+
+function about(request) {
+  return facts([
+    ["Customer", request.user_id ? element("a", { href: `#/users/${request.user_id}` }, whose(request)) : "nothing was told to know them by"],
+    ["Mail", request.email],
+    ["Phone", request.phone],
+    ["Asked", time(request.created_at, { exact: true })],
+    ["Came from", request.source],
+    ["Topic", request.topic_unknown ? "in no route: the one without a topic took it" : null],
+    ["Id", element("code", {}, request.id)],
+  ]);
 }
 
 /** Links that open the mail program, the phone or the chat. What the server names goes first. */

@@ -4,7 +4,7 @@ import { attempt, callIfThere, field, fill, forApi, otherFilters, propose, readA
 import { csvLink, segments, toast } from "./admin-controls.js";
 import { focusRow, keyLegend, stepAmong } from "./admin-keys.js";
 import { address, compact, filtersOf, heading, liveList, row, table, time, word } from "./admin-parts.js";
-import { assign, mayBecome, requestDetail, STATES, step, STEPS } from "./admin-request.js";
+import { assign, mayBecome, requestDetail, STATES, step, STEPS, whose } from "./admin-request.js";
 import { may, whoami } from "./admin-role.js";
 import { element } from "./element.js";
 
@@ -22,7 +22,7 @@ function requestRow(request) {
   return row([
     ["when", element("a", { href: `#/requests/${request.id}`, class: "whole" }, time(request.created_at))],
     ["state", word(request.state)],
-    ["to", element("b", {}, request.name || request.email || request.phone || "somebody unknown"), request.source && element("span", { class: "quiet" }, request.source)],
+    ["to", element("b", {}, whose(request)), request.source && element("span", { class: "quiet" }, request.source)],
     ["topic", request.topic || "no topic", request.topic_unknown && element("span", { class: "quiet" }, "in no route")],
     ["question", element("span", { class: "clamp" }, request.question || "(no question)"), request.note && element("span", { class: "quiet clamp" }, `✎ ${request.note}`)],
     ["assignee", request.assignee],

@@ -19,7 +19,7 @@ export function tokens() {
   if (!may("owner")) {
     return { title: "Tokens", nodes: [element("div", { class: "empty" }, element("b", {}, "Only an owner sees the tokens."), element("p", {}, "Sign in with a token of the role owner."))], refresh: async () => {} };
   }
-  const { node, rows } = table("Tokens", ["Name", "Role", "Made", "Last used", "Expires", ""]);
+  const { node, rows } = table("Tokens", ["Name", "Role", "Made", "Last used", "Expires", "Revoke"]);
   const fresh = element("div");
   return {
     title: "Tokens",
