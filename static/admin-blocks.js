@@ -19,8 +19,9 @@ export async function callIfThere(path, options) {
   }
 }
 
-/** Does `work` while `button` cannot be pressed again. What the server refuses is told, and resolves with undefined. */
+/** Does `work` while `button`, if there is one, cannot be pressed again. What the server refuses is told, and resolves with undefined. */
 export async function attempt(button, work) {
+  const held = button !== null && document.activeElement === button;
   if (button) button.disabled = true;
   try {
     return await work();
@@ -30,6 +31,7 @@ export async function attempt(button, work) {
     return undefined;
   } finally {
     if (button) button.disabled = false;
+    if (held) button.focus(); // what is disabled loses it
   }
 }
 

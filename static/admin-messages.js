@@ -135,7 +135,7 @@ function question(verb, count, filters) {
     : "They will not be sent. Each can be retried later.";
   return {
     title: verb === "retry" ? `Retry ${many}?` : `Cancel ${many}?`,
-    body: [element("ul", { class: "which" }, which), element("p", { class: "quiet" }, meaning)],
+    content: [element("ul", { class: "which" }, which), element("p", { class: "quiet" }, meaning)],
     confirm: verb === "retry" ? `Retry ${many}` : `Cancel ${many}`,
     danger: verb === "cancel",
   };

@@ -67,7 +67,7 @@ function form(fresh) {
     const made = event.currentTarget;
     const { expires, ...given } = Object.fromEntries(new FormData(made));
     const body = { ...given, name: given.name.trim(), ...(expires && { expires_in: expires }) };
-    const token = await attempt(event.submitter, () => call("tokens", { method: "POST", body }));
+    const token = await attempt(event.submitter ?? null, () => call("tokens", { method: "POST", body }));
     if (!token) return;
     made.reset();
     showOnce(fresh, token);
