@@ -18,15 +18,15 @@ export function auditLog() {
 function auditRow({ at, who, role, action, target, detail }) {
   return row([
     ["when", time(at)],
-    ["to", element("b", {}, who || "the command line"), role && element("span", { class: "quiet" }, role)],
+    ["to", element("b", {}, who), role && element("span", { class: "quiet" }, role)],
     ["action", action],
-    ["target", targetLink(target)],
-    ["note", typeof detail === "object" && detail ? JSON.stringify(detail) : detail],
+    ["target", targetLink(action, target)],
+    ["note", detail],
   ]);
 }
 
-/** What was changed, as a link where there is a page for it: targets are `kind id` or `kind:id`. */
-function targetLink(target = "") {
-  const [, kind, id] = /^(\w+)[\s:/]+(\S+)$/.exec(target) ?? [];
-  return PAGES[kind] ? element("a", { href: `#/${PAGES[kind]}/${encodeURIComponent(id)}` }, target) : target;
+/** What was changed, as a link where there is a page for it: an action begins with what it is done to, as `message.retry`. */
+function targetLink(action, target) {
+  const page = PAGES[action.split(".")[0]];
+  return page && target ? element("a", { href: `#/${page}/${encodeURIComponent(target)}` }, target) : target;
 }

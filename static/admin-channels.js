@@ -109,18 +109,32 @@ function buttons(channel, again) {
     paused ? button("resume", "Resume") : button("pause", "Pause"));
 }
 
+/** Sends a test message; a channel that writes to customers asks to whom. */
 async function test(name, button, again) {
-  button.textContent = "Sending…";
-  const said = await attempt(button, () => call(`channels/${encodeURIComponent(name)}/test`, { method: "POST" }));
-  button.textContent = "Send a test";
+  const send = (body) => call(`channels/${encodeURIComponent(name)}/test`, { method: "POST", body });
+  const said = await attempt(button, () => send({}).catch(async (error) => {
+    if (error.status !== 400) throw error;
+    const given = await askTo(name, error.message);
+    return given && send(given);
+  }));
   if (!said) return;
   tests.set(name, { ...said, at: new Date().toISOString() });
-  toast(said.outcome === "delivered" || said.outcome === "captured" ? `The test over ${name} went well.` : `The test over ${name} failed.`, { bad: Boolean(said.error) });
+  const well = said.outcome === "delivered" || said.outcome === "captured";
+  toast(well ? `The test over ${name} went well.` : `The test over ${name} failed.`, { bad: !well });
   again();
 }
 
-function testBox({ outcome, reference, error, hint, took_ms: took, at }) {
+/** To whom a test goes: `{ to }`, or null. */
+function askTo(name, why) {
+  return ask({ title: `To whom shall ${name} write?`, confirm: "Send the test", content: [
+    element("p", { class: "quiet" }, why),
+    element("label", {}, "An address of your own", element("input", { name: "to", required: true, autocomplete: "off", spellcheck: "false" })),
+  ] });
+}
+
+function testBox({ outcome, reference, error, hint, text, took_ms: took, at }) {
   return element("div", { class: "test-box" },
     element("p", {}, "Test ", time(at), ": ", word(outcome), took !== undefined && element("span", { class: "quiet" }, ` in ${duration(took)}`)),
-    facts([["Reference", reference && element("code", {}, reference)], ["What happened", error && element("span", { class: "bad" }, error)], ["To mend it", hint]]));
+    facts([["Reference", reference && element("code", {}, reference)], ["What happened", error && element("span", { class: "bad" }, error)], ["To mend it", hint]]),
+    text && element("details", {}, element("summary", {}, outcome === "captured" ? "What would have been sent" : "What was sent"), element("pre", { tabindex: "0" }, text)));
 }

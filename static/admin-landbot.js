@@ -20,12 +20,13 @@ export function landbot() {
       place.live, place.checklist, place.hooks,
     ],
     async refresh(signal) {
-      const { public_url: address, hooks, checklist, last_webhook: last } = await call("landbot", { signal });
+      const { public_url: address, hooks, checklist, prompt, last_webhook: last } = await call("landbot", { signal });
       fill(place.live, last, () => liveCheck(last, opened));
       fill(place.checklist, checklist, () => section("Still to do", toDo(checklist)));
-      fill(place.hooks, [address, hooks], () => [
+      fill(place.hooks, [address, hooks, prompt], () => [
         section("What to paste", !address && element("p", { class: "warn" }, "Landbot calls only public https:// addresses: set [server] public_url, and the addresses below are filled in.")),
         hooks.map(hookCard),
+        prompt && section("Or have it built", element("p", { class: "quiet" }, "If your account has Landbot’s “Build it for me”, paste this description of the whole bot there."), pasteBlock("Description", prompt)),
       ]);
     },
   };
@@ -57,12 +58,8 @@ function toDo(checklist) {
 
 /** One Webhook block, in the order in which Landbot's builder asks. */
 function hookCard({ name, method, url, headers, body }) {
-  const pairs = Array.isArray(headers) ? headers.map((one) => (Array.isArray(one) ? one : [one.name, one.value])) : Object.entries(headers ?? {});
   const line = (label, value, what) => element("div", { class: "paste-line" }, element("span", { class: "quiet" }, label), element("code", {}, value), copyButton(value, what));
-  const prompt = !url;
-  return element("section", { class: "card hook" },
-    element("h3", {}, name),
-    !prompt && element("div", {}, line(method ?? "POST", url, "Copy the address")),
-    pairs.length > 0 && [element("b", {}, "Headers"), element("div", {}, pairs.map(([label, value]) => line(label, value, "Copy the value")))],
-    body && pasteBlock(prompt ? "Text" : "Body", body, name));
+  return element("section", { class: "card hook" }, element("h3", {}, name), element("div", {}, line(method, url, "Copy the address")),
+    element("div", {}, element("b", {}, "Headers"), Object.entries(headers).map(([label, value]) => line(label, value, `Copy ${label}`))),
+    pasteBlock("Body", body, name));
 }

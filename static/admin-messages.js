@@ -98,16 +98,27 @@ function bulk(filters) {
     const found = await attempt(button, () => count());
     if (!found) return;
     if (found.count === 0) return toast("No message fits these filters any more.");
-    if (!await ask(question(verb, found.count, filters))) return;
-    const done = await attempt(button, () => call(`messages/${verb}?${query}${query && "&"}expected=${found.count}`, { method: "POST" }));
-    if (!done) return;
-    toast(verb === "retry" ? `${amount(done.changed)} pending again.` : `${amount(done.changed)} cancelled.`);
+    if (!await ask(question(verb, found, filters))) return;
+    let changed = 0;
+    const done = await attempt(button, () => inSteps(verb, found.count, (more) => { changed += more; }));
+    if (done || changed) toast(verb === "retry" ? `${amount(changed)} pending again.` : `${amount(changed)} cancelled.`);
     readAgain(node);
+  }
+
+  /** The server answers after some seconds' worth of messages, and says where to go on. */
+  async function inSteps(verb, expected, add) {
+    for (let cursor = ""; cursor !== null;) {
+      const asked = new URLSearchParams({ ...filters, expected: String(expected), ...(cursor && { cursor }) });
+      const { changed, next } = await call(`messages/${verb}?${asked}`, { method: "POST" });
+      add(changed);
+      cursor = next ?? null;
+    }
+    return true;
   }
 
   async function refresh(signal) {
     const found = await count(signal);
-    if (found) fill(node, found.count, () => parts(found));
+    if (found) fill(node, found, () => parts(found));
   }
 
   function parts(found) {
@@ -115,11 +126,16 @@ function bulk(filters) {
       type: "button", class: "small", click: (event) => act(verb, event.currentTarget),
     }, label);
     return [
-      element("span", {}, found.count === 1 ? "1 message" : `${number(found.count)} messages`),
+      element("span", {}, howMany(found)),
       button("retry", filters.state === "pending" ? "Send all now…" : "Retry all…", RETRIED), button("cancel", "Cancel all…", CANCELLED),
     ];
   }
   return { node, refresh };
+}
+
+/** How many there are, in words; the server does not count on for ever. */
+function howMany({ count, more }) {
+  return count === 1 ? "1 message" : `${number(count)}${more ? " or more" : ""} messages`;
 }
 
 function amount(count) {
@@ -127,8 +143,8 @@ function amount(count) {
 }
 
 /** What is asked before many messages are changed: how many, which ones, and what it means. */
-function question(verb, count, filters) {
-  const many = count === 1 ? "1 message" : `${number(count)} messages`;
+function question(verb, found, filters) {
+  const many = howMany(found);
   const which = Object.entries(filters).map(([name, value]) => element("li", {}, `${name}: `, element("b", {}, value)));
   const meaning = verb === "retry"
     ? "They become due at once, under the same ids and with a fresh retry schedule. The channels’ rates hold: many take a while."

@@ -66,7 +66,7 @@ function requestList(filters) {
 
 function stateChoice({ state: chosen = "", ...others }, counts) {
   const total = counts && STATES.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
-  const label = (name, count) => [name, counts && element("span", { class: "count" }, compact(count))];
+  const label = (name, count) => [name, counts && element("span", { class: "count" }, compact(count), counts.more && count >= 100_000 && "+")];
   const to = (state) => address("requests", state ? { ...others, state } : others);
   return segments("State", [["", label("all", total)], ...STATES.map((state) => [state, label(state, counts?.[state])])], chosen, to);
 }
