@@ -2,7 +2,7 @@
 
 import { call } from "./admin-api.js";
 import { attempt, fill, readAgain } from "./admin-blocks.js";
-import { segments, toast } from "./admin-controls.js";
+import { segments } from "./admin-controls.js";
 import { auditLog } from "./admin-audit.js";
 import { duration, facts, fixedTable, heading, number, row, section, time } from "./admin-parts.js";
 import { may } from "./admin-role.js";
@@ -19,6 +19,7 @@ export function settings(query, id) {
   return { ...part, nodes: [heading("Settings"), nav, part.nodes] };
 }
 
+const FILES = { database: "Database", config: "Configuration", templates: "Own texts", backups: "Backups" };
 const FROM = { default: "default", file: "your file", environment: "environment" };
 
 /** What the server runs with; what was changed stands out. */
@@ -58,7 +59,7 @@ function server({ version, started_at: started, sandbox, files }) {
       ["Version", version],
       ["Running since", time(started, { exact: true })],
       ["Sandbox", sandbox === undefined ? "" : sandbox ? "on: every message is kept instead of sent" : "off: messages are sent"],
-      ...Object.entries(files ?? {}).map(([name, value]) => [`File: ${name}`, value && element("code", {}, typeof value === "object" ? JSON.stringify(value) : String(value))]),
+      ...Object.entries(files ?? {}).map(([name, value]) => [FILES[name] ?? name, value && element("code", {}, value)]),
     ]),
   ];
 }
@@ -73,8 +74,8 @@ function groups(config) {
   }
   return [...sections].map(([name, keys]) => section(name ? `[${name}]` : "At the top", fixedTable(name || "At the top", ["Key", "Value", "From"], keys.map((one) => row([
     ["key", element("code", {}, name ? one.key.slice(name.length + 1) : one.key)],
-    ["value", element("code", {}, typeof one.value === "string" ? one.value || "(empty)" : JSON.stringify(one.value))],
-    ["from", element("span", { class: one.from === "default" ? "quiet" : "set" }, FROM[one.from] ?? one.from, one.line ? `, line ${one.line}` : "")],
+    ["value", element("code", {}, one.value || "(empty)")],
+    ["from", element("span", { class: one.from === "default" ? "quiet" : "set" }, FROM[one.from] ?? one.from), one.from !== "default" && one.place && element("span", { class: "quiet" }, one.place)],
   ])))));
 }
 
@@ -88,8 +89,8 @@ function backup() {
     const done = await attempt(button, () => call("backup", { method: "POST" }));
     button.textContent = "Back up now";
     if (!done) return;
-    fill(made, done, () => element("p", { class: "good" }, "Made in ", duration(done.took_ms), ": ", element("code", {}, done.file), `, ${size(done.bytes)}.`));
-    toast("The backup is made.");
+    fill(made, done, () => (done.done === false ? element("p", {}, "It takes a while and goes on; it shows up here when it is done.")
+      : element("p", { class: "good" }, "Made in ", duration(done.took_ms), ": ", element("code", {}, done.file), `, ${size(done.bytes)}.`)));
     readAgain(made);
   };
   return {
