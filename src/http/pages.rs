@@ -86,7 +86,6 @@ const ASSETS: &[Asset] = assets! {
     "admin-origins.js": SCRIPT,
     "admin-blocks.js": SCRIPT,
     "admin-keys.js": SCRIPT,
-    "admin-role.js": SCRIPT,
     "admin-overview.js": SCRIPT,
     "admin-filters.js": SCRIPT,
     "admin-timeline.js": SCRIPT,
