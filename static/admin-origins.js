@@ -168,8 +168,8 @@ function columnsOf(sample) {
   const time = (name) => (item) => duration(item[name]);
   return [
     ["Welcomed", part("welcomed", "registrations")],
-    ["Bounced", (item) => (item.bounced ? number(item.bounced) : "–")],
     ["After", time("median_to_welcome_ms")],
+    ["Bounced", (item) => (item.bounced ? number(item.bounced) : "–")],
     null, // requests
     ["Delivered", part("delivered", "requests")],
     ["After", time("median_to_delivery_ms")],
