@@ -1,10 +1,9 @@
 /** Users: who registered and where they came from, and one user with every visit, request, message and attempt. */
 
-import { ApiError, call } from "./admin-api.js";
+import { ApiError, call, may } from "./admin-api.js";
 import { ask, copyButton, csvLink, toast } from "./admin-controls.js";
 import { addFilter, DIMENSIONS, originChips, ORIGIN_FILTERS, valueName } from "./admin-filters.js";
 import { address, facts, filtersOf, heading, liveList, row, section, table, time } from "./admin-parts.js";
-import { may } from "./admin-role.js";
 import { originPairs, readAttempts, timeline } from "./admin-timeline.js";
 import { element } from "./element.js";
 

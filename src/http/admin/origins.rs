@@ -252,7 +252,7 @@ impl Origins {
     async fn explain_origins(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        _reader: Reader,
         by: Query<Option<String>>,
         value: Query<Option<String>>,
     ) -> Result<Json<ReasonList>, ApiError> {
