@@ -7,7 +7,7 @@ import { call } from "./admin-api.js";
 import { COLOURS, meter, trendChart } from "./admin-charts.js";
 import { choice, csvLink, segments } from "./admin-controls.js";
 import { DIMENSIONS, originChips, valueName } from "./admin-filters.js";
-import { address, change, count, duration, filtersOf, heading, nothing, number, row, section, share, table } from "./admin-parts.js";
+import { address, change, count, duration, fill, filtersOf, heading, nothing, number, row, section, share, table } from "./admin-parts.js";
 import { ownZone, partMark, partName, periodBefore, periodControls, readPeriod, usualBucket, zoneControl } from "./admin-period.js";
 import { element } from "./element.js";
 
@@ -58,19 +58,19 @@ export function origins(query) {
 
   async function refresh(signal) {
     const answers = await readAll(settings, signal);
-    const text = JSON.stringify(answers);
+    const text = JSON.stringify(answers, (name, value) => (name === "to" ? undefined : value)); // now is another moment each time
     if (text === print) return;
     print = text;
     const { whole, parts, before, partsBefore } = answers;
-    state.replaceChildren(...(whole.complete ? [] : [notComplete()]));
+    fill(state, !whole.complete && notComplete());
     if (!whole.total.registrations && !whole.total.requests && !before?.total.registrations) {
       chart.node.hidden = true;
-      body.replaceChildren(emptyLedger(settings));
+      fill(body, emptyLedger(settings));
       return;
     }
     chart.node.hidden = false;
     chart.show(chartData(settings, parts, partsBefore));
-    body.replaceChildren(ledgerTable(settings, whole, before, to), topics(settings, whole));
+    fill(body, ledgerTable(settings, whole, before, to), topics(settings, whole));
   }
 
   return {
@@ -214,7 +214,7 @@ function deeper(item, { by, only }, to) {
 
 function topics({ touch, only }, ledger) {
   const found = Object.entries(ledger.total.topics).sort(([, a], [, b]) => b - a);
-  if (!found.length) return "";
+  if (!found.length) return null;
   const filters = (topic) => ({ topic, touch: touch === "last" ? "last" : undefined, from: ledger.from, to: ledger.to, ...only });
   return section("What they asked about", topicBars(found, ledger.total.requests, filters));
 }

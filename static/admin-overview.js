@@ -4,7 +4,7 @@ import { call } from "./admin-api.js";
 import { meter, trendChart } from "./admin-charts.js";
 import { valueName } from "./admin-filters.js";
 import { readLedger, topicBars } from "./admin-origins.js";
-import { address, change, count, number, section, share, time, word } from "./admin-parts.js";
+import { address, change, count, fill, number, section, share, time, word } from "./admin-parts.js";
 import { ownZone, partMark, partName, periodBefore, readPeriod } from "./admin-period.js";
 import { element } from "./element.js";
 
@@ -19,6 +19,7 @@ export function overview() {
   const origins = element("div", { class: "beside" });
   let ledger = null;
   let readAt = -Infinity;
+  let print = "";
 
   /** The ledger is read less often than the rest: it changes slowly as seen from here, and costs more. */
   async function readOrigins(signal) {
@@ -32,14 +33,17 @@ export function overview() {
     readAt = performance.now();
     ledger = now;
     chart.show(chartData(now, before));
-    origins.replaceChildren(...originParts(now));
+    fill(origins, originParts(now));
   }
 
   async function refresh(signal) {
     const [known] = await Promise.all([readOverview(signal), readOrigins(signal)]);
     const empty = !ledger.total.registrations && !ledger.total.requests && !known?.last_webhook_at;
     chart.node.hidden = origins.hidden = empty;
-    numbers.replaceChildren(...[empty && firstSteps(), known && health(known), known && !empty && today(known), known && !empty && waiting(known)].filter(Boolean));
+    const text = JSON.stringify([empty, known]);
+    if (text === print) return;
+    print = text;
+    fill(numbers, empty && firstSteps(), known && [health(known), !empty && [today(known), waiting(known)]]);
   }
   return { title: "Overview", pace: PACE, nodes: [element("h1", {}, "Overview"), numbers, chart.node, origins], refresh };
 }
@@ -78,7 +82,7 @@ function originParts(ledger) {
   return [
     section("Where they came from", rows.length ? sources : element("p", { class: "quiet" }, "Nobody registered in these 30 days."), element("p", { class: "hint" }, element("a", { href: "#/origins" }, "All origins"))),
     topics.length > 0 && section("What they asked about", topicBars(topics, ledger.total.requests, (topic) => ({ topic, ...period }))),
-  ].filter(Boolean);
+  ];
 }
 
 function health({ health: { ready, reasons, warnings = [] }, last_webhook_at: heard }) {

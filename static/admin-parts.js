@@ -145,6 +145,14 @@ export function fixedTable(label, columns, rows) {
   return node;
 }
 
+/** Shows other nodes in a place; who was at the third link or button there still is. */
+export function fill(place, ...nodes) {
+  const stops = () => [...place.querySelectorAll("a, button, summary, input, select, [tabindex]")];
+  const held = stops().indexOf(document.activeElement);
+  place.replaceChildren(...nodes.flat(Infinity).filter(Boolean));
+  if (held >= 0) stops()[held]?.focus({ preventScroll: true });
+}
+
 /** Makes `parent`'s children show `items`, touching only what changed, so that focus and selection stay. */
 export function reconcile(parent, items, make) {
   const before = new Map([...parent.children].map((child) => [child.dataset.key, child]));

@@ -3,7 +3,7 @@
 import { ApiError, call, may } from "./admin-api.js";
 import { ask, copyButton, csvLink, toast } from "./admin-controls.js";
 import { addFilter, DIMENSIONS, originChips, ORIGIN_FILTERS, valueName } from "./admin-filters.js";
-import { address, facts, filtersOf, heading, liveList, row, section, table, time } from "./admin-parts.js";
+import { address, facts, fill, filtersOf, heading, liveList, row, section, table, time } from "./admin-parts.js";
 import { originPairs, readAttempts, timeline } from "./admin-timeline.js";
 import { element } from "./element.js";
 
@@ -21,7 +21,7 @@ function phone(user) {
 function userRow(user) {
   return row([
     ["when", element("a", { href: `#/users/${user.id}`, class: "whole" }, time(user.registered_at ?? user.created_at))],
-    ["to", element("b", {}, user.name || "no name"), !user.registered_at && element("span", { class: "quiet" }, "only asked")],
+    ["to", element("b", {}, user.erased ? "erased" : user.name || "no name"), !user.registered_at && element("span", { class: "quiet" }, "only asked")],
     ["mail", user.email],
     ["phone", phone(user)],
     ["source", user.source],
@@ -86,18 +86,18 @@ function userDetail(id) {
       if (text === print) return;
       print = text;
       const open = new Set([...body.querySelectorAll("details[open]")].map((details) => details.id));
-      body.replaceChildren(...userSections(user, attempts));
+      fill(body, userSections(user, attempts));
       for (const details of body.querySelectorAll("details")) details.open = open.has(details.id);
     },
   };
 }
 
 function userSections(user, attempts) {
-  const name = user.name || user.email || "A user without a name";
+  const name = user.erased ? "An erased user" : user.name || user.email || "A user without a name";
   return [
     heading(name,
-      element("a", { class: "button", href: `/api/users/${encodeURIComponent(user.id)}/export`, download: true }, "Export"),
-      may("owner") && element("button", { type: "button", class: "danger", click: () => erase(user, name) }, "Erase…")),
+      !user.erased && element("a", { class: "button", href: `/api/users/${encodeURIComponent(user.id)}/export`, download: true }, "Export"),
+      !user.erased && may("owner") && element("button", { type: "button", class: "danger", click: () => erase(user, name) }, "Erase…")),
     facts([
       ["Mail", user.email && [element("a", { href: `mailto:${user.email}` }, user.email), " ", copyButton(user.email)]],
       ["Phone", user.phone_e164 && user.phone && user.phone !== user.phone_e164 ? `${user.phone_e164} (typed: ${user.phone})` : phone(user)],
