@@ -140,7 +140,7 @@ function why({ only }) {
       ? element("ul", { class: "reasons" }, items.map(reason))
       : element("p", { class: "quiet" }, "Nobody came from there so far."));
   };
-  return element("details", { class: "why", toggle: fill }, element("summary", {}, `Why is it called “${valueName(value, name)}”?`), place);
+  return element("details", { class: "explain", toggle: fill }, element("summary", {}, `Why is it called “${valueName(value, name)}”?`), place);
 }
 
 function reason({ value, from, why, visits }) {

@@ -116,7 +116,7 @@ function userSections(user, attempts) {
 /** How the first visit is counted, and by which rule each value got its name. */
 function counted({ credited = [], origin }) {
   const told = credited.filter(({ value }) => value);
-  return element("details", { class: "why", id: "counted" }, element("summary", {}, "Where they came from, and how that is counted"),
+  return element("details", { class: "explain", id: "counted" }, element("summary", {}, "Where they came from, and how that is counted"),
     told.length > 0 && facts(told.map(({ dimension, value, from, why }) => [DIMENSIONS[dimension], [
       element("a", { href: address("origins", { [dimension]: value, period: "12m" }) }, valueName(value, dimension)),
       element("span", { class: "quiet" }, ` ← ${from || "nothing told"}: ${why}`),
