@@ -10,6 +10,7 @@ import { duration, facts, heading, liveList, reconcile, time } from "./admin-par
 import { may } from "./admin-role.js";
 import { element } from "./element.js";
 
+const LONGEST = 80; // characters of a title
 const replays = new Map(); // what the replay of an entry was answered, for as long as the console is open
 const open = new Set(); // the entries that are unfolded
 
@@ -114,7 +115,8 @@ function callEntry(one, again) {
 
 /** Who called or what for, in a few words. */
 function title({ understood = {}, path }) {
-  return understood.question || understood.name || understood.email || understood.phone || (path.includes("topic") ? "a question" : "a registration");
+  const told = understood.question || understood.name || understood.email || understood.phone || (path.includes("topic") ? "a question" : "a registration");
+  return told.length > LONGEST ? `${told.slice(0, LONGEST)}…` : told;
 }
 
 /** The calls that nobody could read; they are kept on the disk. */

@@ -6,6 +6,9 @@ import { copyButton } from "./admin-controls.js";
 import { heading, section, time } from "./admin-parts.js";
 import { element } from "./element.js";
 
+/** What the Webhook blocks do, by the names of the webhooks. */
+const BLOCKS = { user: "The block that registers the customer", topic: "The block that carries the question" };
+
 /** `#/landbot`. */
 export function landbot() {
   const opened = Date.now();
@@ -59,7 +62,7 @@ function toDo(checklist) {
 /** One Webhook block, in the order in which Landbot's builder asks. */
 function hookCard({ name, method, url, headers, body }) {
   const line = (label, value, what) => element("div", { class: "paste-line" }, element("span", { class: "quiet" }, label), element("code", {}, value), copyButton(value, what));
-  return element("section", { class: "card hook" }, element("h3", {}, name), element("div", {}, line(method, url, "Copy the address")),
+  return element("section", { class: "card hook" }, element("h3", {}, BLOCKS[name] ?? name), element("div", {}, line(method, url, "Copy the address")),
     element("div", {}, element("b", {}, "Headers"), Object.entries(headers).map(([label, value]) => line(label, value, `Copy ${label}`))),
-    pasteBlock("Body", body, name));
+    pasteBlock("Body", body, BLOCKS[name] ?? name));
 }
