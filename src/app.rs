@@ -105,6 +105,11 @@ impl App {
             delivered: config.retention.delivered,
             dead: config.retention.dead,
             inbox: config.retention.inbox,
+            captures: config.retention.captures,
+            attempts: config.retention.attempts,
+            questions: config.retention.questions,
+            touches: config.retention.touches,
+            customers: config.retention.customers,
         };
         let prune_at = config.retention.prune.clone();
         let origins = Arc::clone(&config.origins);

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::backups::Backups;
 use crate::clock::Clock;
 use crate::domain::OriginRules;
-use crate::store::{Retention, Store};
+use crate::store::{Pruned, Retention, Store};
 
 /// When the ledger is tended: soon after each hour, so that a day that is over is packed before anybody asks for it.
 const TEND_LEDGER: &str = "20 2 * * * *";
@@ -156,12 +156,11 @@ struct Pruning {
 
 impl Pruning {
     async fn run(&self) {
-        let (mut messages, mut inbox) = (0, 0);
+        let mut all = Pruned::default();
         while !self.stopping.is_cancelled() {
             match self.store.prune(self.retention, self.clock.certain_now()).await {
                 Ok(pruned) => {
-                    messages += pruned.messages;
-                    inbox += pruned.inbox;
+                    all.add(pruned);
                     if !pruned.more {
                         break;
                     }
@@ -172,7 +171,17 @@ impl Pruning {
                 }
             }
         }
-        tracing::info!(messages, inbox, "Pruned {messages} messages and {inbox} unreadable webhooks");
+        let Pruned { messages, inbox, captures, attempts, questions, touches, customers, .. } = all;
+        tracing::info!(
+            messages,
+            inbox,
+            captures,
+            attempts,
+            questions,
+            touches,
+            customers,
+            "Pruned {messages} messages and {inbox} unreadable webhooks"
+        );
     }
 }
 

@@ -32,6 +32,7 @@ mod render;
 mod replay;
 mod requests;
 mod restore;
+mod rights;
 mod route;
 mod send_test;
 mod serve;
@@ -67,7 +68,7 @@ enum Command {
     Messages(messages::Arguments),
     /// List requests; show one, or say what became of it
     Requests(requests::Arguments),
-    /// List customers and where they came from
+    /// List customers and where they came from; export or erase one
     Users(users::Arguments),
     /// Count customers and requests by where they came from
     Origins(origins::Arguments),

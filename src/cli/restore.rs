@@ -31,26 +31,29 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
         error => error.into(),
     })?;
     if global.json {
-        let Restored { taken_at, counts, delivered, held, replaced, warnings } = restored;
+        let Restored { taken_at, counts, delivered, held, erased, replaced, warnings } = restored;
         let answer = json!({
             "database": database.display().to_string(), "taken_at": taken_at,
             "users": counts.users, "requests": counts.requests, "messages": counts.messages,
-            "delivered": delivered, "held": held,
+            "delivered": delivered, "held": held, "erased": erased,
             "replaced": replaced.map(|path| path.display().to_string()), "warnings": warnings,
         });
         writeln!(out, "{answer}")?;
     } else {
-        let Restored { counts, delivered, held, .. } = restored;
+        let Restored { counts, delivered, held, erased, .. } = restored;
         let taken_at = restored.taken_at.map_or("an unknown time".to_owned(), Timestamp::to_readable);
         writeln!(out, "{} is the backup of {taken_at} now:", database.display())?;
         writeln!(out, "  {} customers, {} requests, {} messages.", counts.users, counts.requests, counts.messages)?;
         writeln!(out, "  {delivered} messages were delivered since then, and are marked so.")?;
         writeln!(out, "  {held} messages may have been sent already. They are held, and none is sent by itself.")?;
+        if erased > 0 {
+            writeln!(out, "  {erased} customers were erased since then, and are erased again.")?;
+        }
         if let Some(replaced) = &restored.replaced {
             writeln!(out, "The database that was there is kept as {}.", replaced.display())?;
         }
         for warning in &restored.warnings {
-            writeln!(out, "warning: {warning}; so more is held than need be")?;
+            writeln!(out, "warning: {warning}")?;
         }
         writeln!(out, "\nNext: `umishop serve`.")?;
         if held > 0 {

@@ -279,6 +279,16 @@ pub struct Retention {
     pub dead: Duration,
     /// Unreadable webhooks.
     pub inbox: Duration,
+    /// What a sandboxed channel kept; here and below `None`: as long as the rest.
+    pub captures: Option<Duration>,
+    /// What came of each attempt.
+    pub attempts: Option<Duration>,
+    /// The words of closed requests.
+    pub questions: Option<Duration>,
+    /// What was told of visits.
+    pub touches: Option<Duration>,
+    /// Customers of whom nothing was heard.
+    pub customers: Option<Duration>,
     /// When to prune: six or seven fields, seconds first, as our scheduler reads them.
     pub prune: String,
 }

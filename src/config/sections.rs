@@ -218,8 +218,28 @@ pub(super) fn retention(reader: &mut Reader<'_>) -> Option<Retention> {
     let delivered = reader.duration("retention.delivered", "90days");
     let dead = reader.duration("retention.dead", "365days");
     let inbox = reader.duration("retention.inbox", "90days");
+    let captures = optional_duration(reader, "retention.captures", "30days");
+    let attempts = optional_duration(reader, "retention.attempts", "365days");
+    let questions = optional_duration(reader, "retention.questions", "365days");
+    let touches = optional_duration(reader, "retention.touches", "730days");
+    let customers = optional_duration(reader, "retention.customers", "1095days");
     let prune = times(reader, "retention.prune", "0 17 3 * * *");
-    Some(Retention { delivered: delivered?, dead: dead?, inbox: inbox?, prune: prune? })
+    Some(Retention {
+        delivered: delivered?,
+        dead: dead?,
+        inbox: inbox?,
+        captures: captures?,
+        attempts: attempts?,
+        questions: questions?,
+        touches: touches?,
+        customers: customers?,
+        prune: prune?,
+    })
+}
+
+/// A length of time; `None` within: the text is empty.
+fn optional_duration(reader: &mut Reader<'_>, key: &str, example: &str) -> Option<Option<Duration>> {
+    if reader.text(key).is_empty() { Some(None) } else { reader.duration(key, example).map(Some) }
 }
 
 fn times(reader: &mut Reader<'_>, key: &str, example: &str) -> Option<String> {

@@ -55,7 +55,7 @@ pub use request::{
 pub use retry::{LONGEST_RETRY_AFTER, RetrySchedule, RetryScheduleError};
 pub use routing::{Decision, Destination, Route, RoutingTable, Step, Verdict};
 pub use rules::{ALERT_EXPIRES, Fallback, POISON_AFTER, Rules, SUSPECT_AFTER, wait_after_crash};
-pub use suppression::{Suppression, SuppressionCause};
+pub use suppression::{ErasureKey, Suppression, SuppressionCause};
 pub use text::{Truncated, mask_addresses, one_line, truncate};
 pub use time::Timestamp;
 pub use timeline::{Bucketing, Timeline, TimelineError};

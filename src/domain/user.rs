@@ -130,6 +130,11 @@ impl User {
         *self != before
     }
 
+    /// Whether they were erased: everybody else can be known again somehow.
+    pub const fn is_erased(&self) -> bool {
+        self.email.is_none() && self.phone.is_none() && self.landbot_customer_id.is_none()
+    }
+
     /// Whether `contact` may be this user though it was found by a weaker mark than the mail address: two addresses are
     /// two people, even on one phone, and two phones are two people, even at one tablet in the shop.
     pub fn may_be(&self, contact: &Contact) -> bool {

@@ -53,7 +53,7 @@ mod unsubscribe;
 
 pub use access::AccessRules;
 pub use admin::{
-    attempt_json, audit_json, ledger_json, message_json, request_history_json, request_json, token_json, topic_counts,
+    attempt_json, audit_json, export_json, is_meant, ledger_json, message_json, request_history_json, request_json, token_json, topic_counts,
     user_json,
 };
 pub use auth::{IntakeAuth, fresh_secret, fresh_token, hash};
@@ -131,6 +131,7 @@ type Api = (
     admin::Messages,
     admin::Requests,
     admin::Users,
+    admin::Rights,
     admin::Inbox,
     admin::Channels,
     admin::Suppressions,
@@ -146,6 +147,7 @@ fn api() -> OpenApiService<Api, ()> {
         admin::Messages,
         admin::Requests,
         admin::Users,
+        admin::Rights,
         admin::Inbox,
         admin::Channels,
         admin::Suppressions,

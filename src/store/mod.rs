@@ -24,6 +24,7 @@ mod intake;
 mod ledger;
 mod outbox;
 mod requests;
+mod rights;
 pub mod sqlite;
 
 pub use access::{AccessStore, NewLoginLink, NewToken, Proof, Session, Token};
@@ -33,6 +34,7 @@ pub use intake::{InboxEntry, Registered, Registration, Submission, Submitted};
 pub use ledger::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, OriginReason, Tally, UnknownTouch};
 pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};
 pub use requests::{RequestChanged, RequestEntry, RequestFilter, RequestHistory, RoutedRequest};
+pub use rights::{Erased, ExportedRequest, UserExport};
 
 /// Why the store did not do what was asked. Nothing was written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -134,6 +136,16 @@ pub struct Retention {
     pub dead: Duration,
     /// Unreadable webhooks.
     pub inbox: Duration,
+    /// What a sandboxed channel kept, from when the message was made; here and below `None`: as long as the rest.
+    pub captures: Option<Duration>,
+    /// What came of each attempt, from when the message was made.
+    pub attempts: Option<Duration>,
+    /// What was asked, noted and told with requests that are closed.
+    pub questions: Option<Duration>,
+    /// What was told of visits.
+    pub touches: Option<Duration>,
+    /// Customers of whom nothing was heard: they are erased.
+    pub customers: Option<Duration>,
 }
 
 /// How much was deleted.
@@ -143,8 +155,32 @@ pub struct Pruned {
     pub messages: u64,
     /// Unreadable webhooks.
     pub inbox: u64,
+    /// What a sandboxed channel kept.
+    pub captures: u64,
+    /// Attempts.
+    pub attempts: u64,
+    /// Requests, of their words.
+    pub questions: u64,
+    /// Visits, of what was told of them.
+    pub touches: u64,
+    /// Customers, who were erased.
+    pub customers: u64,
     /// Whether there may be more to delete.
     pub more: bool,
+}
+
+impl Pruned {
+    /// With what another bite deleted.
+    pub const fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.inbox += other.inbox;
+        self.captures += other.captures;
+        self.attempts += other.attempts;
+        self.questions += other.questions;
+        self.touches += other.touches;
+        self.customers += other.customers;
+        self.more = other.more;
+    }
 }
 
 /// What was mended after the clock had been wrong.
@@ -284,6 +320,14 @@ pub trait Store: AccessStore {
 
     /// One user with everything that happened to them.
     async fn user(&self, id: UserId) -> Result<Option<UserTimeline>, StoreError>;
+
+    /// Everything that is kept about one customer.
+    async fn export_user(&self, id: UserId) -> Result<Option<UserExport>, StoreError>;
+
+    /// Erases one customer for good: whatever tells who they are, and their messages, also one that is just being sent.
+    /// What the ledger counts stays, under their id. An address that they had unsubscribed stays so. `None`: there is no
+    /// customer of this id.
+    async fn erase_user(&self, id: UserId, now: Timestamp) -> Result<Option<Erased>, StoreError>;
 
     /// Requests that were made at `since` or later, newest first.
     async fn routed_requests(&self, since: Timestamp, page: Page<RequestId>) -> Result<Vec<RoutedRequest>, StoreError>;

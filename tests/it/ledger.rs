@@ -15,8 +15,10 @@ use umishop::domain::{
 };
 use umishop::store::sqlite::SqliteStore;
 use umishop::store::{
-    CreditedTouch, Ledger, LedgerQuery, LedgerRow, Registration, Retention, Store, Submission, Tally,
+    CreditedTouch, Ledger, LedgerQuery, LedgerRow, Registration, Store, Submission, Tally,
 };
+
+use crate::support::retention;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const DAY: Duration = Duration::from_hours(24);
@@ -123,7 +125,7 @@ impl Run {
                 }
             }
             Event::Prune => {
-                let retention = Retention { delivered: DAY, dead: DAY, inbox: DAY };
+                let retention = retention(DAY, DAY, DAY);
                 self.store.prune(retention, self.now).await.unwrap();
             }
             Event::Tend => {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use umishop::store::{Overdue, Retention};
+use umishop::store::Overdue;
 
 use crate::command_line::{configured, json_of, run};
-use crate::support::TestApp;
+use crate::support::{TestApp, retention};
 
 /// A campaign with a desk of its own, a copy for a country, and the rest.
 const ROUTES: &str = r#"
@@ -157,7 +157,7 @@ async fn a_replay_tells_what_other_routes_would_have_done_with_the_requests_that
     app.catch_up();
     let pruned = asked(&app, &json!({ "question": "0" })).await;
     app.deliver_due().await;
-    let forget = Retention { delivered: Duration::ZERO, dead: Duration::ZERO, inbox: Duration::ZERO };
+    let forget = retention(Duration::ZERO, Duration::ZERO, Duration::ZERO);
     app.pass(Duration::from_secs(1));
     while app.store().prune(forget, app.now()).await.unwrap().more {}
     let kept = asked(&app, &json!({ "question": "1", "utm_source": "google", "utm_campaign": "summer-1" })).await;

@@ -13,8 +13,10 @@ use umishop::domain::{
 };
 use umishop::store::{
     Alert, BackupError, Changed, InboxEntry, Incidents, MessageFilter, Overdue, Page, Registration, RequestChanged,
-    RequestFilter, Retention, RoutedRequest, Selection, Store, StoreError, Submission, Troubles, Waiting,
+    RequestFilter, RoutedRequest, Selection, Store, StoreError, Submission, Troubles, Waiting,
 };
+
+use crate::support::retention;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -424,7 +426,7 @@ async fn pruning_deletes_only_what_came_to_rest_long_enough_ago(store: &dyn Stor
         why: "not JSON".into(),
     };
     store.keep_unreadable(entry.clone()).await.unwrap();
-    let retention = Retention { delivered: MINUTE, dead: MINUTE, inbox: MINUTE };
+    let retention = retention(MINUTE, MINUTE, MINUTE);
     let none = store.prune(retention, NOW.after(MINUTE)).await.unwrap();
     assert_eq!((none.messages, none.inbox), (0, 0));
     assert_eq!(store.inbox(Page { limit: 10, before: None }).await.unwrap(), [entry]);
@@ -678,7 +680,7 @@ async fn requests_of_a_period_tell_where_they_went_whoever_took_over(store: &dyn
     for message in store.messages(MessageFilter::default(), Page { limit: 10, before: None }).await.unwrap() {
         store.cancel_message(message.id, NOW).await.unwrap();
     }
-    let retention = Retention { delivered: Duration::ZERO, dead: Duration::ZERO, inbox: Duration::ZERO };
+    let retention = retention(Duration::ZERO, Duration::ZERO, Duration::ZERO);
     store.prune(retention, NOW.after(MINUTE)).await.unwrap();
     let pruned = store.routed_requests(since, Page { limit: 10, before: None }).await.unwrap();
     assert!(pruned.len() == 2 && pruned.iter().all(|request| request.channels.is_empty()));
@@ -729,7 +731,7 @@ async fn a_prune_takes_a_bite_at_a_time_and_says_whether_there_is_more(store: &d
     for _ in 0..700 {
         store.keep_unreadable(InboxEntry { id: InboxId::new(NOW), ..entry.clone() }).await.unwrap();
     }
-    let retention = Retention { delivered: MINUTE, dead: MINUTE, inbox: MINUTE };
+    let retention = retention(MINUTE, MINUTE, MINUTE);
     let mut pruned = 0;
     loop {
         let bite = store.prune(retention, NOW.after(2 * MINUTE)).await.unwrap();

@@ -15,7 +15,7 @@ use umishop::clock::Clock;
 use umishop::config::{self, Sources};
 use umishop::domain::Timestamp;
 use umishop::relay::Relay;
-use umishop::store::Store;
+use umishop::store::{Retention, Store};
 
 use crate::client::{self, Response};
 
@@ -202,6 +202,11 @@ impl TestApp {
         write_config(&self.directory, &live(config));
         self.restart().await
     }
+}
+
+/// How long what is finished is kept, and all else as long as that.
+pub(crate) const fn retention(delivered: Duration, dead: Duration, inbox: Duration) -> Retention {
+    Retention { delivered, dead, inbox, captures: None, attempts: None, questions: None, touches: None, customers: None }
 }
 
 /// A config.toml that really sends.

@@ -40,10 +40,13 @@ struct UserItem {
     created_at: String,
     /// When they registered; null while they have only asked for help.
     registered_at: OrNull<String>,
+    /// Whether they were erased: what is counted stays, and nothing that tells who they were.
+    erased: bool,
 }
 
 impl From<User> for UserItem {
     fn from(user: User) -> Self {
+        let erased = user.is_erased();
         let (phone, phone_e164) = user.phone.map_or((None, None), |phone| (Some(phone.raw), phone.e164));
         Self {
             id: user.id.to_string(),
@@ -57,6 +60,7 @@ impl From<User> for UserItem {
             origin: user.origin.fields(),
             created_at: user.created_at.to_string(),
             registered_at: user.registered_at.map(|moment| moment.to_string()).into(),
+            erased,
         }
     }
 }

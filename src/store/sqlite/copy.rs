@@ -64,6 +64,7 @@ impl Partial {
         connection.pragma_update(None, "trusted_schema", false)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "journal_mode", "DELETE")?;
+        connection.pragma_update(None, "secure_delete", true)?;
         Ok(connection)
     }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::ledger::{self, Credit};
-use super::rows;
+use super::{rows, suppressions};
 use crate::domain::{
     ChannelAddress, Contact, Context, EmailAddress, NewMessage, NewRequest, NewUser, REPEAT_WINDOW, Request, RequestId,
     RequestState, Timestamp, User, UserId,
@@ -270,6 +270,9 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
 
 fn insert_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
     let user = &known.user;
+    if let Some(address) = &user.email {
+        suppressions::recall(connection, address)?;
+    }
     let (origin, source) = rows::origin_columns(&user.origin)?;
     connection
         .prepare_cached(
@@ -300,6 +303,9 @@ fn insert_user(connection: &Connection, known: &Known) -> Result<(), StoreError>
 
 fn update_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
     let user = &known.user;
+    if let Some(address) = &user.email {
+        suppressions::recall(connection, address)?;
+    }
     connection
         .prepare_cached(
             "UPDATE users SET name = :name, email = :email, phone = :phone, phone_e164 = :phone_e164,

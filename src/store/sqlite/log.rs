@@ -39,12 +39,19 @@ pub(super) struct Log {
     tried: Option<Instant>,
     /// When it became too long, or when that was last told.
     told: Option<Instant>,
+    /// Shared with those who erase: it is to be emptied, however short it is.
+    to_empty: Arc<AtomicBool>,
 }
 
 impl Log {
     /// Whether it is too long, now and at any later time.
     pub(super) fn is_long(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.is_long)
+    }
+
+    /// Set it to have the log emptied after the next write; it is taken back when that is done.
+    pub(super) fn to_empty(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.to_empty)
     }
 
     /// When to tend to it again even if nothing is written; `None`: that can wait for the next write.
@@ -66,7 +73,8 @@ impl Log {
     pub(super) fn tend(&mut self, connection: &Connection, writes: usize) -> Result<bool, StoreError> {
         self.since_look += writes;
         let again = self.tried.is_some_and(|tried| tried.elapsed() >= TRY_AGAIN);
-        if self.since_look < LOOK_AT_LOG && !again {
+        let asked = self.tried.is_none() && self.to_empty.load(Ordering::Relaxed);
+        if self.since_look < LOOK_AT_LOG && !again && !asked {
             return Ok(false);
         }
         self.since_look = 0;
@@ -92,7 +100,7 @@ impl Log {
         if is_long {
             pages = checkpoint(connection, "PASSIVE")?.pages;
         }
-        if pages <= TOO_LONG {
+        if pages <= TOO_LONG && !self.to_empty.load(Ordering::Relaxed) {
             self.end_alarm();
         } else if self.tried.is_none_or(|tried| tried.elapsed() >= TRY_AGAIN) {
             self.empty(connection, pages)?;
@@ -107,6 +115,8 @@ impl Log {
         let emptied = checkpoint(connection, "TRUNCATE");
         connection.busy_timeout(super::BUSY_TIMEOUT)?;
         if !emptied?.is_busy {
+            // Whoever asked for it had committed before.
+            self.to_empty.store(false, Ordering::Relaxed);
             self.end_alarm();
             return Ok(());
         }

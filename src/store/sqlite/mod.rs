@@ -5,6 +5,7 @@
 //! keeps a second relay away; short writes by the command line are let in, as SQLite's own lock serialises them.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,10 +15,11 @@ use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Files, InboxEntry,
+    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Erased, Files, InboxEntry,
     Ledger, LedgerQuery, MessageFilter, MessageHistory, OriginReason, Overdue, Page, Pruned, Registered, Registration,
     RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Selection, Store,
-    StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserTimeline,
+    StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserExport,
+    UserTimeline,
 };
 use crate::crash;
 use crate::domain::{
@@ -37,7 +39,9 @@ mod backup;
 mod bulk;
 mod copy;
 mod disk;
+mod erase;
 mod examine;
+mod export;
 mod figures;
 mod follow_ups;
 mod intake;
@@ -50,6 +54,7 @@ mod outbox;
 mod reads;
 mod requests;
 mod restore;
+mod retention;
 mod rows;
 mod suppressions;
 mod times;
@@ -93,6 +98,8 @@ pub struct SqliteStore {
     /// When it was last proved that writing works.
     proved: Mutex<Option<Instant>>,
     log_path: PathBuf,
+    /// Asks for the log to be emptied.
+    empty_log: Arc<AtomicBool>,
     trust: Trust,
     path: PathBuf,
     journal_trouble: journal::Trouble,
@@ -116,6 +123,9 @@ impl SqliteStore {
         migrations::check_ours(&connection)?;
         Log::recover(&connection)?;
         migrations::migrate(&mut connection, path)?;
+        if let Err(error) = erase::complete(&connection, path) {
+            tracing::error!(%error, "Whoever was erased lately may come back with a restored backup: the list beside the database is not complete");
+        }
         crash::point("start.migrated");
         Self::start(path, connection, Some(lock))
     }
@@ -143,7 +153,7 @@ impl SqliteStore {
 
     fn start(path: &Path, connection: Connection, lock: Option<Lock>) -> Result<Self, OpenError> {
         let (log, trust) = (Log::default(), Trust::default());
-        let readers = reads::Readers::new(path, reads::LIMIT, log.is_long());
+        let (readers, empty_log) = (reads::Readers::new(path, reads::LIMIT, log.is_long()), log.to_empty());
         let journal = Journal::new(path);
         let journal_trouble = journal.trouble();
         let (writer, thread) = Writer::start(connection, log, journal, trust.clone())
@@ -156,6 +166,7 @@ impl SqliteStore {
             disk: Disk::of(path),
             proved: Mutex::default(),
             log_path: suffixed(path, "-wal"),
+            empty_log,
             trust,
             path: path.to_owned(),
             journal_trouble,
@@ -299,7 +310,7 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {
-        self.writer()?.write_patiently(move |connection| outbox::prune(connection, retention, now, PRUNE_BATCH)).await
+        self.writer()?.write_patiently(move |connection| retention::prune(connection, retention, now, PRUNE_BATCH)).await
     }
 
     async fn users(&self, search: Option<String>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
@@ -308,6 +319,14 @@ impl Store for SqliteStore {
 
     async fn user(&self, id: UserId) -> Result<Option<UserTimeline>, StoreError> {
         self.readers.read(move |connection| reads::user(connection, id)).await
+    }
+
+    async fn export_user(&self, id: UserId) -> Result<Option<UserExport>, StoreError> {
+        export::export(&self.readers, id).await
+    }
+
+    async fn erase_user(&self, id: UserId, now: Timestamp) -> Result<Option<Erased>, StoreError> {
+        self.erase(id, now).await
     }
 
     async fn routed_requests(&self, since: Timestamp, page: Page<RequestId>) -> Result<Vec<RoutedRequest>, StoreError> {

@@ -1,7 +1,6 @@
-//! The outbox's transactions: claim, settle, what operators do to a message, and pruning.
+//! The outbox's transactions: claim, settle, and what operators do to a message.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
@@ -10,7 +9,7 @@ use crate::domain::{
     About, BootId, ChannelAddress, Claim, MessageId, RequestId, SUSPECT_AFTER, Scope, Settlement, State, Timestamp,
     Transition, UserId,
 };
-use crate::store::{Changed, Claimed, Pruned, Retention, StoreError};
+use crate::store::{Changed, Claimed, StoreError};
 
 /// The claim, with what decides which messages it may take.
 macro_rules! claim_sql {
@@ -302,40 +301,6 @@ fn change(
             Ok(Changed::Yes)
         }
     }
-}
-
-/// Deletes at most `limit` of each: messages in a state, inbox entries, traces.
-pub(super) fn prune(
-    connection: &Connection,
-    retention: Retention,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Pruned, StoreError> {
-    let delete = |sql: &str, state: Option<&str>, kept: Duration| {
-        let mut statement = connection.prepare_cached(sql)?;
-        let (before, limit) = (now.before(kept).as_millis(), i64::try_from(limit).unwrap_or(i64::MAX));
-        match state {
-            Some(state) => statement.execute((before, limit, state)),
-            None => statement.execute((before, limit)),
-        }
-    };
-    let mut pruned = Pruned::default();
-    let finished = [("delivered", retention.delivered), ("cancelled", retention.delivered), ("dead", retention.dead)];
-    for (state, kept) in finished {
-        let sql = "DELETE FROM messages WHERE rowid IN (SELECT rowid FROM messages
-                       WHERE state = ?3 AND finished_at IS NOT NULL AND finished_at < ?1 LIMIT ?2)";
-        let deleted = delete(sql, Some(state), kept)?;
-        pruned.messages += deleted as u64;
-        pruned.more |= deleted == limit;
-    }
-    let traces = "DELETE FROM traces WHERE trace IN (SELECT trace FROM traces WHERE seen_at < ?1 LIMIT ?2)";
-    // An entry's id begins with the moment it came, so that the oldest are found without looking at all of them.
-    let deleted = connection
-        .prepare_cached("DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox WHERE id < ?1 LIMIT ?2)")?
-        .execute((&rows::first_id(now.before(retention.inbox))[..], i64::try_from(limit).unwrap_or(i64::MAX)))?;
-    pruned.inbox = deleted as u64;
-    pruned.more |= deleted == limit || delete(traces, None, super::TRACE_MEMORY)? == limit;
-    Ok(pruned)
 }
 
 /// Steps from channel to channel along the index, so that a long backlog costs no more than a short one.

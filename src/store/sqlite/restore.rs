@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::copy::{self, Partial, Watch};
 use super::journal::{self, Delivered};
-use super::{OpenError, StoreError, backup, ledger, migrations, suffixed};
+use super::{OpenError, StoreError, backup, erase, ledger, migrations, suffixed};
 use crate::domain::Timestamp;
 use crate::store::{BackupError, Counts};
 
@@ -33,9 +33,11 @@ pub struct Restored {
     pub delivered: u64,
     /// Messages that may have been delivered: they wait for an operator.
     pub held: u64,
+    /// Customers who were erased after the backup was taken: they are erased again.
+    pub erased: u64,
     /// The database that was there.
     pub replaced: Option<PathBuf>,
-    /// What could not be learnt about deliveries, and why. More is held for that.
+    /// What could not be learnt about deliveries and erased customers, why, and what follows from that.
     pub warnings: Vec<String>,
 }
 
@@ -96,12 +98,14 @@ pub fn restore(file: &Path, database: &Path, replace: bool, watch: &mut Watch<'_
     let mut warnings = Vec::new();
     let known = known_deliveries(database, taken_at, &mut warnings);
     let (delivered, held) = settle(&mut connection, &known, taken_at).map_err(|error| unusable(&error))?;
+    let gone = known_erased(database, &mut warnings);
+    let erased = erase_again(&mut connection, &gone).map_err(|error| unusable(&error))?;
     let counts = copy::count(&connection).map_err(|error| unusable(&error))?;
     connection.close().map_err(|(_, error)| unusable(&error))?;
     make_single(database)?;
     copy.keep(&decided(database)).map_err(RestoreError::Copy)?;
     let replaced = finish(database)?;
-    Ok(Restored { taken_at, counts, delivered, held, replaced, warnings })
+    Ok(Restored { taken_at, counts, delivered, held, erased, replaced, warnings })
 }
 
 /// The backup, beside the database it is to become, and found to be whole.
@@ -130,19 +134,19 @@ fn known_deliveries(database: &Path, taken_at: Option<Timestamp>, warnings: &mut
     let mut known = match journal::read(database) {
         Ok((delivered, unreadable)) => {
             if unreadable > 0 {
-                warnings.push(format!("{unreadable} lines of the journal cannot be read"));
+                warnings.push(format!("{unreadable} lines of the journal cannot be read; so more is held than need be"));
             }
             delivered
         }
         Err(error) => {
-            warnings.push(format!("the journal cannot be read: {error}"));
+            warnings.push(format!("the journal cannot be read: {error}; so more is held than need be"));
             Vec::new()
         }
     };
     if database.exists() {
         match delivered_in(database, taken_at) {
             Ok(delivered) => known.extend(delivered),
-            Err(error) => warnings.push(format!("the database that is replaced cannot be read: {error}")),
+            Err(error) => warnings.push(format!("the database that is replaced cannot be read: {error}; so more is held than need be")),
         }
     }
     known
@@ -159,6 +163,40 @@ fn delivered_in(database: &Path, taken_at: Option<Timestamp>) -> Result<Vec<Deli
         Ok(Delivered { id, at: super::rows::time(row, 1)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Everybody who is known to have been erased, whether the backup knows of it or not.
+fn known_erased(database: &Path, warnings: &mut Vec<String>) -> erase::List {
+    let mut known = match erase::read(database) {
+        Ok((list, unreadable)) => {
+            if unreadable > 0 {
+                warnings.push(format!("{unreadable} lines of the list of erased customers cannot be read; whoever stands there may be back"));
+            }
+            list
+        }
+        Err(error) => {
+            warnings.push(format!("the list of erased customers cannot be read: {error}; whoever stands there may be back"));
+            erase::List::new()
+        }
+    };
+    if database.exists() {
+        // That it cannot be read is told already.
+        let replaced = super::reads::open(database).ok();
+        known.extend(replaced.and_then(|replaced| erase::in_database(&replaced).ok()).unwrap_or_default());
+    }
+    known
+}
+
+/// Erases them in the copy. Says how many came back with it.
+fn erase_again(connection: &mut Connection, gone: &erase::List) -> Result<u64, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut erased = 0;
+    for (id, at) in gone {
+        let done = erase::erase(&transaction, *id, &erase::Found::default(), *at)?;
+        erased += u64::from(done.is_some_and(|done| !done.was_erased));
+    }
+    transaction.commit()?;
+    Ok(erased)
 }
 
 /// Marks what is known to be delivered, and holds whatever else is unfinished. Says how many of each.

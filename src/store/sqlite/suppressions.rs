@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::{outbox, rows};
 use crate::domain::{
-    Claim, EmailAddress, Phone, Purpose, Suppression, SuppressionCause, Timestamp, UserId, language_of,
+    Claim, EmailAddress, ErasureKey, Phone, Purpose, Suppression, SuppressionCause, Timestamp, UserId, language_of,
 };
 use crate::store::{Page, StoreError, Subscription};
 
@@ -35,7 +35,7 @@ pub(super) fn look_up(connection: &Connection, claims: &mut Vec<Claim>, now: Tim
 }
 
 /// The suppression of this address, if there is one.
-fn of(connection: &Connection, address: &EmailAddress) -> rusqlite::Result<Option<Suppression>> {
+pub(super) fn of(connection: &Connection, address: &EmailAddress) -> rusqlite::Result<Option<Suppression>> {
     let sql = "SELECT address, cause, why, since FROM suppressions WHERE address = ?1";
     connection.prepare_cached(sql)?.query_row([address.as_str()], suppression).optional()
 }
@@ -95,6 +95,47 @@ pub(super) fn set_subscribed(
             .execute((address.as_str(), UNSUBSCRIBED, now.as_millis()))?;
     }
     Ok(Some(Subscription { subscribed, ..subscription }))
+}
+
+/// Forgets the address of a customer who is erased. That they unsubscribed is kept under its mark.
+pub(super) fn erase(connection: &Connection, address: &EmailAddress) -> Result<(), StoreError> {
+    let deleted = connection
+        .prepare_cached("DELETE FROM suppressions WHERE address = ?1 RETURNING cause, since")?
+        .query_row([address.as_str()], |row| Ok((rows::word(row, 0)?, row.get::<_, i64>(1)?)))
+        .optional()?;
+    let Some((SuppressionCause::Unsubscribed, since)) = deleted else { return Ok(()) };
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO settings (name, value) VALUES ('erasure_key', randomblob(32))")?
+        .execute([])?;
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO erased_suppressions (mark, since) VALUES (?1, ?2)")?
+        .execute((erasure_key(connection)?.mark(address), since))?;
+    Ok(())
+}
+
+/// Hears of an address that somebody registers with. If an erased customer had unsubscribed it, it is suppressed again.
+pub(super) fn recall(connection: &Connection, address: &EmailAddress) -> Result<(), StoreError> {
+    let any = "SELECT EXISTS (SELECT 1 FROM erased_suppressions WHERE mark > x'')";
+    if !connection.prepare_cached(any)?.query_row([], |row| row.get(0))? {
+        return Ok(());
+    }
+    let found: Option<i64> = connection
+        .prepare_cached("DELETE FROM erased_suppressions WHERE mark = ?1 RETURNING since")?
+        .query_row([erasure_key(connection)?.mark(address)], |row| row.get(0))
+        .optional()?;
+    if let Some(since) = found {
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO suppressions (address, cause, why, since) VALUES (?1, 'unsubscribed', ?2, ?3)",
+            )?
+            .execute((address.as_str(), UNSUBSCRIBED, since))?;
+    }
+    Ok(())
+}
+
+fn erasure_key(connection: &Connection) -> Result<ErasureKey, StoreError> {
+    let sql = "SELECT value FROM settings WHERE name = 'erasure_key'";
+    Ok(ErasureKey::new(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
 }
 
 /// The customer's address and whether mail goes to it; `None` when they have none.

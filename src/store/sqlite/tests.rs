@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
-use super::{check_version, connect, intake, migrations, outbox, requests, unfinished};
+use super::{check_version, connect, intake, migrations, outbox, requests, retention, unfinished};
 use crate::domain::{
     Attempt, BootId, ChannelAddress, Claim, Contact, ContactField, EmailAddress, Fingerprint, Follower, InboxId,
     MessageId, NewMessage, NewRequest, NewUser, Origin, Phone, Purpose, RequestChange, RequestId, RequestState,
@@ -40,6 +40,11 @@ const INDEXES: &[(&str, &str)] = &[
     ("DELETE FROM messages", "messages_finished (state=? AND finished_at>? AND finished_at<?)"),
     ("DELETE FROM inbox", "sqlite_autoindex_inbox_1 (id<?)"),
     ("DELETE FROM traces", "traces_seen (seen_at<?)"),
+    ("DELETE FROM captures WHERE rowid", "sqlite_autoindex_captures_1 (message_id<?)"),
+    ("DELETE FROM attempts", "PRIMARY KEY (message_id<?)"),
+    ("state = 'closed' AND question <> ''", "requests_worded (id<?)"),
+    ("UPDATE touches", "touches_told (at<?)"),
+    ("FROM touches WHERE user_id = users.id", "touches_user (user_id=? AND at>?)"),
 ];
 
 fn channel() -> ChannelAddress {
@@ -141,7 +146,17 @@ fn deliver(connection: &Connection) {
     unfinished::sweep(connection, &overdue, NOW, 10).unwrap();
     unfinished::rescue(connection, BootId::new(NOW), NOW).unwrap();
     let month = Duration::from_hours(24 * 30);
-    outbox::prune(connection, Retention { delivered: month, dead: month, inbox: month }, NOW, 10).unwrap();
+    let retention = Retention {
+        delivered: month,
+        dead: month,
+        inbox: month,
+        captures: Some(month),
+        attempts: Some(month),
+        questions: Some(month),
+        touches: Some(month),
+        customers: Some(month),
+    };
+    retention::prune(connection, retention, NOW, 10).unwrap();
 }
 
 /// Everything that is asked and said about requests.

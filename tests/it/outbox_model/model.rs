@@ -11,7 +11,7 @@ use umishop::store::{Changed, Overdue, Rescued, Retention};
 
 /// How long what is finished is kept.
 pub(super) const RETENTION: Retention =
-    Retention { delivered: Duration::from_mins(30), dead: Duration::from_hours(1), inbox: Duration::from_mins(1) };
+    retention(Duration::from_mins(30), Duration::from_hours(1), Duration::from_mins(1));
 
 /// A message as the model knows it.
 #[derive(Clone, Debug, PartialEq)]

@@ -42,6 +42,18 @@ fn tell(connection: &Connection, rules: &OriginRules) -> Result<usize, StoreErro
     Ok(stale.len())
 }
 
+/// Counts whatever of this user is uncounted.
+pub(in crate::store::sqlite) fn count_all_of(connection: &Connection, id: &[u8]) -> Result<(), StoreError> {
+    let uncounted = |sql: &str| rows::collect(connection, sql, [id], |row| row.get::<_, Vec<u8>>(0));
+    for id in uncounted("SELECT id FROM users WHERE id = ?1 AND first_origin IS NULL")? {
+        count_user(connection, &id)?;
+    }
+    for id in uncounted("SELECT id FROM requests WHERE user_id = ?1 AND first_origin IS NULL")? {
+        count_request(connection, &id)?;
+    }
+    Ok(())
+}
+
 /// A user from before the ledger.
 struct Earlier {
     origin: Origin,

@@ -16,7 +16,7 @@ mod reasons;
 mod tally;
 
 pub(super) use answer::answer;
-pub(super) use arrears::{catch_up, count_user};
+pub(super) use arrears::{catch_up, count_all_of, count_user};
 pub(super) use days::{Kind, fill, pack, reserve};
 pub(super) use reasons::reasons;
 
