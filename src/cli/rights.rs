@@ -102,7 +102,9 @@ async fn find(store: &SqliteStore, text: &str) -> anyhow::Result<User> {
     };
     match &found[..] {
         [user] => Ok(user.clone()),
-        [] => bail!("there is no customer with this id, mail address or phone; `umishop users` looks for parts of them"),
+        [] => {
+            bail!("there is no customer with this id, mail address or phone; `umishop users` looks for parts of them")
+        }
         several => {
             let ids: Vec<_> = several.iter().map(|user| user.id.to_string()).collect();
             bail!("several customers have this phone; name one of them by id: {}", ids.join(", "))

@@ -1,5 +1,5 @@
 //! The origin ledger against a slow, full count over a log of everything that happened, kept beside: any history, the
-//! same numbers, whatever was merged, handed over, retried, pruned, packed and counted late.
+//! same numbers, whatever was merged, handed over, retried, pruned, erased, packed and counted late.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,9 +14,7 @@ use umishop::domain::{
     Settlement, Timeline, Timestamp, Topic, Transition, User, UserId,
 };
 use umishop::store::sqlite::SqliteStore;
-use umishop::store::{
-    CreditedTouch, Ledger, LedgerQuery, LedgerRow, Registration, Store, Submission, Tally,
-};
+use umishop::store::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, Registration, Store, Submission, Tally};
 
 use crate::support::retention;
 
@@ -33,6 +31,7 @@ enum Event {
     RetryAll,
     Prune,
     Tend,
+    Erase { nth: usize },
     Pass { minutes: u64 },
 }
 
@@ -47,6 +46,7 @@ fn event(pruned: bool, merged: bool) -> impl Strategy<Value = Event> {
         1 => Just(Event::RetryAll),
         1 => Just(if pruned { Event::Prune } else { Event::Tend }),
         1 => Just(Event::Tend),
+        1 => (0..4_usize).prop_map(|nth| Event::Erase { nth }),
         3 => (1..4000_u64).prop_map(|minutes| Event::Pass { minutes }),
     ]
 }
@@ -130,6 +130,13 @@ impl Run {
             }
             Event::Tend => {
                 self.store.tend_ledger(Arc::clone(&self.rules), self.now).await.unwrap();
+            }
+            Event::Erase { nth } => {
+                // What was counted of them stays; should they come back, they are somebody new.
+                let who = self.customers.keys().nth(nth).copied();
+                if let Some(who) = who {
+                    self.store.erase_user(who, self.now).await.unwrap().unwrap();
+                }
             }
             Event::Pass { minutes } => self.now = self.now.after(Duration::from_mins(minutes)),
         }
@@ -411,7 +418,7 @@ proptest! {
             let path = directory.path().join("umishop.db");
             let mut run = Run::new(&path);
             let half = events.len() / 2;
-            for event in events[..half].iter().cloned() {
+            for event in events[..half].iter().filter(|event| !matches!(event, Event::Erase { .. })).cloned() {
                 run.happen(event).await;
             }
             run.store.close().await.unwrap();

@@ -34,6 +34,8 @@ mod operator;
 mod outbox_model;
 mod process;
 mod requests;
+mod retention;
+mod rights;
 mod routing;
 mod sinks;
 mod smtp_server;

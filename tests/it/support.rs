@@ -206,7 +206,16 @@ impl TestApp {
 
 /// How long what is finished is kept, and all else as long as that.
 pub(crate) const fn retention(delivered: Duration, dead: Duration, inbox: Duration) -> Retention {
-    Retention { delivered, dead, inbox, captures: None, attempts: None, questions: None, touches: None, customers: None }
+    Retention {
+        delivered,
+        dead,
+        inbox,
+        captures: None,
+        attempts: None,
+        questions: None,
+        touches: None,
+        customers: None,
+    }
 }
 
 /// A config.toml that really sends.

@@ -141,9 +141,9 @@ pub fn export_json(
     now: Timestamp,
 ) -> Value {
     let UserExport { user, touches, requests, messages, suppression, inbox, .. } = export;
-    let touches = touches.iter().map(
-        |touch| json!({ "at": touch.at, "source": touch.origin.source(), "origin": touch.origin.fields() }),
-    );
+    let touches = touches
+        .iter()
+        .map(|touch| json!({ "at": touch.at, "source": touch.origin.source(), "origin": touch.origin.fields() }));
     json!({
         "exported_at": now,
         "user": user_json(user.clone()),
@@ -174,9 +174,7 @@ fn exported_request(exported: &ExportedRequest, user: &User) -> Value {
     item["last_came_at"] = json!(exported.seen_at);
     item["delivered_at"] = json!(exported.delivered_at);
     item["ledger"] = credited_json(exported.credited.as_ref());
-    let change = |change: &crate::domain::RequestChange| {
-        json!({ "at": change.at, "state": change.state.as_str(), "by": change.by, "note": change.note })
-    };
+    let change = |change: &crate::domain::RequestChange| json!({ "at": change.at, "state": change.state.as_str(), "by": change.by, "note": change.note });
     item["changes"] = changes.iter().map(change).collect();
     item
 }

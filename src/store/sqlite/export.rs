@@ -61,8 +61,7 @@ fn request(connection: &Connection, request: Request) -> Result<ExportedRequest,
                        (SELECT clues FROM origins WHERE id = last_origin)
                   FROM requests WHERE id = ?1";
     let read = |row: &Row<'_>| Ok((row.get(0)?, rows::time(row, 1)?, moment(row, 2)?, credited(row, 3)?));
-    let (idempotency_key, seen_at, delivered_at, credited) =
-        connection.prepare_cached(kept)?.query_row([key], read)?;
+    let (idempotency_key, seen_at, delivered_at, credited) = connection.prepare_cached(kept)?.query_row([key], read)?;
     let changes = "SELECT at, state, by, note FROM request_changes WHERE request_id = ?1 ORDER BY state";
     let changes = rows::collect(connection, changes, [key], rows::request_change)?;
     Ok(ExportedRequest { request, idempotency_key, seen_at, delivered_at, credited, changes })

@@ -254,4 +254,28 @@ mod tests {
         let enforced: bool = connection.pragma_query_value(None, "foreign_keys", |row| row.get(0)).unwrap();
         assert!(enforced);
     }
+
+    #[test]
+    fn what_earlier_versions_left_in_free_pages_is_overwritten_by_the_upgrade() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("umishop.db");
+        let mut connection = connect(&path).unwrap();
+        let earlier = STEPS.iter().position(|step| step.contains("free_pages"));
+        apply(&mut connection, &path, &STEPS[..earlier.unwrap()]).unwrap();
+        connection.pragma_update(None, "secure_delete", "FAST").unwrap();
+        for number in 0..250_u8 {
+            let sql =
+                "INSERT INTO inbox (id, received_at, request_line, headers, body, why) VALUES (?1, 0, '', '', ?2, '')";
+            let body = format!("{} ana@example.com", "x".repeat(9000));
+            connection.execute(sql, (&[number; 16][..], body.as_bytes())).unwrap();
+        }
+        connection.execute("DELETE FROM inbox", []).unwrap();
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        let left = || String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains("ana@example.com");
+        assert!(left(), "FAST leaves free pages as they are");
+        connection.pragma_update(None, "secure_delete", true).unwrap();
+        apply(&mut connection, &path, STEPS).unwrap();
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        assert!(!left());
+    }
 }

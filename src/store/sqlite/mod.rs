@@ -18,8 +18,7 @@ use super::{
     Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Erased, Files, InboxEntry,
     Ledger, LedgerQuery, MessageFilter, MessageHistory, OriginReason, Overdue, Page, Pruned, Registered, Registration,
     RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Selection, Store,
-    StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserExport,
-    UserTimeline,
+    StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserExport, UserTimeline,
 };
 use crate::crash;
 use crate::domain::{
@@ -310,7 +309,9 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {
-        self.writer()?.write_patiently(move |connection| retention::prune(connection, retention, now, PRUNE_BATCH)).await
+        self.writer()?
+            .write_patiently(move |connection| retention::prune(connection, retention, now, PRUNE_BATCH))
+            .await
     }
 
     async fn users(&self, search: Option<String>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {

@@ -134,7 +134,8 @@ fn known_deliveries(database: &Path, taken_at: Option<Timestamp>, warnings: &mut
     let mut known = match journal::read(database) {
         Ok((delivered, unreadable)) => {
             if unreadable > 0 {
-                warnings.push(format!("{unreadable} lines of the journal cannot be read; so more is held than need be"));
+                warnings
+                    .push(format!("{unreadable} lines of the journal cannot be read; so more is held than need be"));
             }
             delivered
         }
@@ -146,7 +147,8 @@ fn known_deliveries(database: &Path, taken_at: Option<Timestamp>, warnings: &mut
     if database.exists() {
         match delivered_in(database, taken_at) {
             Ok(delivered) => known.extend(delivered),
-            Err(error) => warnings.push(format!("the database that is replaced cannot be read: {error}; so more is held than need be")),
+            Err(error) => warnings
+                .push(format!("the database that is replaced cannot be read: {error}; so more is held than need be")),
         }
     }
     known
@@ -175,7 +177,9 @@ fn known_erased(database: &Path, warnings: &mut Vec<String>) -> erase::List {
             list
         }
         Err(error) => {
-            warnings.push(format!("the list of erased customers cannot be read: {error}; whoever stands there may be back"));
+            warnings.push(format!(
+                "the list of erased customers cannot be read: {error}; whoever stands there may be back"
+            ));
             erase::List::new()
         }
     };

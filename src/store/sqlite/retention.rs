@@ -67,8 +67,7 @@ impl Bite<'_> {
         for (state, kept) in finished {
             let sql = "DELETE FROM messages WHERE rowid IN (SELECT rowid FROM messages
                            WHERE state = ?3 AND finished_at IS NOT NULL AND finished_at < ?1 LIMIT ?2)";
-            let (deleted, more) =
-                self.execute(sql, params![self.now.before(kept).as_millis(), self.limit(), state])?;
+            let (deleted, more) = self.execute(sql, params![self.now.before(kept).as_millis(), self.limit(), state])?;
             pruned.messages += deleted;
             pruned.more |= more;
         }
@@ -101,14 +100,15 @@ impl Bite<'_> {
 
     /// What was asked, noted and told with requests that were closed before then. That they were, and their topics, stays.
     fn questions(&self, before: Timestamp) -> Done {
-        let sql = "SELECT id FROM requests
+        let sql = "SELECT id FROM requests INDEXED BY requests_worded
                     WHERE state = 'closed' AND question <> '' AND id < ?1
                           AND (SELECT at FROM request_changes WHERE request_id = requests.id AND state = 'closed') < ?2
                     LIMIT ?3";
         let parameters = params![&rows::first_id(before)[..], before.as_millis(), self.limit()];
         let ids = rows::collect(self.connection, sql, parameters, |row| row.get::<_, Vec<u8>>(0))?;
         for id in &ids {
-            let blank = "UPDATE requests SET question = '', origin = '{}', source = '', fingerprint = x'' WHERE id = ?1";
+            let blank =
+                "UPDATE requests SET question = '', origin = '{}', source = '', fingerprint = x'' WHERE id = ?1";
             self.connection.prepare_cached(blank)?.execute([id])?;
             let blank = "UPDATE request_changes SET note = '' WHERE request_id = ?1";
             self.connection.prepare_cached(blank)?.execute([id])?;
@@ -119,8 +119,8 @@ impl Bite<'_> {
     /// What was told of visits goes, that there were any stays. The ledger has counted them, but for those of customers
     /// from before it that it has not come to yet.
     fn touches(&self, before: Timestamp) -> Done {
-        let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE first_origin IS NULL)
-                       OR EXISTS (SELECT 1 FROM requests WHERE first_origin IS NULL)";
+        let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE first_origin IS NULL AND id > x'')
+                       OR EXISTS (SELECT 1 FROM requests WHERE first_origin IS NULL AND id > x'')";
         if self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))? {
             return Ok((0, false));
         }

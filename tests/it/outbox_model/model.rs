@@ -9,6 +9,8 @@ use umishop::domain::{
 };
 use umishop::store::{Changed, Overdue, Rescued, Retention};
 
+use crate::support::retention;
+
 /// How long what is finished is kept.
 pub(super) const RETENTION: Retention =
     retention(Duration::from_mins(30), Duration::from_hours(1), Duration::from_mins(1));

@@ -66,7 +66,8 @@ fn is_whole(text: &str, at: usize, mark: &str) -> bool {
     };
     let mut previous = before.chars().rev();
     let last: [Option<char>; 3] = [previous.next(), previous.next(), previous.next()];
-    let begins = last[0].is_none_or(|c| !c.is_alphanumeric() && !".!#$&'*+-/=?^_`{|}~".contains(c) || c == '=' || c == '/');
+    let begins =
+        last[0].is_none_or(|c| !c.is_alphanumeric() && !".!#$&'*+-/=?^_`{|}~".contains(c) || c == '=' || c == '/');
     // `%3d` or `\n` before it is no part of it.
     let is_hex = |c: Option<char>| c.is_some_and(|c| c.is_ascii_hexdigit());
     let escaped = last[1] == Some('\\') || (last[2] == Some('%') && is_hex(last[0]) && is_hex(last[1]));
@@ -99,11 +100,11 @@ pub(super) fn entries_since(
 /// Takes the marks out of what the ledger knows of origins. How many customers came by each stays as it is, under another
 /// name.
 pub(super) fn take_out_of_origins(connection: &Connection, marks: &[Marks]) -> Result<(), StoreError> {
-    // No mark is without an at sign or a long number.
+    // No mark is without an at sign or a number.
     let suspects: Vec<(i64, Clues)> = rows::collect(
         connection,
         "SELECT id, clues FROM origins
-          WHERE instr(clues, '@') OR instr(clues, '%40') OR clues GLOB '*[0-9][0-9 .()/-][0-9 .()/-][0-9 .()/-][0-9 .()/-]*'",
+          WHERE instr(clues, '@') OR instr(clues, '%40') OR clues GLOB '*[0-9][0-9]*'",
         [],
         |row| Ok((row.get(0)?, rows::json(row, 1)?)),
     )?;

@@ -14,6 +14,8 @@ use crate::store::{Erased, Page};
 
 mod list;
 mod marks;
+#[cfg(test)]
+mod tests;
 
 pub(super) use list::{List, complete, in_database, read};
 pub(super) use marks::{Marks, entries};
@@ -35,9 +37,11 @@ impl SqliteStore {
         let erased = writer.write_patiently(move |connection| erase(connection, id, &found, now)).await?;
         let Some(mut erased) = erased else { return Ok(None) };
         self.write_down().await;
-        // The log is tended to after each write, so it has been tried when the next one is done.
+        // The log is tended to after a write is answered: it has been tried after the first when the second is.
         self.empty_log.store(true, Ordering::Relaxed);
-        writer.write_patiently(|_| Ok(())).await?;
+        for _ in 0..2 {
+            writer.write_patiently(|_| Ok(())).await?;
+        }
         erased.log_emptied = !self.empty_log.load(Ordering::Relaxed);
         Ok(Some(erased))
     }
@@ -62,9 +66,9 @@ impl SqliteStore {
     /// Completes the list beside the database. If that fails, the next start does it.
     async fn write_down(&self) {
         let path = self.path.clone();
-        let written = self.readers.read(move |connection| {
-            complete(connection, &path).map_err(|error| StoreError::unavailable(&error))
-        });
+        let written = self
+            .readers
+            .read(move |connection| complete(connection, &path).map_err(|error| StoreError::unavailable(&error)));
         if let Err(error) = written.await {
             tracing::error!(%error, "Cannot write down who was erased: until the next start a restored backup would bring them back");
         }
@@ -85,9 +89,11 @@ pub(super) fn erase(
         return Ok(Some(erased));
     }
     let marks = Marks::of(&user);
-    for entry in marks::entries_since(connection, &marks, found.until.unwrap_or(Timestamp::from_millis(0)))?.iter().chain(&found.inbox) {
-        let deleted =
-            connection.prepare_cached("DELETE FROM inbox WHERE id = ?1")?.execute([&entry.as_bytes()[..]])?;
+    for entry in marks::entries_since(connection, &marks, found.until.unwrap_or(Timestamp::from_millis(0)))?
+        .iter()
+        .chain(&found.inbox)
+    {
+        let deleted = connection.prepare_cached("DELETE FROM inbox WHERE id = ?1")?.execute([&entry.as_bytes()[..]])?;
         erased.inbox += deleted as u64;
     }
     erased.messages = forget(connection, &user, now)?;
@@ -104,7 +110,7 @@ pub(super) fn erase_silent(connection: &Connection, ids: &[UserId], now: Timesta
             forget(connection, &user, now)?;
         }
     }
-    marks::take_out_of_origins(connection, &marks)
+    if marks.is_empty() { Ok(()) } else { marks::take_out_of_origins(connection, &marks) }
 }
 
 /// The customer, and when they were erased.

@@ -1,0 +1,179 @@
+//! How long each table keeps what is in it, and that every column is accounted for.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use umishop::store::{Pruned, Retention};
+
+use crate::support::{TestApp, retention};
+
+const DAY: Duration = Duration::from_hours(24);
+const YEAR: Duration = Duration::from_hours(24 * 365);
+
+/// All is kept for years.
+const KEEP: Retention = retention(YEAR, YEAR, YEAR);
+
+async fn prune(app: &TestApp, retention: Retention) -> Pruned {
+    let mut all = Pruned::default();
+    loop {
+        all.add(app.store().prune(retention, app.now()).await.unwrap());
+        if !all.more {
+            return all;
+        }
+    }
+}
+
+async fn visit(app: &TestApp, email: &str, campaign: &str) {
+    let body =
+        json!({ "name": "Ana", "email": email, "utm_campaign": campaign, "topic": "Sales", "question": campaign });
+    assert_eq!(app.post("/umishop_api/topic", &body).await.status, 200);
+}
+
+#[tokio::test]
+async fn captures_and_attempts_go_before_their_messages() {
+    let app = TestApp::start().await;
+    app.register("Ana", "ana@example.com").await;
+    app.advance(DAY).await;
+    app.register("Eva", "eva@example.com").await;
+    app.advance(DAY).await;
+    let messages = app.items("/api/messages").await;
+    let (new, old) = (&messages[0], &messages[1]);
+    let pruned = prune(&app, Retention { captures: Some(DAY * 3 / 2), ..KEEP }).await;
+    assert_eq!(pruned, Pruned { captures: 1, ..Pruned::default() });
+    assert_eq!(
+        (app.message(old).await["captured"].clone(), app.message(new).await["captured"].clone()),
+        (json!(false), json!(true))
+    );
+    let pruned = prune(&app, Retention { attempts: Some(DAY * 3 / 2), ..KEEP }).await;
+    assert_eq!(pruned, Pruned { attempts: 1, ..Pruned::default() });
+    let tried = |message: Value| message["history"].as_array().unwrap().len();
+    assert_eq!((tried(app.message(old).await), tried(app.message(new).await)), (0, 1));
+    assert_eq!(app.message(old).await["state"], "delivered");
+}
+
+#[tokio::test]
+async fn the_words_of_a_request_go_when_it_has_been_closed_for_long_enough() {
+    let app = TestApp::start().await;
+    for question in ["closed early", "closed late", "open"] {
+        visit(&app, "ana@example.com", question).await;
+    }
+    let requests = app.items("/api/requests").await;
+    let close = async |question: &str| {
+        let request = requests.iter().find(|request| request["question"] == question).unwrap();
+        let path = format!("/api/requests/{}/close", request["id"].as_str().unwrap());
+        assert_eq!(app.api("POST", &path).await.status, 200);
+    };
+    close("closed early").await;
+    app.pass(DAY * 2);
+    close("closed late").await;
+    let pruned = prune(&app, Retention { questions: Some(DAY), ..KEEP }).await;
+    assert_eq!(pruned, Pruned { questions: 1, ..Pruned::default() });
+    let mut kept: Vec<_> = app.items("/api/requests").await.iter().map(|request| request["question"].clone()).collect();
+    kept.sort_by_key(Value::to_string);
+    assert_eq!(kept, ["", "closed late", "open"]);
+    assert_eq!(prune(&app, Retention { questions: Some(DAY), ..KEEP }).await, Pruned::default());
+}
+
+#[tokio::test]
+async fn what_was_told_of_a_visit_goes_and_that_it_was_stays() {
+    let app = TestApp::start().await;
+    for campaign in ["first", "second", "third"] {
+        visit(&app, "ana@example.com", campaign).await;
+        app.pass(DAY);
+    }
+    assert_eq!(
+        prune(&app, Retention { touches: Some(DAY * 3 / 2), ..KEEP }).await,
+        Pruned { touches: 1, ..Pruned::default() }
+    );
+    let id = app.items("/api/users").await[0]["id"].as_str().unwrap().to_owned();
+    let touches = app.api("GET", &format!("/api/users/{id}")).await.json()["touches"].clone();
+    assert_eq!((&touches[0]["origin"], &touches[1]["origin"]["utm_campaign"]), (&json!({}), &json!("third")));
+    assert_eq!(app.api("GET", "/api/origins?by=campaign").await.json()["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn customers_of_whom_nothing_was_heard_are_erased_and_those_who_were_or_wait_are_not() {
+    let app = TestApp::start_with("[welcome]\ndelay = \"30d\"").await;
+    for number in 0..45 {
+        visit(&app, &format!("silent{number}@example.com"), "summer").await;
+    }
+    for email in ["visits@example.com", "asks@example.com"] {
+        visit(&app, email, "summer").await;
+    }
+    app.deliver_due().await;
+    app.register("Ana", "waits@example.com").await;
+    app.pass(DAY * 2);
+    visit(&app, "visits@example.com", "winter").await;
+    visit(&app, "asks@example.com", "winter").await;
+    let silence = Retention { customers: Some(DAY), ..KEEP };
+    assert_eq!(prune(&app, silence).await, Pruned { customers: 45, ..Pruned::default() });
+    let users = app.items("/api/users?limit=100").await;
+    let mut left: Vec<_> = users.iter().filter_map(|user| user["email"].as_str()).collect();
+    left.sort_unstable();
+    assert_eq!((left, users.len()), (vec!["asks@example.com", "visits@example.com", "waits@example.com"], 48));
+    assert_eq!(prune(&app, silence).await, Pruned::default(), "nobody is erased twice");
+    app.pass(DAY * 40);
+    app.deliver_due().await;
+    assert_eq!(prune(&app, silence).await.customers, 3);
+}
+
+/// What an erasure does with each column that may tell of a customer. A new one belongs here, and into `erase`.
+const KEPT: &[(&str, &str)] = &[
+    (
+        "users",
+        "id created_at registered_at welcomed first_origin last_origin registered_origin welcomed_at bounced erased_at",
+    ),
+    ("touches", ""),
+    (
+        "requests",
+        "id user_id topic topic_unknown topic_key created_at seen_at state first_origin last_origin delivered_at",
+    ),
+    ("request_changes", "request_id state at by"),
+    ("messages", ""),
+    ("attempts", ""),
+    ("captures", ""),
+    ("inbox", ""),
+    ("suppressions", ""),
+    ("erased_suppressions", "mark since"),
+    ("origins", "id clues rules source medium campaign referrer channel country landing_page"),
+    ("registration_days", "day facts"),
+    ("request_days", "day facts"),
+    ("traces", "trace seen_at"),
+    ("settings", "name value"),
+    ("channels", "address paused_at not_before"),
+    ("alerts", "subject told_at"),
+];
+
+/// What is emptied or deleted.
+const GONE: &[(&str, &str)] = &[
+    ("users", "name email phone phone_e164 landbot_customer_id language origin source"),
+    ("touches", "user_id at origin source"),
+    ("requests", "question origin source idempotency_key fingerprint"),
+    ("request_changes", "note"),
+    (
+        "messages",
+        "id user_id request_id channel fallback handed_over_from purpose state created_at due_at first_due_at finished_at \
+         attempts crashes lease_epoch boot reference last_error context",
+    ),
+    ("attempts", "message_id epoch started_at duration_ms outcome scope error channel"),
+    ("captures", "message_id bytes"),
+    ("inbox", "id received_at request_line headers body why"),
+    ("suppressions", "address why since cause"),
+];
+
+#[tokio::test]
+async fn every_column_is_either_emptied_by_an_erasure_or_tells_of_nobody() {
+    let app = TestApp::start().await;
+    let connection = Connection::open(app.directory().join("umishop.db")).unwrap();
+    let sql = "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'";
+    let mut statement = connection.prepare(sql).unwrap();
+    let mut columns: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let listed = KEPT.iter().chain(GONE);
+    let mut listed: Vec<String> = listed
+        .flat_map(|(table, columns)| columns.split_whitespace().map(move |column| format!("{table}.{column}")))
+        .collect();
+    columns.sort();
+    listed.sort();
+    assert_eq!(columns, listed);
+}
