@@ -92,13 +92,12 @@ pub(super) async fn erase(
 
 /// The one customer that `text` names.
 async fn find(store: &SqliteStore, text: &str) -> anyhow::Result<User> {
-    let found: Vec<User> = match text.parse::<UserId>() {
-        Ok(id) => store.user(id).await?.map(|timeline| timeline.user).into_iter().collect(),
-        Err(_) => {
-            let page = Page { limit: LOOKED_AT, before: None };
-            let users = store.users(Some(text.trim().to_owned()), page).await?;
-            users.into_iter().filter(|user| is_meant(user, text)).collect()
-        }
+    let found: Vec<User> = if let Ok(id) = text.parse::<UserId>() {
+        store.user(id).await?.map(|timeline| timeline.user).into_iter().collect()
+    } else {
+        let page = Page { limit: LOOKED_AT, before: None };
+        let users = store.users(Some(text.trim().to_owned()), page).await?;
+        users.into_iter().filter(|user| is_meant(user, text)).collect()
     };
     match &found[..] {
         [user] => Ok(user.clone()),

@@ -228,18 +228,18 @@ pub(super) fn retention(reader: &mut Reader<'_>) -> Option<Retention> {
         delivered: delivered?,
         dead: dead?,
         inbox: inbox?,
-        captures: captures?,
-        attempts: attempts?,
-        questions: questions?,
-        touches: touches?,
-        customers: customers?,
+        captures,
+        attempts,
+        questions,
+        touches,
+        customers,
         prune: prune?,
     })
 }
 
-/// A length of time; `None` within: the text is empty.
-fn optional_duration(reader: &mut Reader<'_>, key: &str, example: &str) -> Option<Option<Duration>> {
-    if reader.text(key).is_empty() { Some(None) } else { reader.duration(key, example).map(Some) }
+/// A length of time; `None`: the text is empty, or a problem.
+fn optional_duration(reader: &mut Reader<'_>, key: &str, example: &str) -> Option<Duration> {
+    if reader.text(key).is_empty() { None } else { reader.duration(key, example) }
 }
 
 fn times(reader: &mut Reader<'_>, key: &str, example: &str) -> Option<String> {

@@ -123,7 +123,7 @@ async fn ledgers(app: &TestApp) -> Vec<Ledger> {
             // Only the name of what names the customer may change.
             for (name, _) in &mut ledger.rows {
                 if name.contains("ximena.q@example.com") || name.contains("(erased ") {
-                    *name = "somebody".to_owned();
+                    "somebody".clone_into(name);
                 }
             }
             ledger.rows.sort_by(|a, b| format!("{a:?}").cmp(&format!("{b:?}")));

@@ -54,6 +54,20 @@ fn a_fallback_that_reaches_nobody_is_refused() {
 }
 
 #[test]
+fn what_is_kept_as_long_as_the_rest_may_be_kept_for_less() {
+    let kept = |config: &str| Shop::of(config).loaded().config.retention;
+    let of_days = |days: u64| Some(Duration::from_hours(24 * days));
+    let shipped = kept("");
+    assert_eq!((shipped.captures, shipped.attempts, shipped.questions), (None, None, None));
+    assert_eq!((shipped.touches, shipped.customers), (None, None));
+    let mine =
+        kept("[retention]\ncaptures = \"7days\"\nattempts = \"30d\"\ntouches = \"\"\ncustomers = \"1095days\"\n");
+    assert_eq!((mine.captures, mine.attempts, mine.touches), (of_days(7), of_days(30), None));
+    assert_eq!((mine.questions, mine.customers), (None, of_days(1095)));
+    assert!(problems("[retention]\nquestions = \"never\"\n").contains("config.toml:2: [retention] questions"));
+}
+
+#[test]
 fn a_shop_names_its_sources_as_it_likes() {
     use crate::domain::{Clues, Dimension};
 
