@@ -196,7 +196,7 @@ impl Lane {
                     break;
                 }
                 Ok(false) => {
-                    tracing::warn!(message.id = %id, "Message {id} was claimed again meanwhile; this outcome is not recorded");
+                    tracing::warn!(message.id = %id, "Message {id} was claimed again or erased meanwhile; this outcome is not recorded");
                     break;
                 }
                 Err(error) => {

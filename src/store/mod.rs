@@ -272,7 +272,8 @@ pub trait Store: AccessStore {
         now: Timestamp,
     ) -> Result<Claimed, StoreError>;
 
-    /// Ends a claim and keeps its attempt. `false`: a later claim has taken the message over; nothing was changed.
+    /// Ends a claim and keeps its attempt. `false`: a later claim has taken the message over, or its customer was erased;
+    /// nothing was changed.
     ///
     /// Takes its turn when it is first polled: a claim that is asked for after that sees it done.
     async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<bool, StoreError>;
