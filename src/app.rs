@@ -419,6 +419,8 @@ fn web(
         channels,
         followers,
         routes: config.routes,
+        route_places: config.route_places.iter().map(ToString::to_string).collect(),
+        rules: config.channels.into_iter().map(|(address, channel)| (address, channel.rules)).collect(),
         origins: config.origins,
         gate,
         intake: IntakeRules { auth, default_country: config.intake.default_country },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, Rendered};
+use crate::domain::{ChannelAddress, Markup, Rendered};
 use crate::render::{Draft, Renderer};
 use crate::store::MessageHistory;
 
@@ -15,6 +15,21 @@ pub struct Preview {
     pub text: String,
     /// Whether the sandbox kept it; else it is as it would be sent now.
     pub captured: bool,
+    /// Its parts, as they would be now; `None`: it cannot be put into words now.
+    pub words: Option<Words>,
+}
+
+/// The parts of what a message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// One line of plain text.
+    pub subject: String,
+    /// The text without any notation.
+    pub text: String,
+    /// The same as HTML, if the channel shows that.
+    pub html: Option<String>,
+    /// Whether what the sandbox kept says the same; also when it kept nothing.
+    pub current: bool,
 }
 
 /// What `history`'s message says: what the sandbox kept, else what its channel would send now.
@@ -23,16 +38,26 @@ pub fn preview(
     renderer: &Renderer,
     channels: &BTreeMap<ChannelAddress, Arc<dyn Channel>>,
 ) -> Preview {
-    if let Some(bytes) = &history.capture {
-        return Preview { text: String::from_utf8_lossy(bytes).into_owned(), captured: true };
-    }
-    let address = &history.message.channel;
-    let text = match channels.get(address).map(|channel| compose(&history.message, renderer, address, &**channel)) {
-        None => format!("(the channel {address} is no longer configured)"),
-        Some(Ok((_, bytes))) => String::from_utf8_lossy(&bytes).into_owned(),
-        Some(Err(why)) => format!("(it cannot be rendered: {why})"),
+    let (address, capture) = (&history.message.channel, history.capture.as_ref());
+    let channel = channels.get(address);
+    let composed = match channel.map(|channel| compose(&history.message, renderer, address, &**channel)) {
+        None => Err(format!("(the channel {address} is no longer configured)")),
+        Some(Err(why)) => Err(format!("(it cannot be rendered: {why})")),
+        Some(Ok(composed)) => Ok(composed),
     };
-    Preview { text, captured: false }
+    let shows_html = channel.is_some_and(|channel| channel.markup() == Markup::Html);
+    let words = composed.as_ref().ok().map(|(rendered, bytes)| Words {
+        subject: rendered.subject.clone(),
+        text: rendered.text.clone(),
+        html: shows_html.then(|| rendered.rich.clone()),
+        current: capture.is_none_or(|kept| kept == bytes),
+    });
+    let text = match (capture, composed) {
+        (Some(kept), _) => String::from_utf8_lossy(kept).into_owned(),
+        (None, Ok((_, bytes))) => String::from_utf8_lossy(&bytes).into_owned(),
+        (None, Err(why)) => why,
+    };
+    Preview { text, captured: capture.is_some(), words }
 }
 
 /// A message's words, and the bytes that go over the wire with them, credentials left out; else why there are none.

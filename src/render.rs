@@ -348,7 +348,7 @@ fn everything() -> Context {
 }
 
 /// Opens a chat in Landbot's console, if this can be a chat's name.
-fn chat_url(uuid: &str) -> Option<String> {
+pub fn chat_url(uuid: &str) -> Option<String> {
     let plain = (8..=64).contains(&uuid.len()) && uuid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     plain.then(|| format!("https://app.landbot.io/gui/chats_v4/{uuid}"))
 }

@@ -120,10 +120,11 @@ fn fill(path: &Path, users: u32) -> Result<()> {
     transaction.execute(
         &format!(
             "INSERT INTO requests (id, user_id, topic, topic_unknown, question, origin, source, fingerprint, created_at,
-                                   seen_at, first_origin, last_origin, delivered_at)
+                                   seen_at, first_origin, last_origin, delivered_at, acknowledged_at, answered_at)
              SELECT unhex(printf('%012x%020x', at, n)), id, iif(n % 3, 'Sales', 'Pricing'), n % 40 = 0,
                     'Does number ' || n || ' come in blue as well?', '{{}}', 'google', randomblob(32), at, at,
-                    first_origin, {picked}, iif(n % 100, at + 20 + abs(random()) % 5000, NULL)
+                    first_origin, {picked}, iif(n % 100, at + 20 + abs(random()) % 5000, NULL),
+                    iif(n % 10, at + 60000 + n % 600000, NULL), iif(n % 10 > 1, at + 660000 + n % 7200000, NULL)
                FROM (SELECT at, n * 2 AS n, first_origin, id FROM ({asked})
                      UNION ALL SELECT at, n * 2 + 1, first_origin, id FROM ({asked}))
               ORDER BY at"

@@ -10,7 +10,7 @@ use super::Global;
 use crate::clock::Clock;
 use crate::domain::{ChannelAddress, MessageId, Purpose, State, Timestamp};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Changed, Selection, Store};
+use crate::store::{Changed, Counted, MessageFilter, Period, Store};
 
 #[derive(Debug, Args)]
 pub(super) struct Which {
@@ -53,12 +53,11 @@ impl Change {
         }
     }
 
-    /// The states that whole selections may be in. One pending message may be retried, but all of them would be due at
-    /// once for nothing.
+    /// The states that whole selections may be in.
     const fn from(self) -> &'static [State] {
         match self {
-            Self::Retry => &[State::Dead, State::Held, State::Cancelled],
-            Self::Cancel => &[State::Pending, State::Held],
+            Self::Retry => State::RETRIED_TOGETHER,
+            Self::Cancel => State::CANCELLED_TOGETHER,
         }
     }
 }
@@ -73,9 +72,10 @@ pub(super) async fn change(
     match (which.id, which.state) {
         (Some(id), _) => one(store, change, id, out).await,
         (None, Some(state)) => {
-            let Which { channel, purpose, before: created_before, yes, .. } = which;
-            let selection = Selection { state, channel, purpose, created_before };
-            all(global, store, change, selection, yes, out).await
+            let Which { channel, purpose, before, yes, .. } = which;
+            let made = Period { from: None, to: before };
+            let filter = MessageFilter { state: Some(state), channel, purpose, made, ..MessageFilter::default() };
+            all(global, store, change, (state, filter), yes, out).await
         }
         (None, None) => bail!("name a message, or --state for all messages in it"),
     }
@@ -100,29 +100,24 @@ async fn all(
     global: &Global,
     store: &SqliteStore,
     change: Change,
-    selection: Selection,
+    (state, filter): (State, MessageFilter),
     yes: bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    if !change.from().contains(&selection.state) {
+    if !change.from().contains(&state) {
         let states: Vec<_> = change.from().iter().map(ToString::to_string).collect();
-        bail!(
-            "messages that are {} cannot all be {}; --state is {}",
-            selection.state,
-            change.done(),
-            states.join(" or ")
-        );
+        bail!("messages that are {state} cannot all be {}; --state is {}", change.done(), states.join(" or "));
     }
-    let count = store.selected(selection.clone()).await?;
-    if !yes && count > 0 && !confirmed(count, change)? {
+    let counted = store.count_messages(filter.clone()).await?;
+    if !yes && counted.count > 0 && !confirmed(counted, change)? {
         bail!("nothing was changed");
     }
     let now = Clock::system().now();
     let (mut changed, mut after) = (0, None);
     loop {
         let bite = match change {
-            Change::Retry => store.retry_messages(selection.clone(), after, now).await,
-            Change::Cancel => store.cancel_messages(selection.clone(), after, now).await,
+            Change::Retry => store.retry_messages(filter.clone(), after, now).await,
+            Change::Cancel => store.cancel_messages(filter.clone(), after, now).await,
         };
         let bite = bite.with_context(|| format!("only {changed} messages were {}", change.done()))?;
         changed += bite.changed;
@@ -140,7 +135,9 @@ async fn all(
 }
 
 /// Asks on a terminal. A script must have said yes already.
-fn confirmed(count: u64, change: Change) -> anyhow::Result<bool> {
+fn confirmed(counted: Counted, change: Change) -> anyhow::Result<bool> {
+    let Counted { count, more } = counted;
+    let count = if more { format!("more than {count}") } else { count.to_string() };
     if !io::stdin().is_terminal() {
         bail!("{count} messages would be {}; say --yes if they are to be", change.done());
     }

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::route::conditions;
 use super::{Global, table};
 use crate::app;
 use crate::config::{self, Config, Loaded, Problem};
@@ -64,7 +63,8 @@ fn report(loaded: &Loaded, out: &mut dyn Write) -> anyhow::Result<()> {
         channels => writeln!(out, "Alerts         over {channels}")?,
     }
     writeln!(out)?;
-    let row = |route: &Route| [topic(route).to_owned(), aliases(route), conditions(route), channels(route)];
+    let row =
+        |route: &Route| [route.shown_topic().to_owned(), aliases(route), route.shown_conditions(), channels(route)];
     let rows: Vec<_> = routes.routes().map(row).collect();
     table::write(out, ["TOPIC", "ALSO CALLED", "WHEN", "GOES TO"], &rows)?;
     if !loaded.missing.is_empty() {
@@ -79,15 +79,6 @@ fn report(loaded: &Loaded, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     writeln!(out, "\nThe configuration can be used.")?;
     Ok(())
-}
-
-/// The topic of a route, for people.
-pub(super) fn topic(route: &Route) -> &str {
-    match &route.topic {
-        Some(topic) => topic.as_str(),
-        None if route.is_catch_all() => "(anything else)",
-        None => "(any)",
-    }
 }
 
 fn aliases(route: &Route) -> String {

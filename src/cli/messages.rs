@@ -8,10 +8,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::bulk::{self, Change, Which};
-use super::{Global, block_on, channels, table};
+use super::{Global, block_on, channels, filters, table};
 use crate::app;
 use crate::config::Config;
-use crate::domain::{ChannelAddress, Message, MessageId, Purpose, State, UserId};
+use crate::domain::{ChannelAddress, Message, MessageId, Purpose, RequestId, State, UserId};
 use crate::http::{attempt_json, message_json};
 use crate::preview::preview;
 use crate::render::Renderer;
@@ -38,9 +38,14 @@ struct List {
     /// Only those to or about this customer
     #[arg(long, value_name = "ID")]
     user: Option<UserId>,
+    /// Only those about this request
+    #[arg(long, value_name = "ID")]
+    request: Option<RequestId>,
     /// Only those for this purpose: welcome, request, test, alert, acknowledged, answered, closed
     #[arg(long)]
     purpose: Option<Purpose>,
+    #[command(flatten)]
+    period: filters::Period,
     /// How many at most
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -81,8 +86,9 @@ async fn list(
     list: List,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let filter = MessageFilter { state: list.state, channel: list.channel, user: list.user, purpose: list.purpose };
-    let messages = store.messages(filter, Page { limit: list.limit, before: None }).await?;
+    let List { state, channel, user, request, purpose, period, limit } = list;
+    let filter = MessageFilter { state, channel, user, request, purpose, made: period.read()? };
+    let messages = store.messages(filter, Page { limit, before: None }).await?;
     if global.json {
         let channels = channels(config);
         let items: Vec<_> = messages.iter().map(|message| message_json(message, &channels)).collect();

@@ -23,6 +23,7 @@ mod bulk;
 mod check;
 mod csv;
 mod doctor;
+mod filters;
 mod kinds;
 mod landbot;
 mod log;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::filters::condition;
 use super::{Global, block_on, csv, table};
 use crate::clock::Clock;
 use crate::domain::{Bucketing, Dimension, Pattern, RoutingTable, Timeline, Timestamp};
@@ -45,12 +46,6 @@ pub(super) struct Arguments {
     /// Write comma-separated values, for a spreadsheet
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-}
-
-fn condition(text: &str) -> Result<(Dimension, Option<Pattern>), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, as in source=google")?;
-    let dimension: Dimension = name.parse().map_err(|error| format!("{name}: {error}"))?;
-    Ok((dimension, Pattern::new(value)))
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -110,7 +105,7 @@ fn write_table(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable, out:
         let mut rows = Vec::new();
         for (name, row) in named(ledger, "(none)") {
             for (start, tally) in parts(row, query) {
-                let [registrations, welcomed, bounced, requests, delivered] = counts(tally);
+                let [registrations, welcomed, bounced, requests, delivered, acknowledged, answered] = counts(tally);
                 rows.push([
                     name.to_owned(),
                     start,
@@ -121,6 +116,10 @@ fn write_table(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable, out:
                     requests,
                     delivered,
                     readable(tally.to_delivery),
+                    acknowledged,
+                    readable(tally.to_acknowledgement),
+                    answered,
+                    readable(tally.to_answer),
                     topics(tally, routes),
                 ]);
             }
@@ -135,6 +134,10 @@ fn write_table(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable, out:
             "AFTER",
             "ASKED",
             "DELIVERED",
+            "AFTER",
+            "ACKNOWLEDGED",
+            "AFTER",
+            "ANSWERED",
             "AFTER",
             "TOPICS",
         ];
@@ -157,14 +160,19 @@ fn write_csv(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable, out: &
         "requests",
         "delivered",
         "median_to_delivery_ms",
+        "acknowledged",
+        "median_to_acknowledgement_ms",
+        "answered",
+        "median_to_answer_ms",
         "topics",
     ];
     csv::line(out, headings)?;
     let millis = |time: Option<Duration>| time.map(|time| time.as_millis().to_string()).unwrap_or_default();
     for (name, row) in named(ledger, "") {
         for (start, tally) in parts(row, query) {
-            let [registrations, welcomed, bounced, requests, delivered] = counts(tally);
-            let (to_welcome, to_delivery) = (millis(tally.to_welcome), millis(tally.to_delivery));
+            let [registrations, welcomed, bounced, requests, delivered, acknowledged, answered] = counts(tally);
+            let times = [tally.to_welcome, tally.to_delivery, tally.to_acknowledgement, tally.to_answer];
+            let [to_welcome, to_delivery, to_acknowledgement, to_answer] = times.map(millis);
             let topics = topics(tally, routes);
             let cells = [
                 name,
@@ -176,6 +184,10 @@ fn write_csv(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable, out: &
                 &requests,
                 &delivered,
                 &to_delivery,
+                &acknowledged,
+                &to_acknowledgement,
+                &answered,
+                &to_answer,
                 &topics,
             ];
             csv::line(out, cells)?;
@@ -184,8 +196,9 @@ fn write_csv(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable, out: &
     Ok(())
 }
 
-fn counts(tally: &Tally) -> [String; 5] {
-    [tally.registrations, tally.welcomed, tally.bounced, tally.requests, tally.delivered].map(|count| count.to_string())
+fn counts(tally: &Tally) -> [String; 7] {
+    let Tally { registrations, welcomed, bounced, requests, delivered, acknowledged, answered, .. } = tally;
+    [registrations, welcomed, bounced, requests, delivered, acknowledged, answered].map(ToString::to_string)
 }
 
 /// `Sales 12, (no route) 1`

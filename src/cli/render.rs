@@ -19,7 +19,7 @@ use crate::domain::{
 use crate::preview::compose;
 use crate::render::{Draft, Renderer};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Page, RequestEntry, Store, UserTimeline};
+use crate::store::{Page, RequestEntry, Store, UserFilter, UserTimeline};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -169,7 +169,8 @@ async fn find(store: &SqliteStore, user: &str) -> anyhow::Result<UserTimeline> {
     let id = match (user.parse::<UserId>(), EmailAddress::parse(user)) {
         (Ok(id), _) => Some(id),
         (_, Ok(address)) => {
-            let found = store.users(Some(address.to_string()), Page { limit: 500, before: None }).await?;
+            let filter = UserFilter { search: Some(address.to_string()), ..UserFilter::default() };
+            let found = store.users(filter, Page { limit: 500, before: None }).await?;
             found.into_iter().find(|found| found.email.as_ref() == Some(&address)).map(|found| found.id)
         }
         _ => bail!("`{user}` is neither a customer's id nor a mail address"),

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 
-use super::{Global, block_on, channels, table};
+use super::{Global, block_on, channels, filters, table};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{RequestChange, RequestId, RequestState, Topic, UserId, one_line};
+use crate::domain::{RequestChange, RequestEdit, RequestField, RequestId, RequestState, Topic, UserId, one_line};
 use crate::http::{request_history_json, request_json};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Page, RequestChanged, RequestEntry, RequestFilter, RequestHistory, Store};
@@ -34,6 +34,13 @@ struct List {
     /// Only those of this customer
     #[arg(long, value_name = "ID")]
     user: Option<UserId>,
+    /// Only those that this person looks after; empty: those that nobody does
+    #[arg(long, value_name = "NAME")]
+    assignee: Option<String>,
+    #[command(flatten)]
+    period: filters::Period,
+    #[command(flatten)]
+    origin: filters::Origin,
     /// How many at most
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -52,6 +59,26 @@ enum Action {
     Answer(Said),
     /// Say that nothing more is to be done about a request
     Close(Said),
+    /// Note something about a request, for your own people
+    Note {
+        /// The request
+        id: RequestId,
+        /// The note; empty: none any more
+        note: String,
+        /// Who says so
+        #[arg(long, value_name = "NAME", default_value = "operator")]
+        by: String,
+    },
+    /// Say who looks after a request
+    Assign {
+        /// The request
+        id: RequestId,
+        /// Their name; empty: nobody any more
+        assignee: String,
+        /// Who says so
+        #[arg(long, value_name = "NAME", default_value = "operator")]
+        by: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -71,21 +98,42 @@ pub(super) fn run(global: &Global, arguments: Arguments, out: &mut dyn Write) ->
     block_on(async {
         let store = Global::open_store(&config)?;
         match arguments.action {
-            None => list(global, &store, arguments.list, out).await?,
+            None => list(global, &config, &store, arguments.list, out).await?,
             Some(Action::Show { id }) => show(global, &config, &store, id, out).await?,
             Some(Action::Acknowledge(said)) => change(&config, &store, RequestState::Acknowledged, said, out).await?,
             Some(Action::Answer(said)) => change(&config, &store, RequestState::Answered, said, out).await?,
             Some(Action::Close(said)) => change(&config, &store, RequestState::Closed, said, out).await?,
+            Some(Action::Note { id, note, by }) => {
+                edit(&store, id, RequestField::Note, &note, &by).await?;
+                writeln!(out, "Request {id} has this note.")?;
+            }
+            Some(Action::Assign { id, assignee, by }) => {
+                edit(&store, id, RequestField::Assignee, &assignee, &by).await?;
+                writeln!(out, "Request {id} is looked after by {}.", named(&assignee))?;
+            }
         }
         store.close().await?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-async fn list(global: &Global, store: &SqliteStore, list: List, out: &mut dyn Write) -> anyhow::Result<()> {
-    let topic = list.topic.map(|text| Topic::new(&text));
-    let filter = RequestFilter { state: list.state, topic, user: list.user };
-    let entries = store.requests(filter, Page { limit: list.limit, before: None }).await?;
+async fn list(
+    global: &Global,
+    config: &Config,
+    store: &SqliteStore,
+    list: List,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let List { state, topic, user, assignee, period, origin, limit } = list;
+    let filter = RequestFilter {
+        state,
+        topic: topic.map(|text| Topic::new(&text)),
+        user,
+        assignee: assignee.map(|name| one_line(&name)),
+        came: period.read()?,
+        origin: origin.read(config),
+    };
+    let entries = store.requests(filter, Page { limit, before: None }).await?;
     if global.json {
         let items: Vec<_> = entries.iter().map(request_json).collect();
         writeln!(out, "{}", serde_json::to_string_pretty(&items)?)?;
@@ -93,17 +141,18 @@ async fn list(global: &Global, store: &SqliteStore, list: List, out: &mut dyn Wr
         writeln!(out, "No requests.")?;
     } else {
         let rows: Vec<_> = entries.iter().map(row).collect();
-        table::write(out, ["ID", "CREATED", "STATE", "TOPIC", "CUSTOMER", "QUESTION"], &rows)?;
+        table::write(out, ["ID", "CREATED", "STATE", "ASSIGNEE", "TOPIC", "CUSTOMER", "QUESTION"], &rows)?;
     }
     Ok(())
 }
 
-fn row(entry: &RequestEntry) -> [String; 6] {
+fn row(entry: &RequestEntry) -> [String; 7] {
     let RequestEntry { request, user } = entry;
     [
         request.id.to_string(),
         request.created_at.to_readable(),
         request.state.to_string(),
+        request.assignee.clone(),
         request.topic.as_str().to_owned(),
         user.as_ref().map_or_else(String::new, |user| user.name.clone()),
         one_line(&request.question),
@@ -122,7 +171,7 @@ async fn show(
         writeln!(out, "{}", serde_json::to_string_pretty(&request_history_json(&history, &channels(config)))?)?;
         return Ok(());
     }
-    let RequestHistory { entry: RequestEntry { request, user }, changes, messages } = &history;
+    let RequestHistory { entry: RequestEntry { request, user }, changes, edits, messages } = &history;
     writeln!(out, "Request    {id}")?;
     writeln!(out, "State      {}", request.state)?;
     writeln!(out, "Topic      {}", request.topic.as_str())?;
@@ -133,14 +182,33 @@ async fn show(
     }
     writeln!(out, "Origin     {}", request.origin.source())?;
     writeln!(out, "Created    {}", request.created_at)?;
-    for RequestChange { at, state, by, note } in changes {
-        writeln!(out, "Change     {at}  {state}  {by}  {note}")?;
+    writeln!(out, "Assignee   {}", named(&request.assignee))?;
+    if !request.note.is_empty() {
+        writeln!(out, "Note       {}", one_line(&request.note))?;
+    }
+    let said = changes.iter().map(|RequestChange { at, state, by, note }| (*at, format!("{state}  {by}  {note}")));
+    let noted = edits.iter();
+    let noted = noted.map(|RequestEdit { at, field, value, by }| (*at, format!("{field}  {by}  {}", one_line(value))));
+    let mut history: Vec<_> = said.chain(noted).collect();
+    history.sort_by_key(|(at, _)| *at);
+    for (at, what) in history {
+        writeln!(out, "Change     {at}  {what}")?;
     }
     for message in messages {
         writeln!(out, "Message    {}  {}  {} over {}", message.id, message.state, message.purpose, message.channel)?;
     }
     writeln!(out, "\n{}", request.question)?;
     Ok(())
+}
+
+/// Changes what is noted beside the request.
+async fn edit(store: &SqliteStore, id: RequestId, field: RequestField, value: &str, by: &str) -> anyhow::Result<()> {
+    let edit = RequestEdit::new(field, Clock::system().now(), value, by)?;
+    if store.edit_request(id, edit).await? { Ok(()) } else { bail!("there is no such request") }
+}
+
+fn named(assignee: &str) -> &str {
+    if assignee.trim().is_empty() { "nobody" } else { assignee }
 }
 
 /// Changes the request beside a server that may be running: it notices by itself what is due.

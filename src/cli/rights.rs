@@ -14,7 +14,7 @@ use crate::domain::{User, UserId};
 use crate::http::{export_json, is_meant};
 use crate::render::Renderer;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Erased, Page, Store};
+use crate::store::{Erased, Page, Store, UserFilter};
 
 /// How many customers are looked at whose address begins as the one that was named.
 const LOOKED_AT: usize = 500;
@@ -96,7 +96,8 @@ async fn find(store: &SqliteStore, text: &str) -> anyhow::Result<User> {
         store.user(id).await?.map(|timeline| timeline.user).into_iter().collect()
     } else {
         let page = Page { limit: LOOKED_AT, before: None };
-        let users = store.users(Some(text.trim().to_owned()), page).await?;
+        let filter = UserFilter { search: Some(text.trim().to_owned()), ..UserFilter::default() };
+        let users = store.users(filter, page).await?;
         users.into_iter().filter(|user| is_meant(user, text)).collect()
     };
     match &found[..] {

@@ -11,10 +11,10 @@ use clap::Args;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::check::{route_json, topic};
+use super::check::route_json;
 use super::{Global, replay, table};
 use crate::config::{Config, Place};
-use crate::domain::{Aspect, ChannelAddress, Decision, Destination, Route, Step, Told, Topic, Verdict};
+use crate::domain::{Aspect, ChannelAddress, Decision, Destination, Step, Told, Topic, Verdict};
 use crate::intake::{self, Fields, Reading, Received};
 
 /// In the place of what the call did not tell.
@@ -119,7 +119,7 @@ fn explain(global: &Global, config: &Config, fields: &Fields, out: &mut dyn Writ
     let end = steps().find(|(step, _)| step.verdict == Verdict::Taken && !step.route.continues);
     let end = end.map(|(_, place)| place.to_string()).unwrap_or_default();
     let row =
-        |(step, place): (&Step<'_>, &Place)| [place.to_string(), described(step.route), verdict(step, told, &end)];
+        |(step, place): (&Step<'_>, &Place)| [place.to_string(), step.route.to_string(), verdict(step, told, &end)];
     table::write(out, ["WHERE", "ROUTE", "VERDICT"], &steps().map(row).collect::<Vec<_>>())?;
     writeln!(out)?;
     for Destination { channel, fallback } in decision.destinations() {
@@ -142,19 +142,6 @@ fn found(aspect: Aspect, told: Told<'_>) -> String {
         Some(country) if aspect == Aspect::Country => format!("{country}, which is no country's two letters"),
         _ => NOT_TOLD.to_owned(),
     }
-}
-
-/// A route in one line: `Pricing, when country = ES or PT`.
-fn described(route: &Route) -> String {
-    match conditions(route).as_str() {
-        "" => topic(route).to_owned(),
-        conditions => format!("{}, when {conditions}", topic(route)),
-    }
-}
-
-/// `source = google, country = ES or PT`
-pub(super) fn conditions(route: &Route) -> String {
-    route.when.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// What became of a route; `end` is where the one stands that ended the search.

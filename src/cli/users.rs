@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::rights::{self, Erase, Whom};
-use super::{Global, block_on, table};
+use super::{Global, block_on, filters, table};
+use crate::config::Config;
 use crate::domain::User;
 use crate::http::user_json;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Page, Store};
+use crate::store::{Page, Store, UserFilter};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -33,6 +34,10 @@ enum Action {
 struct List {
     /// The beginning of a mail address, or part of a name or phone
     search: Option<String>,
+    #[command(flatten)]
+    registered: filters::Period,
+    #[command(flatten)]
+    origin: filters::Origin,
     /// How many at most
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -43,7 +48,7 @@ pub(super) fn run(global: &Global, arguments: Arguments, out: &mut dyn Write) ->
     block_on(async {
         let store = Global::open_store(&config)?;
         match &arguments.action {
-            None => list(global, &store, arguments.list, out).await?,
+            None => list(global, &config, &store, arguments.list, out).await?,
             Some(Action::Export(whom)) => rights::export(&config, &store, whom, out).await?,
             Some(Action::Erase(erase)) => rights::erase(global, &store, erase, out).await?,
         }
@@ -52,8 +57,16 @@ pub(super) fn run(global: &Global, arguments: Arguments, out: &mut dyn Write) ->
     })
 }
 
-async fn list(global: &Global, store: &SqliteStore, list: List, out: &mut dyn Write) -> anyhow::Result<()> {
-    let users = store.users(list.search, Page { limit: list.limit, before: None }).await?;
+async fn list(
+    global: &Global,
+    config: &Config,
+    store: &SqliteStore,
+    list: List,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let List { search, registered, origin, limit } = list;
+    let filter = UserFilter { search, registered: registered.read()?, origin: origin.read(config) };
+    let users = store.users(filter, Page { limit, before: None }).await?;
     if global.json {
         let items: Vec<_> = users.into_iter().map(user_json).collect();
         writeln!(out, "{}", serde_json::to_string_pretty(&items)?)?;

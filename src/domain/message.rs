@@ -40,6 +40,15 @@ words!(
     }
 );
 
+impl State {
+    /// The states of which all messages may be retried together. One pending message may be retried, but all of them would
+    /// be due at once for nothing.
+    pub const RETRIED_TOGETHER: &[Self] = &[Self::Dead, Self::Held, Self::Cancelled];
+
+    /// The states of which all messages may be cancelled together.
+    pub const CANCELLED_TOGETHER: &[Self] = &[Self::Pending, Self::Held];
+}
+
 words!(
     /// What a message is for. Each purpose has its templates.
     Purpose, "purpose", "welcome, request, test, alert, acknowledged, answered, closed" {

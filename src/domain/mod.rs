@@ -50,7 +50,8 @@ pub use phone::{Country, Phone};
 pub use rate::{Bucket, Rate, RateError};
 pub use rendered::{Markup, Rendered};
 pub use request::{
-    Fingerprint, Follower, NewRequest, REPEAT_WINDOW, Request, RequestChange, RequestChangeError, RequestState,
+    Fingerprint, Follower, NewRequest, REPEAT_WINDOW, Request, RequestChange, RequestChangeError, RequestEdit,
+    RequestField, RequestState,
 };
 pub use retry::{LONGEST_RETRY_AFTER, RetrySchedule, RetryScheduleError};
 pub use routing::{Decision, Destination, Route, RoutingTable, Step, Verdict};
@@ -58,7 +59,7 @@ pub use rules::{ALERT_EXPIRES, Fallback, POISON_AFTER, Rules, SUSPECT_AFTER, wai
 pub use suppression::{ErasureKey, Suppression, SuppressionCause};
 pub use text::{Truncated, mask_addresses, one_line, truncate};
 pub use time::Timestamp;
-pub use timeline::{Bucketing, Timeline, TimelineError};
+pub use timeline::{Bucketing, Timeline, TimelineError, Today};
 pub use topic::{Topic, TopicKey};
 pub use transition::Transition;
 pub use unsubscribe::UnsubscribeKey;

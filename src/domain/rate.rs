@@ -1,5 +1,6 @@
 //! How often something may be done: a rate, and the token bucket that keeps to it.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -31,6 +32,19 @@ impl Rate {
     /// The time between two at this rate.
     pub fn interval(&self) -> Duration {
         self.per / self.count.max(1)
+    }
+}
+
+/// As it is written in the configuration: `30/m`.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.per.as_secs() {
+            0..=1 => "s",
+            60 => "m",
+            3600 => "h",
+            _ => "day",
+        };
+        write!(f, "{}/{unit}", self.count)
     }
 }
 
@@ -121,6 +135,9 @@ mod tests {
         assert_eq!((rate.count, rate.per, rate.burst), (30, Duration::from_mins(1), 1));
         assert_eq!(rate.interval(), Duration::from_secs(2));
         assert_eq!("1/s".parse::<Rate>().unwrap().with_burst(3).burst, 3);
+        for written in ["1/s", "30/m", "100/h", "500/day"] {
+            assert_eq!(written.parse::<Rate>().unwrap().to_string(), written);
+        }
         for wrong in ["", "5", "0/s", "1/week", "-1/s", "1.5/s", "/s", "2000000/s"] {
             assert_eq!(wrong.parse::<Rate>(), Err(RateError), "{wrong}");
         }

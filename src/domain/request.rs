@@ -81,6 +81,10 @@ pub struct Request {
     pub created_at: Timestamp,
     /// Where it stands.
     pub state: RequestState,
+    /// What is noted about it, for the shop's own people; may be empty.
+    pub note: String,
+    /// Who looks after it; empty: nobody was named.
+    pub assignee: String,
 }
 
 words!(
@@ -145,6 +149,44 @@ impl RequestChange {
     }
 }
 
+words!(
+    /// What is noted beside a request, whatever its state.
+    RequestField, "field", "note, assignee" {
+        /// A note for the shop's own people.
+        Note = "note",
+        /// Who looks after it.
+        Assignee = "assignee",
+    }
+);
+
+/// What is noted beside a request became another. Kept for as long as the request; no channel hears of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestEdit {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub field: RequestField,
+    /// What it is from then on; empty: nothing any more.
+    pub value: String,
+    /// Who says so; may be empty.
+    pub by: String,
+}
+
+impl RequestEdit {
+    /// `field` is `value` from `at` on. Names are made one line.
+    pub fn new(field: RequestField, at: Timestamp, value: &str, by: &str) -> Result<Self, RequestChangeError> {
+        let longest = if field == RequestField::Note { LONGEST_NOTE } else { LONGEST_NAME };
+        for (what, text, longest) in [(field.as_str(), value, longest), ("by", by, LONGEST_NAME)] {
+            let found = text.chars().count();
+            if found > longest {
+                return Err(RequestChangeError { what, longest, found });
+            }
+        }
+        let value = if field == RequestField::Note { value.trim().to_owned() } else { one_line(value) };
+        Ok(Self { at, field, value, by: one_line(by) })
+    }
+}
+
 /// A channel that wants to hear what becomes of the requests whose questions it carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Follower {
@@ -182,6 +224,16 @@ mod tests {
         let long = RequestChange::new(RequestState::Closed, at, "Eva", &"ñ".repeat(2_001)).unwrap_err();
         assert_eq!(long.to_string(), "note: at most 2000 characters, these are 2001");
         assert!(RequestChange::new(RequestState::Closed, at, &"ñ".repeat(101), "").is_err());
+    }
+
+    #[test]
+    fn a_note_keeps_its_lines_and_a_name_has_one() {
+        let at = Timestamp::from_millis(1);
+        let note = RequestEdit::new(RequestField::Note, at, " call\nback ", " Eva\n").unwrap();
+        assert_eq!((note.value.as_str(), note.by.as_str()), ("call\nback", "Eva"));
+        assert_eq!(RequestEdit::new(RequestField::Assignee, at, "Eva\nRuiz", "").unwrap().value, "Eva Ruiz");
+        let long = RequestEdit::new(RequestField::Assignee, at, &"n".repeat(101), "").unwrap_err();
+        assert_eq!(long.to_string(), "assignee: at most 100 characters, these are 101");
     }
 
     #[test]

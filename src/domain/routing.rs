@@ -5,6 +5,7 @@
 //! at least one channel. The decision says of each route what became of it: whoever asks why reads what the webhook did.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use super::condition::Values;
 use super::{Aspect, ChannelAddress, Condition, Told, Topic, TopicKey};
@@ -32,9 +33,31 @@ impl Route {
         self.topic.is_none() && self.when.is_empty() && !self.continues
     }
 
+    /// The topic, for people.
+    pub fn shown_topic(&self) -> &str {
+        match &self.topic {
+            Some(topic) => topic.as_str(),
+            None if self.is_catch_all() => "(anything else)",
+            None => "(any)",
+        }
+    }
+
+    /// The conditions, for people: `source = google, country = ES or PT`.
+    pub fn shown_conditions(&self) -> String {
+        self.when.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+
     /// The topic by all the names that this route gives it.
     pub fn names(&self) -> impl Iterator<Item = &Topic> {
         self.topic.iter().chain(&self.aliases)
+    }
+}
+
+/// A route in one line: `Pricing, when country = ES or PT`.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.shown_topic())?;
+        if self.when.is_empty() { Ok(()) } else { write!(f, ", when {}", self.shown_conditions()) }
     }
 }
 

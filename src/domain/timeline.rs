@@ -125,6 +125,36 @@ impl Timeline {
     }
 }
 
+/// A day that is not over, and the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Today {
+    /// Its first moment.
+    pub start: Timestamp,
+    /// The first moment of the day before.
+    pub yesterday: Timestamp,
+    /// The moment of the day before at which its clocks showed the same time.
+    pub yesterday_until: Timestamp,
+}
+
+impl Today {
+    /// The day that `now` belongs to in a time zone.
+    pub fn new(now: Timestamp, zone: &str) -> Result<Self, TimelineError> {
+        let zone = TimeZone::get(zone).map_err(|_| TimelineError::Zone(zone.to_owned()))?;
+        let here = now.to_jiff().to_zoned_datetime(zone.clone());
+        let beyond = |_| TimelineError::Moment(now.to_string());
+        let yesterday = here.date().yesterday().map_err(beyond)?;
+        let starts = [here.date(), yesterday].map(|day| day.to_zoned_datetime(zone.clone()));
+        let [start, yesterday] = starts;
+        let moment = |found: ZonedDateTime| Timestamp::from_millis(found.timestamp().as_millisecond());
+        let start = moment(start.map_err(beyond)?);
+        Ok(Self {
+            start,
+            yesterday: moment(yesterday.map_err(beyond)?),
+            yesterday_until: moment(here.checked_sub(1.day()).map_err(beyond)?).min(start),
+        })
+    }
+}
+
 /// Where the next part begins; `None`: never, or beyond what a calendar knows.
 fn after(moment: &ZonedDateTime, bucketing: Bucketing) -> Option<ZonedDateTime> {
     match bucketing {
@@ -192,6 +222,19 @@ mod tests {
         assert_eq!(moment("2026-11-24").as_deref(), Ok("2026-11-23 23:00 UTC"));
         assert_eq!(moment("2026-11-24T09:00:00+01:00").as_deref(), Ok("2026-11-24 08:00 UTC"));
         assert_eq!(moment("24.11.2026"), Err(TimelineError::Moment("24.11.2026".into())));
+    }
+
+    #[test]
+    fn yesterday_is_compared_up_to_the_same_time_of_day_also_where_the_clocks_change() {
+        let today = |now| Today::new(Timestamp::parse(now).unwrap(), "Europe/Madrid").unwrap();
+        let readable = |Today { start, yesterday, yesterday_until }: Today| {
+            [start, yesterday, yesterday_until].map(Timestamp::to_readable)
+        };
+        assert_eq!(
+            readable(today("2026-10-26T10:30:00Z")),
+            ["2026-10-25 23:00 UTC", "2026-10-24 22:00 UTC", "2026-10-25 10:30 UTC"]
+        );
+        assert!(matches!(Today::new(Timestamp::from_millis(0), "Madrid"), Err(TimelineError::Zone(_))));
     }
 
     #[test]

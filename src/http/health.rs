@@ -7,7 +7,7 @@ use poem::web::{Data, Json};
 use poem::{IntoResponse, Request, Response, handler};
 use serde_json::json;
 
-use super::{SharedWeb, auth};
+use super::{SharedWeb, Web, auth};
 use crate::store::Files;
 
 /// A due message that has waited this long means that nothing is being delivered.
@@ -25,12 +25,28 @@ pub(super) fn healthz() -> &'static str {
     "ok\n"
 }
 
+/// How the program is doing.
+#[derive(Debug)]
+pub(super) struct Health {
+    /// Why customers are not served; empty: they are.
+    pub(super) reasons: Vec<String>,
+    /// What else is wrong.
+    pub(super) warnings: Vec<String>,
+}
+
 /// Whether customers are served, and why not. Everybody may ask; what receivers and the system said about a warning is
 /// for whoever shows the admin token or the one for metrics.
 #[handler]
 pub(super) async fn readyz(web: Data<&SharedWeb>, request: &Request) -> Response {
     let told =
         request.headers().contains_key(header::AUTHORIZATION) && auth::check_watcher(&web, request).await.is_ok();
+    let Health { reasons, warnings } = look(&web, told).await;
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings }))).into_response()
+}
+
+/// Looks at everything that can be wrong; `told`: whoever hears of it may know what receivers and the system said.
+pub(super) async fn look(web: &Web, told: bool) -> Health {
     let detail = |headline: &str, why: &str| if told { format!("{headline}: {why}") } else { headline.to_owned() };
     let now = web.clock.now();
     let mut reasons = Vec::new();
@@ -70,6 +86,5 @@ pub(super) async fn readyz(web: Data<&SharedWeb>, request: &Request) -> Response
         })),
     }
     warnings.extend(web.backup.last().error.map(|(_, error)| detail("there is no new backup", &error)));
-    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings }))).into_response()
+    Health { reasons, warnings }
 }

@@ -22,7 +22,9 @@ use crate::backups::BackupStatus;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
-use crate::domain::{ChannelAddress, ContactField, Country, Follower, OriginRules, RoutingTable, UnsubscribeKey};
+use crate::domain::{
+    ChannelAddress, ContactField, Country, Follower, OriginRules, RoutingTable, Rules, UnsubscribeKey,
+};
 use crate::metrics::Metrics;
 use crate::render::Renderer;
 use crate::store::Store;
@@ -53,8 +55,8 @@ mod unsubscribe;
 
 pub use access::AccessRules;
 pub use admin::{
-    attempt_json, audit_json, export_json, is_meant, ledger_json, message_json, request_history_json, request_json, token_json, topic_counts,
-    user_json,
+    attempt_json, audit_json, export_json, is_meant, ledger_json, message_json, request_history_json, request_json,
+    token_json, topic_counts, user_json,
 };
 pub use auth::{IntakeAuth, fresh_secret, fresh_token, hash};
 pub use client::Proxies;
@@ -82,6 +84,10 @@ pub struct Web {
     pub followers: Vec<Follower>,
     /// Which channels a request goes to.
     pub routes: RoutingTable,
+    /// Where each of these stands in the configuration, in their order.
+    pub route_places: Vec<String>,
+    /// How each channel's messages are treated.
+    pub rules: BTreeMap<ChannelAddress, Rules>,
     /// How origins are read.
     pub origins: Arc<OriginRules>,
     /// Who may call how often.
@@ -139,6 +145,7 @@ type Api = (
     admin::Sessions,
     admin::Tokens,
     admin::Audit,
+    admin::Overview,
 );
 
 fn api() -> OpenApiService<Api, ()> {
@@ -155,6 +162,7 @@ fn api() -> OpenApiService<Api, ()> {
         admin::Sessions,
         admin::Tokens,
         admin::Audit,
+        admin::Overview,
     );
     OpenApiService::new(api, "umishop", env!("CARGO_PKG_VERSION")).description(
         "Registers the customers a chatbot brings, welcomes them, and carries their questions to the right channel.",

@@ -58,7 +58,7 @@ pub struct LedgerQuery {
 }
 
 /// What happened to the customers of one origin. A registration and its welcome count where the registration was, a
-/// request and its deliveries where the request was.
+/// request with its deliveries and answers where the request was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Customers who registered.
@@ -75,6 +75,14 @@ pub struct Tally {
     pub delivered: u64,
     /// Half of the delivered requests took no longer to their first delivery; `None`: there are none.
     pub to_delivery: Option<Duration>,
+    /// Of the requests, those that somebody looks after: acknowledged, or answered at once.
+    pub acknowledged: u64,
+    /// Half of the acknowledged requests waited no longer for it; `None`: there are none.
+    pub to_acknowledgement: Option<Duration>,
+    /// Of the requests, those whose customer has their answer.
+    pub answered: u64,
+    /// Half of the answered requests waited no longer for it; `None`: there are none.
+    pub to_answer: Option<Duration>,
     /// Requests by the [key](crate::domain::TopicKey) of their topic; under the empty one those that no route named.
     pub topics: BTreeMap<String, u64>,
 }

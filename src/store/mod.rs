@@ -13,16 +13,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     About, Attempt, BootId, ChannelAddress, Dimension, EmailAddress, Follower, InboxId, Message, MessageId, Origin,
-    OriginRules, Pattern, Purpose, Request, RequestChange, RequestId, Settlement, State, Suppression, Timestamp, User,
-    UserId,
+    OriginRules, Pattern, Request, RequestChange, RequestEdit, RequestId, RequestState, Settlement, State, Suppression,
+    Timestamp, User, UserId,
 };
 
 mod access;
 mod backup;
 mod figures;
+mod filters;
 mod intake;
 mod ledger;
 mod outbox;
+mod overview;
 mod requests;
 mod rights;
 pub mod sqlite;
@@ -30,10 +32,12 @@ pub mod sqlite;
 pub use access::{AccessStore, NewLoginLink, NewToken, Proof, Session, Token};
 pub use backup::{BackedUp, BackupError, Counts};
 pub use figures::StoreFigures;
+pub use filters::{MessageFilter, OriginFilter, Period, RequestFilter, UserFilter};
 pub use intake::{InboxEntry, Registered, Registration, Submission, Submitted};
 pub use ledger::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, OriginReason, Tally, UnknownTouch};
 pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};
-pub use requests::{RequestChanged, RequestEntry, RequestFilter, RequestHistory, RoutedRequest};
+pub use overview::{Counted, Happened, Overview};
+pub use requests::{RequestChanged, RequestEntry, RequestHistory, RoutedRequest};
 pub use rights::{Erased, ExportedRequest, UserExport};
 
 /// Why the store did not do what was asked. Nothing was written.
@@ -103,19 +107,6 @@ pub struct MessageHistory {
     pub attempts: Vec<Attempt>,
     /// The exact bytes that a sandboxed channel kept.
     pub capture: Option<Vec<u8>>,
-}
-
-/// Which messages to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MessageFilter {
-    /// Only those in this state.
-    pub state: Option<State>,
-    /// Only those over this channel.
-    pub channel: Option<ChannelAddress>,
-    /// Only those to or about this user.
-    pub user: Option<UserId>,
-    /// Only those for this purpose.
-    pub purpose: Option<Purpose>,
 }
 
 /// Which part of a list: newest first, `limit` entries that are older than `before`.
@@ -216,19 +207,6 @@ pub enum Changed {
     NotFound,
 }
 
-/// Which messages an operator wants to change all at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selection {
-    /// Those in this state,
-    pub state: State,
-    /// of these, only those over this channel,
-    pub channel: Option<ChannelAddress>,
-    /// only those for this purpose,
-    pub purpose: Option<Purpose>,
-    /// and only those that were made before this moment.
-    pub created_before: Option<Timestamp>,
-}
-
 /// How many messages were changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changes {
@@ -289,14 +267,14 @@ pub trait Store: AccessStore {
     /// Calls off a pending or held message.
     async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Changed, StoreError>;
 
-    /// How many messages are selected.
-    async fn selected(&self, selection: Selection) -> Result<u64, StoreError>;
+    /// How many messages there are.
+    async fn count_messages(&self, filter: MessageFilter) -> Result<Counted, StoreError>;
 
-    /// Does what [`retry_message`](Self::retry_message) does to some of the selected messages after the one with the id
+    /// Does what [`retry_message`](Self::retry_message) does to some of these messages after the one with the id
     /// `after`: no more than keeps nobody waiting.
     async fn retry_messages(
         &self,
-        selection: Selection,
+        filter: MessageFilter,
         after: Option<MessageId>,
         now: Timestamp,
     ) -> Result<Changes, StoreError>;
@@ -304,7 +282,7 @@ pub trait Store: AccessStore {
     /// Does what [`cancel_message`](Self::cancel_message) does, likewise.
     async fn cancel_messages(
         &self,
-        selection: Selection,
+        filter: MessageFilter,
         after: Option<MessageId>,
         now: Timestamp,
     ) -> Result<Changes, StoreError>;
@@ -316,8 +294,8 @@ pub trait Store: AccessStore {
     /// Deletes some of what came to rest longer ago than its retention: no more than keeps nobody waiting.
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError>;
 
-    /// Users, newest first; `search` matches the beginning of a mail address, or part of a name or phone.
-    async fn users(&self, search: Option<String>, page: Page<UserId>) -> Result<Vec<User>, StoreError>;
+    /// Users, newest first.
+    async fn users(&self, filter: UserFilter, page: Page<UserId>) -> Result<Vec<User>, StoreError>;
 
     /// One user with everything that happened to them.
     async fn user(&self, id: UserId) -> Result<Option<UserTimeline>, StoreError>;
@@ -359,6 +337,15 @@ pub trait Store: AccessStore {
         change: RequestChange,
         followers: Vec<Follower>,
     ) -> Result<RequestChanged, StoreError>;
+
+    /// Changes what is noted beside the request, and keeps that it was. `false`: there is no such request.
+    async fn edit_request(&self, id: RequestId, edit: RequestEdit) -> Result<bool, StoreError>;
+
+    /// How many requests are in each state.
+    async fn count_requests(&self) -> Result<Vec<(RequestState, Counted)>, StoreError>;
+
+    /// How much there is, and how much happened in each of these periods.
+    async fn overview(&self, periods: Vec<(Timestamp, Timestamp)>) -> Result<Overview, StoreError>;
 
     /// Unreadable webhooks, newest first.
     async fn inbox(&self, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError>;

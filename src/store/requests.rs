@@ -1,20 +1,9 @@
 //! Requests and what becomes of them: what a store is asked for, and what it answers.
 
 use crate::domain::{
-    ChannelAddress, Message, Origin, Phone, Request, RequestChange, RequestId, RequestState, Timestamp, Topic, User,
-    UserId,
+    ChannelAddress, Message, Origin, Phone, Request, RequestChange, RequestEdit, RequestId, RequestState, Timestamp,
+    Topic, User,
 };
-
-/// Which requests to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RequestFilter {
-    /// Only those in this state.
-    pub state: Option<RequestState>,
-    /// Only those about this topic, as topics are compared.
-    pub topic: Option<Topic>,
-    /// Only those of this user.
-    pub user: Option<UserId>,
-}
 
 /// A request and who asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +40,8 @@ pub struct RequestHistory {
     pub entry: RequestEntry,
     /// Every change of its state, oldest first.
     pub changes: Vec<RequestChange>,
+    /// Every change of what is noted beside it, oldest first.
+    pub edits: Vec<RequestEdit>,
     /// Every message that carried its question or what became of it, oldest first.
     pub messages: Vec<Message>,
 }

@@ -1,7 +1,7 @@
 //! What customers may ask for: everything that is kept about them, and that it is erased.
 
 use super::{InboxEntry, MessageHistory, Touch};
-use crate::domain::{Clues, Request, RequestChange, Suppression, Timestamp, User};
+use crate::domain::{Clues, Request, RequestChange, RequestEdit, Suppression, Timestamp, User};
 
 /// Everything that is kept about one customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct ExportedRequest {
     pub credited: Option<(Clues, Clues)>,
     /// Every change of its state, oldest first.
     pub changes: Vec<RequestChange>,
+    /// Every note and every name that stood beside it, oldest first.
+    pub edits: Vec<RequestEdit>,
 }
 
 /// What an erasure did.

@@ -10,11 +10,13 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 use umishop::domain::{
     Attempt, BootId, Bucketing, ChannelAddress, Claim, Clues, Contact, ContactField, Dimension, EmailAddress,
-    Fingerprint, MessageId, NewMessage, NewRequest, NewUser, Origin, OriginRules, Pattern, Phone, Purpose, RequestId,
-    Settlement, Timeline, Timestamp, Topic, Transition, User, UserId,
+    Fingerprint, MessageId, NewMessage, NewRequest, NewUser, Origin, OriginRules, Pattern, Phone, Purpose,
+    RequestChange, RequestId, RequestState, Settlement, Timeline, Timestamp, Topic, Transition, User, UserId,
 };
 use umishop::store::sqlite::SqliteStore;
-use umishop::store::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, Registration, Store, Submission, Tally};
+use umishop::store::{
+    CreditedTouch, Ledger, LedgerQuery, LedgerRow, Registration, RequestChanged, Store, Submission, Tally,
+};
 
 use crate::support::retention;
 
@@ -28,6 +30,7 @@ enum Event {
     Register { who: usize, known_by: usize, from: usize },
     Ask { who: Option<usize>, known_by: usize, from: usize, topic: usize, channels: usize },
     Deliver { channel: usize, fate: usize },
+    Say { nth: usize, state: usize },
     RetryAll,
     Prune,
     Tend,
@@ -43,6 +46,7 @@ fn event(pruned: bool, merged: bool) -> impl Strategy<Value = Event> {
         4 => (proptest::option::weighted(0.8, 0..4_usize), known_by, 0..6_usize, 0..3_usize, 1..3_usize)
             .prop_map(|(who, known_by, from, topic, channels)| Event::Ask { who, known_by, from, topic, channels }),
         6 => (0..2_usize, 0..5_usize).prop_map(|(channel, fate)| Event::Deliver { channel, fate }),
+        3 => (0..20_usize, 0..3_usize).prop_map(|(nth, state)| Event::Say { nth, state }),
         1 => Just(Event::RetryAll),
         1 => Just(if pruned { Event::Prune } else { Event::Tend }),
         1 => Just(Event::Tend),
@@ -84,6 +88,16 @@ struct Asked {
     last: Clues,
     topic: &'static str,
     delivered_at: Option<Timestamp>,
+    /// What was said of it, the first time and in this order.
+    said: Vec<(RequestState, Timestamp)>,
+}
+
+impl Asked {
+    /// How long it waited until one of these was said.
+    fn waited_for(&self, states: &[RequestState]) -> Option<Duration> {
+        let (_, at) = self.said.iter().find(|(state, _)| states.contains(state))?;
+        Some(at.since(self.at))
+    }
 }
 
 /// The store, and the log.
@@ -115,6 +129,7 @@ impl Run {
                 self.ask(who.map(|who| self.caller(who, known_by, from)), from, topic, channels).await;
             }
             Event::Deliver { channel, fate } => self.deliver(channel, fate).await,
+            Event::Say { nth, state } => self.say(nth, state).await,
             Event::RetryAll => {
                 for (id, user) in std::mem::take(&mut self.dead) {
                     // A pruned one is gone, and what is known of it stays.
@@ -213,7 +228,20 @@ impl Run {
         let own = Clues::of(&origin(from), phone.as_ref());
         let customer = submitted.user.map(|user| self.visit(&user, from).clone());
         let (first, last) = customer.map_or((own.clone(), own), |customer| (customer.first, customer.last));
-        self.requests.insert(submitted.request_id, Asked { at: now, first, last, topic: key, delivered_at: None });
+        self.requests.insert(
+            submitted.request_id,
+            Asked { at: now, first, last, topic: key, delivered_at: None, said: Vec::new() },
+        );
+    }
+
+    async fn say(&mut self, nth: usize, state: usize) {
+        let count = self.requests.len().max(1);
+        let Some((id, asked)) = self.requests.iter_mut().nth(nth % count) else { return };
+        let state = [RequestState::Acknowledged, RequestState::Answered, RequestState::Closed][state];
+        let change = RequestChange::new(state, self.now, "", "").unwrap();
+        if matches!(self.store.change_request(*id, change, Vec::new()).await.unwrap(), RequestChanged::Yes(_)) {
+            asked.said.push((state, self.now));
+        }
     }
 
     async fn deliver(&mut self, channel: usize, fate: usize) {
@@ -286,6 +314,11 @@ impl Run {
         let welcomes = registered.iter().filter_map(|(at, customer)| Some(customer.welcomed_at?.since(*at)));
         let deliveries = asked.iter().filter_map(|asked| Some(asked.delivered_at?.since(asked.at)));
         let (welcomes, deliveries): (Vec<_>, Vec<_>) = (welcomes.collect(), deliveries.collect());
+        let waits = |states: &[RequestState]| -> Vec<Duration> {
+            asked.iter().filter_map(|asked| asked.waited_for(states)).collect()
+        };
+        let acknowledged = waits(&[RequestState::Acknowledged, RequestState::Answered]);
+        let answered = waits(&[RequestState::Answered]);
         let is_bounced = |customer: &Customer| customer.bounced && customer.welcomed_at.is_none();
         Tally {
             registrations: registered.len() as u64,
@@ -296,6 +329,10 @@ impl Run {
             topics,
             to_welcome: median(welcomes),
             to_delivery: median(deliveries),
+            acknowledged: acknowledged.len() as u64,
+            to_acknowledgement: median(acknowledged),
+            answered: answered.len() as u64,
+            to_answer: median(answered),
         }
     }
 
@@ -404,6 +441,7 @@ proptest! {
             // A change of a day that is packed takes it out.
             run.happen(Event::RetryAll).await;
             run.happen(Event::Deliver { channel: 0, fate: 0 }).await;
+            run.happen(Event::Say { nth: 0, state: 1 }).await;
             run.check_all().await;
             run.store.close().await.unwrap();
         });

@@ -15,6 +15,7 @@ mod command_line;
 mod crash;
 mod customers;
 mod delivery;
+mod desk;
 mod doctor;
 mod every_kind;
 mod faults;

@@ -19,7 +19,7 @@ use umishop::domain::{
     NewRequest, NewUser, Origin, Purpose, RequestId, Settlement, State, Timestamp, Topic, Transition, UserId,
 };
 use umishop::store::sqlite::SqliteStore;
-use umishop::store::{Claimed, MessageFilter, Overdue, Page, Registration, Store, StoreError, Submission};
+use umishop::store::{Claimed, MessageFilter, Overdue, Page, Registration, Store, StoreError, Submission, UserFilter};
 
 use self::model::{Asked, Model, RETENTION, Shown, shown};
 use self::operation::{CHANNELS, Epoch, MINUTE, Operation, START, operation};
@@ -116,7 +116,8 @@ impl Run {
 
     async fn subscribe(&mut self, customer: usize, subscribed: bool) {
         let address = self.customer(customer).contact.email.unwrap().to_string();
-        let found = self.store.users(Some(address), Page { limit: 1, before: None }).await.unwrap();
+        let filter = UserFilter { search: Some(address), ..UserFilter::default() };
+        let found = self.store.users(filter, Page { limit: 1, before: None }).await.unwrap();
         let user = found.first().map_or(UserId::new(self.now), |user| user.id);
         let set = self.store.set_subscribed(user, subscribed, self.now).await.unwrap();
         assert_eq!(set.map(|set| set.subscribed), self.model.set_subscribed(customer, subscribed));

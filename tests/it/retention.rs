@@ -127,7 +127,8 @@ const KEPT: &[(&str, &str)] = &[
     ("touches", ""),
     (
         "requests",
-        "id user_id topic topic_unknown topic_key created_at seen_at state first_origin last_origin delivered_at",
+        "id user_id topic topic_unknown topic_key created_at seen_at state first_origin last_origin delivered_at \
+         acknowledged_at answered_at",
     ),
     ("request_changes", "request_id state at by"),
     ("messages", ""),
@@ -143,14 +144,20 @@ const KEPT: &[(&str, &str)] = &[
     ("settings", "name value"),
     ("channels", "address paused_at not_before"),
     ("alerts", "subject told_at"),
+    // Of those who may use the API. What they changed is told without names and addresses of customers.
+    ("tokens", "id name role hash created_at created_by last_used_at expires_at revoked_at"),
+    ("sessions", "hash token name role created_at seen_at expires_at"),
+    ("login_links", "hash name role expires_at used_at"),
+    ("audit", "id at who role action target detail"),
 ];
 
 /// What is emptied or deleted.
 const GONE: &[(&str, &str)] = &[
     ("users", "name email phone phone_e164 landbot_customer_id language origin source"),
     ("touches", "user_id at origin source"),
-    ("requests", "question origin source idempotency_key fingerprint"),
+    ("requests", "question origin source idempotency_key fingerprint note assignee"),
     ("request_changes", "note"),
+    ("request_edits", "request_id at field value by"),
     (
         "messages",
         "id user_id request_id channel fallback handed_over_from purpose state created_at due_at first_due_at finished_at \

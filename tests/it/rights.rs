@@ -87,6 +87,10 @@ async fn long_history(app: &TestApp) -> String {
         if number % 5 == 0 {
             let path = format!("/api/requests/{}/close", asked["id"].as_str().unwrap());
             post(app, &path, &json!({ "by": "Olga", "note": "wrote to ximena.q@example.com" })).await;
+            let id = asked["id"].as_str().unwrap();
+            for said in ["call ximena.q@example.com", "ximena.q@example.com was called"] {
+                post(app, &format!("/api/requests/{id}/note"), &json!({ "note": said })).await;
+            }
         }
         app.advance(MINUTE).await;
     }
@@ -141,7 +145,8 @@ fn others(directory: &Path, id: &str) -> BTreeMap<String, Vec<String>> {
         "SELECT id FROM requests WHERE user_id = ?1 UNION SELECT id FROM messages WHERE user_id = ?1 UNION SELECT ?1";
     let mut statement = connection.prepare(theirs).unwrap();
     let theirs: Vec<Vec<u8>> = statement.query_map([&id], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let tables = ["users", "touches", "requests", "request_changes", "messages", "attempts", "captures"];
+    let tables =
+        ["users", "touches", "requests", "request_changes", "request_edits", "messages", "attempts", "captures"];
     let rows = |table: &&str| {
         let mut statement = connection
             .prepare(&format!("SELECT * FROM {table} ORDER BY rowid"))
@@ -341,6 +346,7 @@ async fn an_export_holds_everything_about_one_customer_and_nothing_about_another
     let length = |field: &str| export[field].as_array().unwrap().len();
     assert_eq!((length("requests"), length("touches"), length("unreadable_webhooks")), (61, 61, 1));
     assert_eq!(export["requests"][0]["changes"][0]["note"], "wrote to ximena.q@example.com");
+    assert_eq!(export["requests"][0]["edits"][0]["value"], "call ximena.q@example.com");
     assert_eq!(export["requests"][0]["idempotency_key"], "612000111-0");
     assert_eq!(export["touches"][0]["origin"]["gclid"], "gclid-of-ximena-0");
     assert_eq!(export["suppression"]["cause"], "unsubscribed");

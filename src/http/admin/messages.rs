@@ -9,15 +9,16 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::ToJSON;
 use poem_openapi::{Object, OpenApi};
 
+use super::super::SharedWeb;
 use super::super::access::{Operator, Reader};
 use super::super::errors::ApiError;
 use super::super::schemas::{ChannelText, IdText, LimitText, OrNull, PurposeText, StateText};
-use super::super::{SharedWeb, Web};
-use super::{Group, next, page, parse, record};
+use super::bulk::{MessageChanges, Together, together};
+use super::detail::{MessageDetail, detail};
+use super::{Group, next, page, parse, period, record};
 use crate::channel::Channel;
-use crate::domain::{Attempt, ChannelAddress, Message, MessageId, Purpose};
-use crate::preview::{Preview, preview};
-use crate::store::{Changed, MessageFilter, MessageHistory};
+use crate::domain::{ChannelAddress, Message, Purpose, State};
+use crate::store::{Changed, Counted, MessageFilter};
 
 /// One message of the outbox.
 #[derive(Debug, Object)]
@@ -29,7 +30,7 @@ pub(super) struct MessageItem {
     /// The request it carries.
     request_id: OrNull<String>,
     /// Where it goes, as `kind.name`.
-    channel: String,
+    pub(super) channel: String,
     /// The channel that did not deliver it, when it was handed over to this one.
     handed_over_from: OrNull<String>,
     /// `welcome`, `request`, `test` or `alert`; `acknowledged`, `answered` or `closed` for a follow-up.
@@ -93,55 +94,13 @@ struct MessageList {
     next: OrNull<String>,
 }
 
-/// One attempt to deliver.
+/// How many messages there are.
 #[derive(Debug, Object)]
-struct AttemptItem {
-    /// Counts every claim of the message.
-    epoch: i64,
-    /// The channel it went over.
-    channel: String,
-    /// When it began.
-    started_at: String,
-    /// How long it took.
-    duration_ms: i64,
-    /// `delivered`, `retry`, `dead` or `unknown`.
-    outcome: String,
-    /// How far the outcome reaches: `message`, `recipient`, `destination`, `channel`; empty for a delivery.
-    scope: String,
-    /// What happened and what to do about it.
-    error: String,
-}
-
-impl From<&Attempt> for AttemptItem {
-    fn from(attempt: &Attempt) -> Self {
-        Self {
-            epoch: attempt.epoch,
-            channel: attempt.channel.to_string(),
-            started_at: attempt.started_at.to_string(),
-            duration_ms: attempt.duration_ms,
-            outcome: attempt.outcome.clone(),
-            scope: attempt.scope.clone(),
-            error: attempt.error.clone(),
-        }
-    }
-}
-
-/// The attempt as the API shows it.
-pub fn attempt_json(attempt: &Attempt) -> serde_json::Value {
-    AttemptItem::from(attempt).to_json().unwrap_or_default()
-}
-
-/// One message with everything that was tried.
-#[derive(Debug, Object)]
-struct MessageDetail {
-    #[oai(flatten)]
-    message: MessageItem,
-    /// Every attempt, oldest first.
-    history: Vec<AttemptItem>,
-    /// The exact text on the wire: what the sandbox kept, else as it would be sent now.
-    text: String,
-    /// Whether `text` was kept by the sandbox.
-    captured: bool,
+struct MessageCount {
+    /// How many, not counted beyond 100,000.
+    count: u64,
+    /// Whether there are more.
+    more: bool,
 }
 
 /// The outbox.
@@ -150,6 +109,9 @@ pub(in crate::http) struct Messages;
 #[OpenApi(prefix_path = "/api/messages", tag = "Group::Operator")]
 impl Messages {
     /// List messages, newest first
+    ///
+    /// `from` and `to` are days like 2026-11-24, of the time zone `tz`, or times: what was made from `from` up to, and
+    /// without, `to`.
     #[oai(path = "/", method = "get")]
     #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
     async fn list_messages(
@@ -158,23 +120,136 @@ impl Messages {
         _reader: Reader,
         state: Query<Option<StateText>>,
         channel: Query<Option<ChannelText>>,
-        user: Query<Option<IdText>>,
         purpose: Query<Option<PurposeText>>,
+        user: Query<Option<IdText>>,
+        request: Query<Option<IdText>>,
+        from: Query<Option<String>>,
+        to: Query<Option<String>>,
+        tz: Query<Option<String>>,
         limit: Query<Option<LimitText>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<MessageList>, ApiError> {
-        let filter = MessageFilter {
-            state: state.0.map(|text| parse("state", &text)).transpose()?,
-            channel: channel.0.map(|text| parse("channel", &text)).transpose()?,
-            user: user.0.map(|text| parse("user", &text)).transpose()?,
-            purpose: purpose.0.map(|text| parse("purpose", &text)).transpose()?,
+        let asked = Asked {
+            state: state.0,
+            channel: channel.0,
+            purpose: purpose.0,
+            user: user.0,
+            request: request.0,
+            from: from.0,
+            to: to.0,
+            tz: tz.0,
         };
         let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
-        let messages = web.store.messages(filter, page).await?;
+        let messages = web.store.messages(asked.filter()?, page).await?;
         Ok(Json(MessageList {
             items: messages.iter().map(|message| MessageItem::new(message, &web.channels)).collect(),
             next: next(&messages, page.limit, |message| message.id.to_string()).into(),
         }))
+    }
+
+    /// Count the messages that a list would show
+    #[oai(path = "/count", method = "get")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
+    async fn count_messages(
+        &self,
+        web: Data<&SharedWeb>,
+        _reader: Reader,
+        state: Query<Option<StateText>>,
+        channel: Query<Option<ChannelText>>,
+        purpose: Query<Option<PurposeText>>,
+        user: Query<Option<IdText>>,
+        request: Query<Option<IdText>>,
+        from: Query<Option<String>>,
+        to: Query<Option<String>>,
+        tz: Query<Option<String>>,
+    ) -> Result<Json<MessageCount>, ApiError> {
+        let asked = Asked {
+            state: state.0,
+            channel: channel.0,
+            purpose: purpose.0,
+            user: user.0,
+            request: request.0,
+            from: from.0,
+            to: to.0,
+            tz: tz.0,
+        };
+        let Counted { count, more } = web.store.count_messages(asked.filter()?).await?;
+        Ok(Json(MessageCount { count, more }))
+    }
+
+    /// Make all messages that a list would show due now
+    ///
+    /// Only of a `state` that is dead, held or cancelled. `expected` is how many they were when they were counted: if that
+    /// has changed by more than a tenth, nothing is done. 50,000 at most are changed by one call; `cursor` goes on.
+    #[oai(path = "/retry", method = "post")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
+    async fn retry_messages(
+        &self,
+        web: Data<&SharedWeb>,
+        operator: Operator,
+        state: Query<Option<StateText>>,
+        channel: Query<Option<ChannelText>>,
+        purpose: Query<Option<PurposeText>>,
+        user: Query<Option<IdText>>,
+        request: Query<Option<IdText>>,
+        from: Query<Option<String>>,
+        to: Query<Option<String>>,
+        tz: Query<Option<String>>,
+        expected: Query<Option<u64>>,
+        cursor: Query<Option<IdText>>,
+    ) -> Result<Json<MessageChanges>, ApiError> {
+        let asked = Asked {
+            state: state.0,
+            channel: channel.0,
+            purpose: purpose.0,
+            user: user.0,
+            request: request.0,
+            from: from.0,
+            to: to.0,
+            tz: tz.0,
+        };
+        let filter = asked.together(State::RETRIED_TOGETHER, "retried")?;
+        let changes = together(&web, &operator, Together::Retry, &filter, expected.0, cursor.0.as_deref()).await;
+        // Also of those that were changed before it failed.
+        match &filter.channel {
+            Some(channel) => web.wake.at(channel, web.clock.now()),
+            None => web.channels.keys().for_each(|channel| web.wake.at(channel, web.clock.now())),
+        }
+        changes
+    }
+
+    /// Call all messages off that a list would show
+    ///
+    /// Only of a `state` that is pending or held; `expected` and `cursor` are as with `retry`.
+    #[oai(path = "/cancel", method = "post")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
+    async fn cancel_messages(
+        &self,
+        web: Data<&SharedWeb>,
+        operator: Operator,
+        state: Query<Option<StateText>>,
+        channel: Query<Option<ChannelText>>,
+        purpose: Query<Option<PurposeText>>,
+        user: Query<Option<IdText>>,
+        request: Query<Option<IdText>>,
+        from: Query<Option<String>>,
+        to: Query<Option<String>>,
+        tz: Query<Option<String>>,
+        expected: Query<Option<u64>>,
+        cursor: Query<Option<IdText>>,
+    ) -> Result<Json<MessageChanges>, ApiError> {
+        let asked = Asked {
+            state: state.0,
+            channel: channel.0,
+            purpose: purpose.0,
+            user: user.0,
+            request: request.0,
+            from: from.0,
+            to: to.0,
+            tz: tz.0,
+        };
+        let filter = asked.together(State::CANCELLED_TOGETHER, "cancelled")?;
+        together(&web, &operator, Together::Cancel, &filter, expected.0, cursor.0.as_deref()).await
     }
 
     /// Show a message with its attempts and its text
@@ -203,7 +278,7 @@ impl Messages {
         changed(web.store.retry_message(id, now).await?, "retried")?;
         record(&web, &operator, "message.retry", id, "").await;
         let detail = detail(&web, id).await?;
-        if let Ok(channel) = detail.message.channel.parse() {
+        if let Ok(channel) = detail.channel().parse() {
             web.wake.at(&channel, now);
         }
         Ok(detail)
@@ -234,19 +309,41 @@ fn changed(changed: Changed, what: &str) -> Result<(), ApiError> {
     }
 }
 
-fn no_such_message() -> ApiError {
+pub(super) fn no_such_message() -> ApiError {
     ApiError::not_found("there is no message with this id; it may have been pruned")
 }
 
-async fn detail(web: &Web, id: MessageId) -> Result<Json<MessageDetail>, ApiError> {
-    let history = web.store.message(id).await?.ok_or_else(no_such_message)?;
-    let Preview { text, captured } = preview(&history, &web.renderer, &web.channels);
-    let MessageHistory { message, attempts, .. } = history;
-    let history = attempts.iter().map(AttemptItem::from);
-    Ok(Json(MessageDetail {
-        message: MessageItem::new(&message, &web.channels),
-        history: history.collect(),
-        text,
-        captured,
-    }))
+/// What a list was asked for.
+struct Asked {
+    state: Option<StateText>,
+    channel: Option<ChannelText>,
+    purpose: Option<PurposeText>,
+    user: Option<IdText>,
+    request: Option<IdText>,
+    from: Option<String>,
+    to: Option<String>,
+    tz: Option<String>,
+}
+
+impl Asked {
+    fn filter(self) -> Result<MessageFilter, ApiError> {
+        Ok(MessageFilter {
+            state: self.state.map(|text| parse("state", &text)).transpose()?,
+            channel: self.channel.map(|text| parse("channel", &text)).transpose()?,
+            user: self.user.map(|text| parse("user", &text)).transpose()?,
+            request: self.request.map(|text| parse("request", &text)).transpose()?,
+            purpose: self.purpose.map(|text| parse("purpose", &text)).transpose()?,
+            made: period(self.from.as_deref(), self.to.as_deref(), self.tz.as_deref())?,
+        })
+    }
+
+    /// What is to be changed together: all of it is in one of these states.
+    fn together(self, states: &[State], done: &str) -> Result<MessageFilter, ApiError> {
+        let filter = self.filter()?;
+        if filter.state.is_some_and(|state| states.contains(&state)) {
+            return Ok(filter);
+        }
+        let states: Vec<_> = states.iter().map(ToString::to_string).collect();
+        Err(ApiError::bad_request(format!("state: messages are {done} together that are {}", states.join(" or "))))
+    }
 }

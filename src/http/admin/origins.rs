@@ -14,7 +14,7 @@ use super::super::SharedWeb;
 use super::super::access::Reader;
 use super::super::errors::ApiError;
 use super::super::schemas::{LimitText, OrNull};
-use super::{Group, page, parse};
+use super::{Group, only, page, parse};
 use crate::domain::{Attribution, Bucketing, Dimension, Pattern, RoutingTable, Timeline, UserId};
 use crate::store::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, OriginReason, Tally};
 
@@ -38,6 +38,14 @@ struct TallyItem {
     delivered: u64,
     /// Half of the delivered requests took no longer to their first delivery.
     median_to_delivery_ms: OrNull<u64>,
+    /// Of the requests, those that somebody looks after: acknowledged, or answered at once.
+    acknowledged: u64,
+    /// Half of the acknowledged requests waited no longer for it.
+    median_to_acknowledgement_ms: OrNull<u64>,
+    /// Of the requests, those whose customer has their answer.
+    answered: u64,
+    /// Half of the answered requests waited no longer for it.
+    median_to_answer_ms: OrNull<u64>,
     /// Requests by topic, as the shop calls it; under the empty name those that no route names.
     topics: BTreeMap<String, u64>,
 }
@@ -53,6 +61,10 @@ impl TallyItem {
             requests: tally.requests,
             delivered: tally.delivered,
             median_to_delivery_ms: millis(tally.to_delivery).into(),
+            acknowledged: tally.acknowledged,
+            median_to_acknowledgement_ms: millis(tally.to_acknowledgement).into(),
+            answered: tally.answered,
+            median_to_answer_ms: millis(tally.to_answer).into(),
             topics: topic_counts(tally, routes),
         }
     }
@@ -236,8 +248,7 @@ impl Origins {
         let timeline =
             Timeline::new(from, to, bucketing, zone).map_err(|error| ApiError::bad_request(error.to_string()))?;
         let told = [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0];
-        let told = Dimension::ALL.into_iter().zip(told);
-        let only = told.filter_map(|(dimension, text)| Some((dimension, Pattern::new(&text?)))).collect();
+        let only = only(told);
         let limit = page::<UserId>(limit.0.as_ref(), None)?.limit;
         let query = LedgerQuery { by, touch, timeline, only, limit };
         let ledger = web.store.ledger(query.clone(), Arc::clone(&web.origins)).await?;

@@ -1,12 +1,8 @@
 //! `/api/requests`: what customers asked, and what becomes of it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::types::ToJSON;
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
@@ -15,73 +11,10 @@ use super::super::errors::ApiError;
 use super::super::optional::Optional;
 use super::super::schemas::{IdText, LimitText, OrNull, RequestStateText};
 use super::super::{SharedWeb, Web};
-use super::messages::MessageItem;
-use super::{Group, next, page, parse, record};
-use crate::channel::Channel;
-use crate::domain::{Actor, ChannelAddress, Request, RequestChange, RequestId, RequestState, Topic};
-use crate::store::{RequestChanged, RequestEntry, RequestFilter, RequestHistory};
-
-/// A request for help.
-#[derive(Debug, Object)]
-pub(super) struct RequestItem {
-    id: String,
-    /// `new`, `acknowledged`, `answered` or `closed`.
-    state: String,
-    topic: String,
-    /// Whether no route named the topic, so that the catch-all took it.
-    topic_unknown: bool,
-    question: String,
-    /// Where the customer came from that time.
-    source: String,
-    created_at: String,
-}
-
-impl From<&Request> for RequestItem {
-    fn from(request: &Request) -> Self {
-        Self {
-            id: request.id.to_string(),
-            state: request.state.to_string(),
-            topic: request.topic.as_str().to_owned(),
-            topic_unknown: request.topic_unknown,
-            question: request.question.clone(),
-            source: request.origin.source(),
-            created_at: request.created_at.to_string(),
-        }
-    }
-}
-
-/// A request for help and who asked.
-#[derive(Debug, Object)]
-struct RequestEntryItem {
-    #[oai(flatten)]
-    request: RequestItem,
-    /// The customer; null when there is nothing to know them by.
-    user_id: OrNull<String>,
-    /// Their name; may be empty.
-    name: String,
-    email: OrNull<String>,
-    /// In international form, when it could be told.
-    phone: OrNull<String>,
-}
-
-impl From<&RequestEntry> for RequestEntryItem {
-    fn from(entry: &RequestEntry) -> Self {
-        let user = entry.user.as_ref();
-        let phone = user.and_then(|user| user.phone.as_ref());
-        Self {
-            request: RequestItem::from(&entry.request),
-            user_id: entry.request.user_id.map(|id| id.to_string()).into(),
-            name: user.map_or_else(String::new, |user| user.name.clone()),
-            email: user.and_then(|user| user.email.as_ref()).map(ToString::to_string).into(),
-            phone: phone.map(|phone| phone.best().to_owned()).into(),
-        }
-    }
-}
-
-/// The request as the API's lists show it.
-pub fn request_json(entry: &RequestEntry) -> serde_json::Value {
-    RequestEntryItem::from(entry).to_json().unwrap_or_default()
-}
+use super::request::{RequestDetail, RequestEntryItem};
+use super::{Group, next, origin, page, parse, period, record};
+use crate::domain::{Actor, RequestChange, RequestEdit, RequestField, RequestId, RequestState, Topic, one_line};
+use crate::store::{Counted, RequestChanged, RequestFilter};
 
 /// A page of requests.
 #[derive(Debug, Object)]
@@ -91,56 +24,28 @@ struct RequestList {
     next: OrNull<String>,
 }
 
-/// A change of a request's state.
+/// Requests by their state. No number is counted beyond 100,000.
 #[derive(Debug, Object)]
-struct ChangeItem {
-    at: String,
-    /// The state it came to.
-    state: String,
-    /// Who said so; may be empty.
-    by: String,
-    /// What they said about it; may be empty.
-    note: String,
+pub(super) struct RequestCounts {
+    new: u64,
+    acknowledged: u64,
+    answered: u64,
+    closed: u64,
+    /// Whether one of these is larger than it was counted.
+    more: bool,
 }
 
-impl From<&RequestChange> for ChangeItem {
-    fn from(change: &RequestChange) -> Self {
+impl RequestCounts {
+    pub(super) fn new(counts: &[(RequestState, Counted)]) -> Self {
+        let of = |state| counts.iter().find(|(found, _)| *found == state).map_or(0, |(_, counted)| counted.count);
         Self {
-            at: change.at.to_string(),
-            state: change.state.to_string(),
-            by: change.by.clone(),
-            note: change.note.clone(),
+            new: of(RequestState::New),
+            acknowledged: of(RequestState::Acknowledged),
+            answered: of(RequestState::Answered),
+            closed: of(RequestState::Closed),
+            more: counts.iter().any(|(_, counted)| counted.more),
         }
     }
-}
-
-/// A request with everything that happened to it.
-#[derive(Debug, Object)]
-struct RequestDetail {
-    #[oai(flatten)]
-    entry: RequestEntryItem,
-    /// Every change of its state, oldest first.
-    changes: Vec<ChangeItem>,
-    /// Messages that carried it, and what became of it, oldest first.
-    messages: Vec<MessageItem>,
-}
-
-impl RequestDetail {
-    fn new(history: &RequestHistory, channels: &BTreeMap<ChannelAddress, Arc<dyn Channel>>) -> Self {
-        Self {
-            entry: RequestEntryItem::from(&history.entry),
-            changes: history.changes.iter().map(ChangeItem::from).collect(),
-            messages: history.messages.iter().map(|message| MessageItem::new(message, channels)).collect(),
-        }
-    }
-}
-
-/// The request with everything that happened to it, as the API shows it.
-pub fn request_history_json(
-    history: &RequestHistory,
-    channels: &BTreeMap<ChannelAddress, Arc<dyn Channel>>,
-) -> serde_json::Value {
-    RequestDetail::new(history, channels).to_json().unwrap_or_default()
 }
 
 /// What is said about a change.
@@ -155,6 +60,30 @@ struct ChangeBody {
     note: String,
 }
 
+/// A note.
+#[derive(Debug, Default, Deserialize, Object)]
+#[serde(default)]
+struct NoteBody {
+    /// The note, in at most 2,000 characters; empty: none any more.
+    #[oai(default, validator(max_length = 2000))]
+    note: String,
+    /// Who says so, in at most 100 characters; whose token it is unless said otherwise.
+    #[oai(validator(max_length = 100))]
+    by: Option<String>,
+}
+
+/// Who looks after a request.
+#[derive(Debug, Default, Deserialize, Object)]
+#[serde(default)]
+struct AssigneeBody {
+    /// Their name, in at most 100 characters; empty: nobody any more.
+    #[oai(default, validator(max_length = 100))]
+    assignee: String,
+    /// Who says so, in at most 100 characters; whose token it is unless said otherwise.
+    #[oai(validator(max_length = 100))]
+    by: Option<String>,
+}
+
 /// Requests.
 pub(in crate::http) struct Requests;
 
@@ -162,7 +91,9 @@ pub(in crate::http) struct Requests;
 impl Requests {
     /// List requests, newest first
     ///
-    /// `topic` is compared without case, accents, emoji and punctuation.
+    /// `topic` is compared without case, accents, emoji and punctuation; an empty `assignee` stands for nobody. `from` and
+    /// `to` are days like 2026-11-24, of the time zone `tz`, or times: what came from `from` up to, and without, `to`. The
+    /// other parameters are those of `/api/origins`, and find the requests that it counts.
     #[oai(path = "/", method = "get")]
     #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
     async fn list_requests(
@@ -172,13 +103,29 @@ impl Requests {
         state: Query<Option<RequestStateText>>,
         topic: Query<Option<String>>,
         user: Query<Option<IdText>>,
+        assignee: Query<Option<String>>,
+        from: Query<Option<String>>,
+        to: Query<Option<String>>,
+        tz: Query<Option<String>>,
+        touch: Query<Option<String>>,
+        source: Query<Option<String>>,
+        medium: Query<Option<String>>,
+        campaign: Query<Option<String>>,
+        referrer: Query<Option<String>>,
+        channel: Query<Option<String>>,
+        country: Query<Option<String>>,
+        landing_page: Query<Option<String>>,
         limit: Query<Option<LimitText>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<RequestList>, ApiError> {
+        let told = [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0];
         let filter = RequestFilter {
             state: state.0.map(|text| parse("state", &text)).transpose()?,
             topic: topic.0.map(|text| Topic::new(&text)),
             user: user.0.map(|text| parse("user", &text)).transpose()?,
+            assignee: assignee.0.map(|text| one_line(&text)),
+            came: period(from.0.as_deref(), to.0.as_deref(), tz.0.as_deref())?,
+            origin: origin(&web, touch.0.as_deref(), told)?,
         };
         let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
         let entries = web.store.requests(filter, page).await?;
@@ -186,6 +133,12 @@ impl Requests {
             items: entries.iter().map(RequestEntryItem::from).collect(),
             next: next(&entries, page.limit, |entry| entry.request.id.to_string()).into(),
         }))
+    }
+
+    /// Count the requests in each state
+    #[oai(path = "/counts", method = "get")]
+    async fn count_requests(&self, web: Data<&SharedWeb>, _reader: Reader) -> Result<Json<RequestCounts>, ApiError> {
+        Ok(Json(RequestCounts::new(&web.store.count_requests().await?)))
     }
 
     /// Show a request with its history and its messages
@@ -240,6 +193,36 @@ impl Requests {
     ) -> Result<Json<RequestDetail>, ApiError> {
         change(&web, &operator, parse("id", &id)?, RequestState::Closed, said).await
     }
+
+    /// Note something about a request
+    ///
+    /// For your own people: nobody else is told. It takes the place of the note before, which stays in the history.
+    #[oai(path = "/:id/note", method = "post")]
+    async fn note_request(
+        &self,
+        web: Data<&SharedWeb>,
+        operator: Operator,
+        id: Path<IdText>,
+        said: Optional<NoteBody>,
+    ) -> Result<Json<RequestDetail>, ApiError> {
+        let NoteBody { note, by } = said.read()?;
+        edit(&web, &operator, parse("id", &id)?, RequestField::Note, &note, by.as_deref()).await
+    }
+
+    /// Say who looks after a request
+    ///
+    /// Its state stays as it is, and no channel is told.
+    #[oai(path = "/:id/assign", method = "post")]
+    async fn assign_request(
+        &self,
+        web: Data<&SharedWeb>,
+        operator: Operator,
+        id: Path<IdText>,
+        said: Optional<AssigneeBody>,
+    ) -> Result<Json<RequestDetail>, ApiError> {
+        let AssigneeBody { assignee, by } = said.read()?;
+        edit(&web, &operator, parse("id", &id)?, RequestField::Assignee, &assignee, by.as_deref()).await
+    }
 }
 
 async fn change(
@@ -272,6 +255,27 @@ const fn action(state: RequestState) -> &'static str {
         RequestState::Answered => "request.answer",
         RequestState::Closed => "request.close",
     }
+}
+
+async fn edit(
+    web: &Web,
+    operator: &Actor,
+    id: RequestId,
+    field: RequestField,
+    value: &str,
+    by: Option<&str>,
+) -> Result<Json<RequestDetail>, ApiError> {
+    let edit = RequestEdit::new(field, web.clock.now(), value, by.unwrap_or(&operator.name))
+        .map_err(|error| ApiError::bad_request(error.to_string()))?;
+    if !web.store.edit_request(id, edit).await? {
+        return Err(no_such_request());
+    }
+    let action = match field {
+        RequestField::Note => "request.note",
+        RequestField::Assignee => "request.assign",
+    };
+    record(web, operator, action, id, "").await;
+    detail(web, id).await
 }
 
 fn no_such_request() -> ApiError {

@@ -14,10 +14,10 @@ use super::super::errors::ApiError;
 use super::super::schemas::{IdText, LimitText, OrNull};
 use super::messages::MessageItem;
 use super::origins::CreditedItem;
-use super::requests::RequestItem;
-use super::{Group, next, page, parse};
+use super::request::RequestItem;
+use super::{Group, next, origin, page, parse, period};
 use crate::domain::{Clues, User};
-use crate::store::UserTimeline;
+use crate::store::{UserFilter, UserTimeline};
 
 /// One customer.
 #[derive(Debug, Object)]
@@ -110,19 +110,38 @@ pub(in crate::http) struct Users;
 impl Users {
     /// List customers, newest first
     ///
-    /// `search` matches the beginning of a mail address, or part of a name or phone.
+    /// `search` matches the beginning of a mail address, or part of a name or phone. `from` and `to` are days like
+    /// 2026-11-24, of the time zone `tz`, or times: whoever registered from `from` up to, and without, `to`, the last one
+    /// first. The other parameters are those of `/api/origins`, and find the customers that it counts.
     #[oai(path = "/", method = "get")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
     async fn list_users(
         &self,
         web: Data<&SharedWeb>,
         _reader: Reader,
         search: Query<Option<String>>,
+        from: Query<Option<String>>,
+        to: Query<Option<String>>,
+        tz: Query<Option<String>>,
+        touch: Query<Option<String>>,
+        source: Query<Option<String>>,
+        medium: Query<Option<String>>,
+        campaign: Query<Option<String>>,
+        referrer: Query<Option<String>>,
+        channel: Query<Option<String>>,
+        country: Query<Option<String>>,
+        landing_page: Query<Option<String>>,
         limit: Query<Option<LimitText>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<UserList>, ApiError> {
         let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
-        let search = search.0.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let users = web.store.users(search, page).await?;
+        let told = [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0];
+        let filter = UserFilter {
+            search: search.0.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
+            registered: period(from.0.as_deref(), to.0.as_deref(), tz.0.as_deref())?,
+            origin: origin(&web, touch.0.as_deref(), told)?,
+        };
+        let users = web.store.users(filter, page).await?;
         let next = next(&users, page.limit, |user| user.id.to_string()).into();
         Ok(Json(UserList { items: users.into_iter().map(UserItem::from).collect(), next }))
     }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row};
 
 use super::erase::{Marks, entries};
 use super::reads::{self, Readers};
-use super::{StoreError, rows, suppressions};
+use super::{StoreError, requests, rows, suppressions, users};
 use crate::domain::{Clues, Request, Timestamp, UserId};
 use crate::store::{ExportedRequest, MessageHistory, UserExport, UserTimeline};
 
@@ -26,7 +26,7 @@ pub(super) async fn export(readers: &Readers, id: UserId) -> Result<Option<UserE
 /// What is kept about the customer, as of one moment, but for the inbox.
 fn user(connection: &Connection, id: UserId) -> Result<Option<UserExport>, StoreError> {
     let snapshot = connection.unchecked_transaction()?;
-    let Some(UserTimeline { user, touches, requests, messages }) = reads::user(&snapshot, id)? else { return Ok(None) };
+    let Some(UserTimeline { user, touches, requests, messages }) = users::user(&snapshot, id)? else { return Ok(None) };
     let kept = "SELECT erased_at, welcomed_at, bounced,
                        (SELECT clues FROM origins WHERE id = first_origin),
                        (SELECT clues FROM origins WHERE id = last_origin)
@@ -62,9 +62,8 @@ fn request(connection: &Connection, request: Request) -> Result<ExportedRequest,
                   FROM requests WHERE id = ?1";
     let read = |row: &Row<'_>| Ok((row.get(0)?, rows::time(row, 1)?, moment(row, 2)?, credited(row, 3)?));
     let (idempotency_key, seen_at, delivered_at, credited) = connection.prepare_cached(kept)?.query_row([key], read)?;
-    let changes = "SELECT at, state, by, note FROM request_changes WHERE request_id = ?1 ORDER BY state";
-    let changes = rows::collect(connection, changes, [key], rows::request_change)?;
-    Ok(ExportedRequest { request, idempotency_key, seen_at, delivered_at, credited, changes })
+    let (changes, edits) = (requests::changes(connection, key)?, requests::edits(connection, key)?);
+    Ok(ExportedRequest { request, idempotency_key, seen_at, delivered_at, credited, changes, edits })
 }
 
 fn moment(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Timestamp>> {

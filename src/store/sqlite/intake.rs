@@ -84,6 +84,8 @@ pub(super) fn submit_request(
         origin: request.origin.clone(),
         created_at: now,
         state: RequestState::New,
+        note: String::new(),
+        assignee: String::new(),
     };
     let phone = user.as_ref().and_then(|user| user.phone.as_ref());
     let credited = credit.of_request(connection, &request.origin, phone)?;

@@ -24,6 +24,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_origin_ledger.sql"),
     include_str!("migrations/0006_access.sql"),
     include_str!("migrations/0007_rights.sql"),
+    include_str!("migrations/0008_requests_desk.sql"),
 ];
 
 /// Marks the file as ours (`umis` in ASCII), so that nobody else's database is migrated by mistake.

@@ -15,15 +15,17 @@ use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Erased, Files, InboxEntry,
-    Ledger, LedgerQuery, MessageFilter, MessageHistory, OriginReason, Overdue, Page, Pruned, Registered, Registration,
-    RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Selection, Store,
-    StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserExport, UserTimeline,
+    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Counted, Erased, Files,
+    InboxEntry, Ledger, LedgerQuery, MessageFilter, MessageHistory, OriginReason, Overdue, Overview, Page, Pruned,
+    Registered, Registration, RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention,
+    RoutedRequest, Store, StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserExport,
+    UserFilter, UserTimeline,
 };
 use crate::crash;
 use crate::domain::{
     About, BootId, ChannelAddress, Dimension, EmailAddress, Follower, InboxId, Message, MessageId, OriginRules,
-    Pattern, RequestChange, RequestId, Settlement, Suppression, Timestamp, Transition, User, UserId,
+    Pattern, RequestChange, RequestEdit, RequestId, RequestState, Settlement, Suppression, Timestamp, Transition, User,
+    UserId,
 };
 use disk::Disk;
 use figures::WriterFigures;
@@ -35,7 +37,6 @@ use writer::Writer;
 
 mod access;
 mod backup;
-mod bulk;
 mod copy;
 mod disk;
 mod erase;
@@ -47,9 +48,12 @@ mod intake;
 mod journal;
 mod ledger;
 mod log;
+mod messages;
 mod migrations;
 mod opening;
 mod outbox;
+mod overview;
+mod query;
 mod reads;
 mod requests;
 mod restore;
@@ -61,6 +65,7 @@ mod trouble;
 mod trust;
 mod unfinished;
 mod upgrade_copy;
+mod users;
 mod writer;
 
 pub use backup::back_up;
@@ -278,27 +283,27 @@ impl Store for SqliteStore {
         self.writer()?.write(move |connection| outbox::cancel_message(connection, id, now)).await
     }
 
-    async fn selected(&self, selection: Selection) -> Result<u64, StoreError> {
-        self.readers.read(move |connection| bulk::count(connection, &selection)).await
+    async fn count_messages(&self, filter: MessageFilter) -> Result<Counted, StoreError> {
+        self.readers.read(move |connection| messages::count(connection, &filter)).await
     }
 
     async fn retry_messages(
         &self,
-        selection: Selection,
+        filter: MessageFilter,
         after: Option<MessageId>,
         now: Timestamp,
     ) -> Result<Changes, StoreError> {
-        let retry = move |connection: &_| bulk::change(connection, &selection, after, now, outbox::retry_message);
+        let retry = move |connection: &_| messages::change(connection, &filter, after, now, outbox::retry_message);
         self.writer()?.write_patiently(retry).await
     }
 
     async fn cancel_messages(
         &self,
-        selection: Selection,
+        filter: MessageFilter,
         after: Option<MessageId>,
         now: Timestamp,
     ) -> Result<Changes, StoreError> {
-        let cancel = move |connection: &_| bulk::change(connection, &selection, after, now, outbox::cancel_message);
+        let cancel = move |connection: &_| messages::change(connection, &filter, after, now, outbox::cancel_message);
         self.writer()?.write_patiently(cancel).await
     }
 
@@ -314,12 +319,12 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn users(&self, search: Option<String>, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
-        self.readers.read(move |connection| reads::users(connection, search.as_deref(), page)).await
+    async fn users(&self, filter: UserFilter, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
+        self.readers.read(move |connection| users::users(connection, &filter, page)).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<UserTimeline>, StoreError> {
-        self.readers.read(move |connection| reads::user(connection, id)).await
+        self.readers.read(move |connection| users::user(connection, id)).await
     }
 
     async fn export_user(&self, id: UserId) -> Result<Option<UserExport>, StoreError> {
@@ -335,7 +340,7 @@ impl Store for SqliteStore {
     }
 
     async fn messages(&self, filter: MessageFilter, page: Page<MessageId>) -> Result<Vec<Message>, StoreError> {
-        self.readers.read(move |connection| reads::messages(connection, &filter, page)).await
+        self.readers.read(move |connection| messages::messages(connection, &filter, page)).await
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<MessageHistory>, StoreError> {
@@ -362,6 +367,18 @@ impl Store for SqliteStore {
         followers: Vec<Follower>,
     ) -> Result<RequestChanged, StoreError> {
         self.writer()?.write(move |connection| requests::change(connection, id, &change, &followers)).await
+    }
+
+    async fn edit_request(&self, id: RequestId, edit: RequestEdit) -> Result<bool, StoreError> {
+        self.writer()?.write(move |connection| requests::edit(connection, id, &edit)).await
+    }
+
+    async fn count_requests(&self) -> Result<Vec<(RequestState, Counted)>, StoreError> {
+        self.readers.read(requests::count).await
+    }
+
+    async fn overview(&self, periods: Vec<(Timestamp, Timestamp)>) -> Result<Overview, StoreError> {
+        self.readers.read(move |connection| overview::overview(connection, &periods)).await
     }
 
     async fn inbox(&self, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError> {

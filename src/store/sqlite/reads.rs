@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OptionalExtension, ToSql};
+use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::Semaphore;
 
+use super::query::Query;
 use super::{OpenError, StoreError, rows};
-use crate::domain::{About, ChannelAddress, InboxId, Message, MessageId, RequestId, Timestamp, User, UserId};
-use crate::store::{InboxEntry, MessageFilter, MessageHistory, Page, RoutedRequest, UserTimeline};
+use crate::domain::{About, ChannelAddress, InboxId, MessageId, RequestId, Timestamp};
+use crate::store::{InboxEntry, MessageHistory, Page, RoutedRequest};
 
 /// How many reads run at once; the others wait.
 const AT_ONCE: usize = 4;
@@ -108,49 +109,6 @@ fn open_beside_writer(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-pub(super) fn users(
-    connection: &Connection,
-    search: Option<&str>,
-    page: Page<UserId>,
-) -> Result<Vec<User>, StoreError> {
-    let mut query = Query::new(format!("SELECT {} FROM users", rows::USER));
-    if let Some(search) = search {
-        let anywhere = format!("%{}%", like(search));
-        query.and("(name LIKE ? ESCAPE '\\' OR email LIKE ? ESCAPE '\\' OR phone LIKE ? ESCAPE '\\' OR phone_e164 LIKE ? ESCAPE '\\')", [
-            anywhere.clone(),
-            format!("{}%", like(search)),
-            anywhere.clone(),
-            anywhere,
-        ]);
-    }
-    if let Some(before) = page.before {
-        query.and("id < ?", [before.as_bytes().to_vec()]);
-    }
-    query.newest_first(connection, page.limit, rows::user)
-}
-
-pub(super) fn user(connection: &Connection, id: UserId) -> Result<Option<UserTimeline>, StoreError> {
-    let key = &id.as_bytes()[..];
-    let user = connection
-        .prepare_cached(&format!("SELECT {} FROM users WHERE id = ?1", rows::USER))?
-        .query_row([key], rows::user)
-        .optional()?;
-    let Some(user) = user else { return Ok(None) };
-    let requests = format!("SELECT {} FROM requests WHERE user_id = ?1 ORDER BY id", rows::REQUEST);
-    let messages = format!("SELECT {} FROM messages WHERE user_id = ?1 ORDER BY id", rows::MESSAGE);
-    Ok(Some(UserTimeline {
-        user,
-        touches: rows::collect(
-            connection,
-            "SELECT at, origin FROM touches WHERE user_id = ?1 ORDER BY at",
-            [key],
-            rows::touch,
-        )?,
-        requests: rows::collect(connection, &requests, [key], rows::request)?,
-        messages: rows::collect(connection, &messages, [key], rows::message)?,
-    }))
-}
-
 pub(super) fn routed_requests(
     connection: &Connection,
     since: Timestamp,
@@ -166,30 +124,6 @@ pub(super) fn routed_requests(
         query.and("requests.id < ?", [before.as_bytes().to_vec()]);
     }
     query.newest_first(connection, page.limit, rows::routed_request)
-}
-
-pub(super) fn messages(
-    connection: &Connection,
-    filter: &MessageFilter,
-    page: Page<MessageId>,
-) -> Result<Vec<Message>, StoreError> {
-    let mut query = Query::new(format!("SELECT {} FROM messages", rows::MESSAGE));
-    if let Some(state) = filter.state {
-        query.and("state = ?", [state.as_str().to_owned()]);
-    }
-    if let Some(channel) = &filter.channel {
-        query.and("channel = ?", [channel.as_str().to_owned()]);
-    }
-    if let Some(purpose) = filter.purpose {
-        query.and("purpose = ?", [purpose.as_str().to_owned()]);
-    }
-    if let Some(user) = filter.user {
-        query.and("user_id = ?", [user.as_bytes().to_vec()]);
-    }
-    if let Some(before) = page.before {
-        query.and("id < ?", [before.as_bytes().to_vec()]);
-    }
-    query.newest_first(connection, page.limit, rows::message)
 }
 
 pub(super) fn message(connection: &Connection, id: MessageId) -> Result<Option<MessageHistory>, StoreError> {
@@ -240,44 +174,6 @@ pub(super) fn inbox(connection: &Connection, page: Page<InboxId>) -> Result<Vec<
         query.and("id < ?", [before.as_bytes().to_vec()]);
     }
     query.newest_first(connection, page.limit, rows::inbox_entry)
-}
-
-/// A list's statement, put together from the conditions that were asked for. Values are always bound.
-pub(super) struct Query {
-    sql: String,
-    conditions: Vec<&'static str>,
-    values: Vec<Box<dyn ToSql>>,
-}
-
-impl Query {
-    pub(super) fn new(sql: String) -> Self {
-        Self { sql, conditions: Vec::new(), values: Vec::new() }
-    }
-
-    pub(super) fn and<V: ToSql + 'static, const N: usize>(&mut self, condition: &'static str, values: [V; N]) {
-        self.conditions.push(condition);
-        self.values.extend(values.map(|value| Box::new(value) as Box<dyn ToSql>));
-    }
-
-    pub(super) fn newest_first<T>(
-        mut self,
-        connection: &Connection,
-        limit: usize,
-        read: fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, StoreError> {
-        for (index, condition) in self.conditions.iter().enumerate() {
-            self.sql.push_str(if index == 0 { " WHERE " } else { " AND " });
-            self.sql.push_str(condition);
-        }
-        self.sql.push_str(" ORDER BY id DESC LIMIT ?");
-        self.values.push(Box::new(i64::try_from(limit).unwrap_or(i64::MAX)));
-        rows::collect(connection, &self.sql, rusqlite::params_from_iter(&self.values), read)
-    }
-}
-
-/// The text with LIKE's own signs taken literally.
-fn like(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
-//! Requests: lists of them, one with its history, and a change of its state.
+//! Requests: lists of them, one with its history, and changes of its state and of what is noted beside it.
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::reads::Query;
-use super::{follow_ups, rows};
-use crate::domain::{Context, Follower, Purpose, Request, RequestChange, RequestId, User, UserId};
-use crate::store::{Page, RequestChanged, RequestEntry, RequestFilter, RequestHistory, StoreError};
+use super::query::{Query, are_few, counted};
+use super::{follow_ups, ledger, rows, users};
+use crate::domain::{
+    Context, Follower, Purpose, Request, RequestChange, RequestEdit, RequestField, RequestId, RequestState,
+};
+use crate::store::{
+    Counted, CreditedTouch, OriginFilter, Page, RequestChanged, RequestEntry, RequestFilter, RequestHistory, StoreError,
+};
 
 pub(super) fn requests(
     connection: &Connection,
@@ -13,14 +17,32 @@ pub(super) fn requests(
     page: Page<RequestId>,
 ) -> Result<Vec<RequestEntry>, StoreError> {
     let mut query = Query::new(format!("SELECT {} FROM requests", rows::REQUEST));
+    let by_origin = match &filter.origin {
+        Some(origin) => credited_to(&mut query, connection, origin)?,
+        None => false,
+    };
     if let Some(state) = filter.state {
-        query.and("state = ?", [state.as_str().to_owned()]);
+        query.and(if by_origin { "+state = ?" } else { "state = ?" }, [state.as_str().to_owned()]);
     }
     if let Some(topic) = &filter.topic {
-        query.and("topic_key = ?", [topic.key().as_str().to_owned()]);
+        let condition = if by_origin { "+topic_key = ?" } else { "topic_key = ?" };
+        query.and(condition, [topic.key().as_str().to_owned()]);
     }
     if let Some(user) = filter.user {
         query.and("user_id = ?", [user.as_bytes().to_vec()]);
+    }
+    match filter.assignee.as_deref() {
+        None => {}
+        // Most have none.
+        Some("") => query.and_so("+assignee = ''"),
+        Some(assignee) => query.and("assignee = ? AND assignee <> ''", [assignee.to_owned()]),
+    }
+    // A request's id begins with the moment it came.
+    if let Some(from) = filter.came.from {
+        query.and("id >= ?", [rows::first_id(from).to_vec()]);
+    }
+    if let Some(to) = filter.came.to {
+        query.and("id < ?", [rows::first_id(to).to_vec()]);
     }
     if let Some(before) = page.before {
         query.and("id < ?", [before.as_bytes().to_vec()]);
@@ -29,17 +51,56 @@ pub(super) fn requests(
     found.into_iter().map(|request| entry(connection, request)).collect()
 }
 
+/// Only those that these origins are credited with. Says whether they are so few that their index finds them.
+fn credited_to(query: &mut Query, connection: &Connection, origin: &OriginFilter) -> Result<bool, StoreError> {
+    let ids = ledger::matching(connection, origin)?;
+    let (count, by_index, by_walk) = match origin.touch {
+        CreditedTouch::First => (
+            "SELECT count(*) FROM (SELECT 1 FROM requests WHERE first_origin IN (SELECT value FROM json_each(?)) LIMIT ?)",
+            "first_origin IN (SELECT value FROM json_each(?))",
+            "+first_origin IN (SELECT value FROM json_each(?))",
+        ),
+        CreditedTouch::Last => (
+            "SELECT count(*) FROM (SELECT 1 FROM requests WHERE last_origin IN (SELECT value FROM json_each(?)) LIMIT ?)",
+            "last_origin IN (SELECT value FROM json_each(?))",
+            "+last_origin IN (SELECT value FROM json_each(?))",
+        ),
+    };
+    let few = are_few(connection, count, &[&ids])?;
+    query.and(if few { by_index } else { by_walk }, [ids]);
+    Ok(few)
+}
+
+/// How many requests are in each state.
+pub(super) fn count(connection: &Connection) -> Result<Vec<(RequestState, Counted)>, StoreError> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM requests WHERE state = ? LIMIT ?)";
+    let states = RequestState::ALL.iter();
+    states.map(|state| Ok((*state, counted(connection, sql, &[&state.as_str()])?))).collect()
+}
+
 pub(super) fn request(connection: &Connection, id: RequestId) -> Result<Option<RequestHistory>, StoreError> {
     let Some(request) = find(connection, id)? else { return Ok(None) };
     let key = &id.as_bytes()[..];
-    // The words of the states happen to be in the order of the states.
-    let changes = "SELECT at, state, by, note FROM request_changes WHERE request_id = ?1 ORDER BY state";
     let messages = format!("SELECT {} FROM messages WHERE request_id = ?1 ORDER BY created_at, rowid", rows::MESSAGE);
     Ok(Some(RequestHistory {
         entry: entry(connection, request)?,
-        changes: rows::collect(connection, changes, [key], rows::request_change)?,
+        changes: changes(connection, key)?,
+        edits: edits(connection, key)?,
         messages: rows::collect(connection, &messages, [key], rows::message)?,
     }))
+}
+
+/// Every change of the request's state, oldest first.
+pub(super) fn changes(connection: &Connection, id: &[u8]) -> Result<Vec<RequestChange>, StoreError> {
+    // The words of the states happen to be in the order of the states.
+    let sql = "SELECT at, state, by, note FROM request_changes WHERE request_id = ?1 ORDER BY state";
+    rows::collect(connection, sql, [id], rows::request_change)
+}
+
+/// Every change of what is noted beside the request, oldest first.
+pub(super) fn edits(connection: &Connection, id: &[u8]) -> Result<Vec<RequestEdit>, StoreError> {
+    let sql = "SELECT at, field, value, by FROM request_edits WHERE request_id = ?1 ORDER BY rowid";
+    rows::collect(connection, sql, [id], rows::request_edit)
 }
 
 /// Changes the request's state, keeps that it was, and puts the follow-ups into the outbox.
@@ -58,11 +119,30 @@ pub(super) fn change(
     connection
         .prepare_cached("INSERT INTO request_changes (request_id, state, at, by, note) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute((key, change.state.as_str(), change.at.as_millis(), &change.by, &change.note))?;
+    ledger::reacted(connection, id, change)?;
     let RequestEntry { request, user } = entry(connection, request)?;
     let context = Context::of_change(user.as_ref(), &request, change);
     let follow_up =
         follow_ups::FollowUp { request: id, user: user.as_ref(), purpose, context: &context, at: change.at };
     Ok(RequestChanged::Yes(follow_up.enqueue(connection, followers)?))
+}
+
+/// Changes what is noted beside the request, and keeps that it was. What is so already is not said again.
+pub(super) fn edit(connection: &Connection, id: RequestId, edit: &RequestEdit) -> Result<bool, StoreError> {
+    let Some(request) = find(connection, id)? else { return Ok(false) };
+    let (sql, value) = match edit.field {
+        RequestField::Note => ("UPDATE requests SET note = ?2 WHERE id = ?1", &request.note),
+        RequestField::Assignee => ("UPDATE requests SET assignee = ?2 WHERE id = ?1", &request.assignee),
+    };
+    if *value == edit.value {
+        return Ok(true);
+    }
+    let key = &id.as_bytes()[..];
+    connection.prepare_cached(sql)?.execute((key, &edit.value))?;
+    connection
+        .prepare_cached("INSERT INTO request_edits (request_id, at, field, value, by) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute((key, edit.at.as_millis(), edit.field.as_str(), &edit.value, &edit.by))?;
+    Ok(true)
 }
 
 fn find(connection: &Connection, id: RequestId) -> Result<Option<Request>, StoreError> {
@@ -71,11 +151,6 @@ fn find(connection: &Connection, id: RequestId) -> Result<Option<Request>, Store
 }
 
 fn entry(connection: &Connection, request: Request) -> Result<RequestEntry, StoreError> {
-    let user = request.user_id.map(|id| user(connection, id)).transpose()?.flatten();
+    let user = request.user_id.map(|id| users::find(connection, id)).transpose()?.flatten();
     Ok(RequestEntry { request, user })
-}
-
-fn user(connection: &Connection, id: UserId) -> Result<Option<User>, StoreError> {
-    let sql = format!("SELECT {} FROM users WHERE id = ?1", rows::USER);
-    Ok(connection.prepare_cached(&sql)?.query_row([&id.as_bytes()[..]], rows::user).optional()?)
 }

@@ -107,9 +107,10 @@ impl Bite<'_> {
         let parameters = params![&rows::first_id(before)[..], before.as_millis(), self.limit()];
         let ids = rows::collect(self.connection, sql, parameters, |row| row.get::<_, Vec<u8>>(0))?;
         for id in &ids {
-            let blank =
-                "UPDATE requests SET question = '', origin = '{}', source = '', fingerprint = x'' WHERE id = ?1";
+            let blank = "UPDATE requests SET question = '', note = '', origin = '{}', source = '', fingerprint = x'' WHERE id = ?1";
             self.connection.prepare_cached(blank)?.execute([id])?;
+            let notes = "DELETE FROM request_edits WHERE request_id = ?1 AND field = 'note'";
+            self.connection.prepare_cached(notes)?.execute([id])?;
             let blank = "UPDATE request_changes SET note = '' WHERE request_id = ?1";
             self.connection.prepare_cached(blank)?.execute([id])?;
         }

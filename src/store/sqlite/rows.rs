@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 #[cfg(test)]
 use crate::domain::Purpose;
 use crate::domain::{
-    Attempt, EmailAddress, InboxId, Message, MessageId, Origin, Phone, Request, RequestChange, RequestId, Timestamp,
-    Topic, User, UserId,
+    Attempt, EmailAddress, InboxId, Message, MessageId, Origin, Phone, Request, RequestChange, RequestEdit, RequestId,
+    Timestamp, Topic, User, UserId,
 };
 use crate::store::{InboxEntry, RoutedRequest, StoreError, Touch};
 
@@ -21,7 +21,8 @@ pub(super) const MESSAGE: &str = "id, user_id, request_id, channel, purpose, sta
                                   attempts, reference, last_error, context, handed_over_from";
 
 /// The columns that [`request`] reads, in order.
-pub(super) const REQUEST: &str = "id, user_id, topic, topic_unknown, question, origin, created_at, state";
+pub(super) const REQUEST: &str =
+    "id, user_id, topic, topic_unknown, question, origin, created_at, state, note, assignee";
 
 /// The columns that [`routed_request`] reads, in order, of requests and their users.
 pub(super) const ROUTED_REQUEST: &str = "requests.id AS id, requests.created_at, topic, requests.origin, phone, phone_e164, \
@@ -77,12 +78,19 @@ pub(super) fn request(row: &Row<'_>) -> rusqlite::Result<Request> {
         origin: json(row, 5)?,
         created_at: time(row, 6)?,
         state: word(row, 7)?,
+        note: row.get(8)?,
+        assignee: row.get(9)?,
     })
 }
 
 /// Columns: at, state, by, note.
 pub(super) fn request_change(row: &Row<'_>) -> rusqlite::Result<RequestChange> {
     Ok(RequestChange { at: time(row, 0)?, state: word(row, 1)?, by: row.get(2)?, note: row.get(3)? })
+}
+
+/// Columns: at, field, value, by.
+pub(super) fn request_edit(row: &Row<'_>) -> rusqlite::Result<RequestEdit> {
+    Ok(RequestEdit { at: time(row, 0)?, field: word(row, 1)?, value: row.get(2)?, by: row.get(3)? })
 }
 
 /// Columns: at, origin.

@@ -136,10 +136,11 @@ fn forget(connection: &Connection, user: &User, now: Timestamp) -> Result<u64, S
     let messages = execute("DELETE FROM messages WHERE user_id = ?1")?
         + execute("DELETE FROM messages WHERE request_id IN (SELECT id FROM requests WHERE user_id = ?1)")?;
     execute("DELETE FROM touches WHERE user_id = ?1")?;
+    execute("DELETE FROM request_edits WHERE request_id IN (SELECT id FROM requests WHERE user_id = ?1)")?;
     execute("UPDATE request_changes SET note = '' WHERE request_id IN (SELECT id FROM requests WHERE user_id = ?1)")?;
     // A topic that a route names is the shop's; another one may say anything.
     execute(
-        "UPDATE requests SET question = '', origin = '{}', source = '', idempotency_key = NULL, fingerprint = x'',
+        "UPDATE requests SET question = '', note = '', assignee = '', origin = '{}', source = '', idempotency_key = NULL, fingerprint = x'',
                              topic = CASE topic_unknown WHEN 0 THEN topic ELSE '' END,
                              topic_key = CASE topic_unknown WHEN 0 THEN topic_key ELSE '' END
           WHERE user_id = ?1",

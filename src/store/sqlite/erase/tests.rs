@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::{connect, directory, suffixed};
 use super::*;
 use crate::domain::{Contact, ContactField, EmailAddress, MessageId, NewMessage, NewUser, Origin, Purpose};
-use crate::store::{Registration, Store};
+use crate::store::{Registration, Store, UserFilter};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const ADDRESS: &str = "ximena.q@example.com";
@@ -90,7 +90,7 @@ async fn a_kill_at_any_moment_of_an_erasure_leaves_the_customer_whole_or_nothing
         let found = store.export_user(id).await.unwrap().unwrap();
         let suppressions = store.suppressions(Page { limit: 9, before: None }).await.unwrap().len();
         let written_down = contains(&suffixed(&path, ".erased"), &id.to_string());
-        assert_eq!(store.users(None, Page { limit: 99, before: None }).await.unwrap().len(), 21);
+        assert_eq!(store.users(UserFilter::default(), Page { limit: 99, before: None }).await.unwrap().len(), 21);
         store.close().await.unwrap();
         let left = ["", "-wal"].iter().any(|suffix| contains(&suffixed(&path, suffix), ADDRESS));
         let is_erased = found.user.is_erased();

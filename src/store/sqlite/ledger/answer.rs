@@ -6,8 +6,8 @@ use rusqlite::Connection;
 
 use super::days::{self, Kind, Topics};
 use super::tally::{self, Sum};
-use super::{StoreError, rows};
-use crate::domain::{Clues, Dimension, OriginRules, Pattern, Timestamp};
+use super::{StoreError, origins};
+use crate::domain::{OriginRules, Timestamp};
 use crate::store::{CreditedTouch, Ledger, LedgerQuery};
 
 /// How many sums one answer has at most, rows times parts.
@@ -111,33 +111,15 @@ struct Values {
 }
 
 impl Values {
-    /// By the columns where these rules made them, else by what the rules make of the clues now.
     fn read(connection: &Connection, query: &LedgerQuery, rules: &OriginRules) -> Result<Self, StoreError> {
-        let mut statement = connection.prepare_cached(
-            "SELECT id, rules, clues, source, medium, campaign, referrer, channel, country, landing_page FROM origins",
-        )?;
-        let mut found = statement.query([])?;
         let (mut names, mut numbers, mut by_origin) = (Vec::new(), HashMap::new(), Vec::new());
-        while let Some(row) = found.next()? {
-            let told = if row.get::<_, i64>(1)? == rules.version() {
-                None
-            } else {
-                Some(rules.attribute(&rows::json::<Clues>(row, 2)?))
-            };
-            let value = |dimension: Dimension| match &told {
-                Some(told) => Ok(told.value(dimension)),
-                None => row.get_ref(3 + dimension as usize)?.as_str().map_err(rusqlite::Error::from),
-            };
-            let mut is_asked = true;
-            for (dimension, pattern) in &query.only {
-                is_asked = is_asked && holds(pattern.as_ref(), value(*dimension)?);
-            }
-            let id = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
+        origins::each(connection, rules, |id, told| {
+            let id = usize::try_from(id).unwrap_or(0);
             if by_origin.len() <= id {
                 by_origin.resize(id + 1, LEFT_OUT);
             }
-            if is_asked {
-                let name = value(query.by)?;
+            if told.holds(&query.only)? {
+                let name = told.value(query.by)?;
                 by_origin[id] = if let Some(number) = numbers.get(name) {
                     *number
                 } else {
@@ -146,7 +128,8 @@ impl Values {
                     names.len() - 1
                 };
             }
-        }
+            Ok(())
+        })?;
         Ok(Self { names, by_origin })
     }
 
@@ -158,8 +141,4 @@ impl Values {
         };
         usize::try_from(origin).ok().and_then(|id| self.by_origin.get(id).copied()).unwrap_or(LEFT_OUT)
     }
-}
-
-pub(super) fn holds(pattern: Option<&Pattern>, value: &str) -> bool {
-    pattern.map_or(value.is_empty(), |pattern| pattern.matches(value))
 }

@@ -33,6 +33,10 @@ pub(super) struct Fact {
     /// The number of its topic in [`Topics`]; 0 for a registration.
     pub(super) topic: usize,
     pub(super) fate: Fate,
+    /// After how many milliseconds somebody looked after the request; `None`: nobody has yet, or it is a registration.
+    pub(super) acknowledged: Option<u64>,
+    /// After how many milliseconds it was answered, likewise.
+    pub(super) answered: Option<u64>,
 }
 
 /// The keys of topics, numbered as they are met. Number 0 is the empty one.
@@ -83,12 +87,12 @@ impl Kind {
     fn facts(self) -> &'static str {
         match self {
             Self::Registrations => {
-                "SELECT registered_at, first_origin, registered_origin, welcomed_at, bounced, 1, ''
+                "SELECT registered_at, first_origin, registered_origin, welcomed_at, bounced, 1, '', NULL, NULL
                    FROM users WHERE registered_at >= ?1 AND registered_at < ?2 AND registered_origin IS NOT NULL
                   ORDER BY registered_at"
             }
             Self::Requests => {
-                "SELECT created_at, first_origin, last_origin, delivered_at, 0, topic_unknown, topic
+                "SELECT created_at, first_origin, last_origin, delivered_at, 0, topic_unknown, topic, acknowledged_at, answered_at
                    FROM requests WHERE created_at >= ?1 AND created_at < ?2 AND first_origin IS NOT NULL
                   ORDER BY created_at"
             }
@@ -187,6 +191,11 @@ pub(in crate::store::sqlite) fn pack(connection: &Connection, kind: Kind, day: i
                 Fate::Delivered(after) => after.saturating_add(2),
             },
         );
+        if kind == Kind::Requests {
+            for after in [fact.acknowledged, fact.answered] {
+                put(&mut packed, after.map_or(0, |after| after.saturating_add(1)));
+            }
+        }
         last = fact.at;
     })?;
     let mut whole = Vec::with_capacity(packed.len() + 64);
@@ -224,7 +233,8 @@ pub(super) fn each(
     while let Some(row) = packed.next()? {
         let start = row.get::<_, i64>(0)? * DAY;
         unpacked(connection, kind, (seen, start), topics, &mut show)?;
-        let shown = unpack(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?, start, topics, |fact| {
+        let day = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        let shown = unpack(day, kind, start, topics, |fact| {
             if (from..to).contains(&fact.at) {
                 show(fact);
             }
@@ -255,18 +265,20 @@ fn unpacked(
 
 fn fact(row: &Row<'_>, topics: &mut Topics) -> rusqlite::Result<Fact> {
     let at = row.get(0)?;
+    // What a clock that was set back says took no time.
+    let after = |moment: i64| u64::try_from(moment.saturating_sub(at)).unwrap_or(0);
     let fate = match row.get::<_, Option<i64>>(3)? {
-        // What a clock that was set back says took no time.
-        Some(delivered) => Fate::Delivered(u64::try_from(delivered.saturating_sub(at)).unwrap_or(0)),
+        Some(delivered) => Fate::Delivered(after(delivered)),
         None if row.get(4)? => Fate::Bounced,
         None => Fate::Open,
     };
     let topic = if row.get(5)? { 0 } else { topics.number_of_written(row.get_ref(6)?.as_str()?) };
-    Ok(Fact { at, first: row.get(1)?, last: row.get(2)?, topic, fate })
+    let [acknowledged, answered] = [row.get::<_, Option<i64>>(7)?, row.get(8)?].map(|moment| moment.map(after));
+    Ok(Fact { at, first: row.get(1)?, last: row.get(2)?, topic, fate, acknowledged, answered })
 }
 
 /// Shows a day's facts; `None` when they cannot be read.
-fn unpack(mut packed: &[u8], start: i64, topics: &mut Topics, mut show: impl FnMut(Fact)) -> Option<()> {
+fn unpack(mut packed: &[u8], kind: Kind, start: i64, topics: &mut Topics, mut show: impl FnMut(Fact)) -> Option<()> {
     let mut numbers = Vec::new();
     for _ in 0..take(&mut packed)? {
         let length = usize::try_from(take(&mut packed)?).ok()?;
@@ -284,7 +296,11 @@ fn unpack(mut packed: &[u8], start: i64, topics: &mut Topics, mut show: impl FnM
             1 => Fate::Bounced,
             after => Fate::Delivered(u64::try_from(after - 2).ok()?),
         };
-        show(Fact { at, first, last, topic, fate });
+        let [acknowledged, answered] = match kind {
+            Kind::Registrations => [None, None],
+            Kind::Requests => [take(&mut packed)?, take(&mut packed)?].map(|after| u64::try_from(after - 1).ok()),
+        };
+        show(Fact { at, first, last, topic, fate, acknowledged, answered });
     }
     Some(())
 }

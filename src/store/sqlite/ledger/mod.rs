@@ -7,17 +7,21 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{StoreError, rows};
-use crate::domain::{Clues, MessageId, Origin, Phone, Purpose, RequestId, Timestamp, UserId};
+use crate::domain::{
+    Clues, MessageId, Origin, Phone, Purpose, RequestChange, RequestId, RequestState, Timestamp, UserId,
+};
 
 mod answer;
 mod arrears;
 mod days;
+mod origins;
 mod reasons;
 mod tally;
 
 pub(super) use answer::answer;
 pub(super) use arrears::{catch_up, count_all_of, count_user};
 pub(super) use days::{Kind, fill, pack, reserve};
+pub(super) use origins::matching;
 pub(super) use reasons::reasons;
 
 /// The columns that [`credit`] reads, in order.
@@ -96,6 +100,24 @@ pub(super) fn registered(connection: &Connection, at: Timestamp) -> Result<(), S
 /// A request came at that moment.
 pub(super) fn requested(connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
     days::changed(connection, Kind::Requests, at)
+}
+
+/// The request came to another state: who answers at once has acknowledged it, too; who closes it has not.
+pub(super) fn reacted(connection: &Connection, id: RequestId, change: &RequestChange) -> Result<(), StoreError> {
+    let is_answer = match change.state {
+        RequestState::Acknowledged => false,
+        RequestState::Answered => true,
+        RequestState::New | RequestState::Closed => return Ok(()),
+    };
+    let created = connection
+        .prepare_cached(
+            "UPDATE requests SET acknowledged_at = coalesce(acknowledged_at, ?2),
+                                 answered_at = CASE WHEN ?3 THEN ?2 ELSE answered_at END
+              WHERE id = ?1 RETURNING created_at",
+        )?
+        .query_row((&id.as_bytes()[..], change.at.as_millis(), is_answer), |row| rows::time(row, 0))
+        .optional()?;
+    created.map_or(Ok(()), |created| requested(connection, created))
 }
 
 /// A message was delivered.

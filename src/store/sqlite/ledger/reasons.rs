@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
-use super::answer::holds;
-use super::{StoreError, rows};
-use crate::domain::{Clues, Dimension, OriginRules, Pattern};
+use super::StoreError;
+use super::origins::{self, holds};
+use crate::domain::{Dimension, OriginRules, Pattern};
 use crate::store::OriginReason;
 
 /// How many reasons are told: those of most visits.
@@ -19,22 +19,15 @@ pub(in crate::store::sqlite) fn reasons(
     value: Option<&Pattern>,
     rules: &OriginRules,
 ) -> Result<Vec<OriginReason>, StoreError> {
-    let column = by.as_str();
-    let mut statement = connection.prepare_cached(&format!("SELECT clues, rules, {column} FROM origins"))?;
-    let mut found = statement.query([])?;
     let mut counts: HashMap<(String, String, String), u64> = HashMap::new();
-    while let Some(row) = found.next()? {
-        // What these rules have told already need not be told again to see that it is not meant.
-        let is_told = row.get::<_, i64>(1)? == rules.version();
-        if is_told && !holds(value, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?) {
-            continue;
-        }
-        let told = rules.attribute(&rows::json::<Clues>(row, 0)?);
-        let told = told.get(by);
-        if holds(value, &told.value) {
+    origins::each(connection, rules, |_, told| {
+        if holds(value, told.value(by)?) {
+            let meaning = told.meaning(rules)?;
+            let told = meaning.get(by);
             *counts.entry((told.value.clone(), told.from.clone(), told.why.clone())).or_default() += 1;
         }
-    }
+        Ok(())
+    })?;
     let reason = |((value, from, why), visits)| OriginReason { value, from, why, visits };
     let mut reasons: Vec<OriginReason> = counts.into_iter().map(reason).collect();
     reasons

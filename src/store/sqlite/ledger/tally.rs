@@ -15,6 +15,10 @@ pub(super) struct Sum {
     welcomes: Vec<u64>,
     /// How long each delivered request took.
     deliveries: Vec<u64>,
+    /// How long each request waited until somebody looked after it.
+    acknowledgements: Vec<u64>,
+    /// How long each waited for its answer.
+    answers: Vec<u64>,
     /// Requests by the number of their topic.
     topics: Vec<u64>,
 }
@@ -39,6 +43,8 @@ impl Sum {
                 if let Fate::Delivered(after) = fact.fate {
                     self.deliveries.push(after);
                 }
+                self.acknowledgements.extend(fact.acknowledged);
+                self.answers.extend(fact.answered);
             }
         }
     }
@@ -54,6 +60,8 @@ impl Sum {
         self.requests += other.requests;
         self.welcomes.extend_from_slice(&other.welcomes);
         self.deliveries.extend_from_slice(&other.deliveries);
+        self.acknowledgements.extend_from_slice(&other.acknowledgements);
+        self.answers.extend_from_slice(&other.answers);
         if self.topics.len() < other.topics.len() {
             self.topics.resize(other.topics.len(), 0);
         }
@@ -73,6 +81,10 @@ impl Sum {
             topics: by_topic.map(|(name, count)| (name.clone(), *count)).collect(),
             to_welcome: median(&mut self.welcomes),
             to_delivery: median(&mut self.deliveries),
+            acknowledged: self.acknowledgements.len() as u64,
+            to_acknowledgement: median(&mut self.acknowledgements),
+            answered: self.answers.len() as u64,
+            to_answer: median(&mut self.answers),
         }
     }
 }
