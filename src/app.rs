@@ -110,6 +110,7 @@ impl App {
             questions: config.retention.questions,
             touches: config.retention.touches,
             customers: config.retention.customers,
+            audit: config.retention.audit,
         };
         let prune_at = config.retention.prune.clone();
         let origins = Arc::clone(&config.origins);

@@ -171,7 +171,7 @@ impl Pruning {
                 }
             }
         }
-        let Pruned { messages, inbox, captures, attempts, questions, touches, customers, .. } = all;
+        let Pruned { messages, inbox, captures, attempts, questions, touches, customers, audit, .. } = all;
         tracing::info!(
             messages,
             inbox,
@@ -180,6 +180,7 @@ impl Pruning {
             questions,
             touches,
             customers,
+            audit,
             "Pruned {messages} messages and {inbox} unreadable webhooks"
         );
     }

@@ -289,6 +289,8 @@ pub struct Retention {
     pub touches: Option<Duration>,
     /// Customers of whom nothing was heard.
     pub customers: Option<Duration>,
+    /// The list of changes.
+    pub audit: Option<Duration>,
     /// When to prune: six or seven fields, seconds first, as our scheduler reads them.
     pub prune: String,
 }

@@ -223,6 +223,7 @@ pub(super) fn retention(reader: &mut Reader<'_>) -> Option<Retention> {
     let questions = optional_duration(reader, "retention.questions", "365days");
     let touches = optional_duration(reader, "retention.touches", "730days");
     let customers = optional_duration(reader, "retention.customers", "1095days");
+    let audit = optional_duration(reader, "retention.audit", "730days");
     let prune = times(reader, "retention.prune", "0 17 3 * * *");
     Some(Retention {
         delivered: delivered?,
@@ -233,6 +234,7 @@ pub(super) fn retention(reader: &mut Reader<'_>) -> Option<Retention> {
         questions,
         touches,
         customers,
+        audit,
         prune: prune?,
     })
 }

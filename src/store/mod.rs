@@ -137,6 +137,8 @@ pub struct Retention {
     pub touches: Option<Duration>,
     /// Customers of whom nothing was heard: they are erased.
     pub customers: Option<Duration>,
+    /// The list of changes.
+    pub audit: Option<Duration>,
 }
 
 /// How much was deleted.
@@ -156,6 +158,8 @@ pub struct Pruned {
     pub touches: u64,
     /// Customers, who were erased.
     pub customers: u64,
+    /// Entries of the list of changes.
+    pub audit: u64,
     /// Whether there may be more to delete.
     pub more: bool,
 }
@@ -170,6 +174,7 @@ impl Pruned {
         self.questions += other.questions;
         self.touches += other.touches;
         self.customers += other.customers;
+        self.audit += other.audit;
         self.more = other.more;
     }
 }

@@ -118,6 +118,17 @@ async fn customers_of_whom_nothing_was_heard_are_erased_and_those_who_were_or_wa
     assert_eq!(prune(&app, silence).await.customers, 3);
 }
 
+#[tokio::test]
+async fn what_operators_changed_is_listed_for_as_long_as_asked() {
+    let app = TestApp::start().await;
+    for _ in 0..2 {
+        assert_eq!(app.api("POST", "/api/channels/email.welcome/pause").await.status, 200);
+        app.pass(DAY);
+    }
+    let pruned = prune(&app, Retention { audit: Some(DAY * 3 / 2), ..KEEP }).await;
+    assert_eq!((pruned.audit, app.items("/api/audit").await.len()), (1, 1));
+}
+
 /// What an erasure does with each column that may tell of a customer. A new one belongs here, and into `erase`.
 const KEPT: &[(&str, &str)] = &[
     (

@@ -266,6 +266,8 @@ async fn nobody_is_erased_by_mistake() {
     assert_eq!(app.send("POST", &format!("/api/users/{id}/erase"), &[], b"{}").await.status, 401);
     assert_eq!(app.api("GET", &format!("/api/users/{id}")).await.json()["erased"], false);
     let erased = post(&app, &format!("/api/users/{id}/erase"), &json!({ "confirm": " +34612000111 " })).await;
+    let listed = app.items("/api/audit").await.remove(0);
+    assert_eq!((&listed["action"], &listed["target"]), (&json!("user.erase"), &json!(id)));
     app.pass(MINUTE);
     let again = erase(&app, &id).await;
     assert_eq!((&again["erased_at"], &again["messages"]), (&erased["erased_at"], &json!(0)));
@@ -378,6 +380,8 @@ async fn the_command_line_erases_whoever_is_named_beside_the_server() {
     assert!(refused(&["users", "erase", "ximena.q@example", "--yes"]).contains("no customer"));
     let erased = json_of(app.directory(), &["users", "erase", "XIMENA.Q@example.com", "--yes", "--json"]);
     assert_eq!((&erased["erased"], &erased["id"], &erased["messages"]), (&json!(true), &json!(id), &json!(1)));
+    let listed = app.items("/api/audit").await.remove(0);
+    assert_eq!((&listed["who"], &listed["action"]), (&json!("command line"), &json!("user.erase")));
     let users = json_of(app.directory(), &["users", "--json"]);
     let names: BTreeSet<_> = users
         .as_array()

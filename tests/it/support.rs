@@ -215,6 +215,7 @@ pub(crate) const fn retention(delivered: Duration, dead: Duration, inbox: Durati
         questions: None,
         touches: None,
         customers: None,
+        audit: None,
     }
 }
 

@@ -15,9 +15,8 @@ use super::super::access::{Owner, Reader};
 use super::super::errors::ApiError;
 use super::super::optional::Optional;
 use super::super::schemas::IdText;
-use super::detail::attempt_json;
-use super::messages::message_json;
-use super::request::request_json;
+use super::messages::{attempt_json, message_json};
+use super::requests::request_json;
 use super::users::user_json;
 use super::{Group, parse, record};
 use crate::channel::Channel;
@@ -82,8 +81,9 @@ pub(in crate::http) struct Rights;
 impl Rights {
     /// Everything that is kept about a customer, as one document
     #[oai(path = "/:id/export", method = "get")]
-    async fn export_user(&self, web: Data<&SharedWeb>, _reader: Reader, id: Path<IdText>) -> Result<Export, ApiError> {
+    async fn export_user(&self, web: Data<&SharedWeb>, reader: Reader, id: Path<IdText>) -> Result<Export, ApiError> {
         let export = web.store.export_user(parse("id", &id)?).await?.ok_or_else(no_such_customer)?;
+        record(&web, &reader, "user.export", export.user.id, "").await;
         let file = format!("attachment; filename=\"umishop-customer-{}.json\"", export.user.id);
         Ok(Export::Document(Json(export_json(&export, &web.renderer, &web.channels, web.clock.now())), file))
     }
@@ -163,7 +163,7 @@ fn credited_json(credited: Option<&(Clues, Clues)>) -> Value {
 }
 
 fn exported_request(exported: &ExportedRequest, user: &User) -> Value {
-    let ExportedRequest { request, changes, edits, .. } = exported;
+    let ExportedRequest { request, changes, .. } = exported;
     let mut item = request_json(&RequestEntry { request: request.clone(), user: Some(user.clone()) });
     item["origin"] = json!(request.origin.fields());
     item["idempotency_key"] = json!(exported.idempotency_key);
@@ -172,8 +172,6 @@ fn exported_request(exported: &ExportedRequest, user: &User) -> Value {
     item["ledger"] = credited_json(exported.credited.as_ref());
     let change = |change: &crate::domain::RequestChange| json!({ "at": change.at, "state": change.state.as_str(), "by": change.by, "note": change.note });
     item["changes"] = changes.iter().map(change).collect();
-    let edit = |edit: &crate::domain::RequestEdit| json!({ "at": edit.at, "field": edit.field.as_str(), "value": edit.value, "by": edit.by });
-    item["edits"] = edits.iter().map(edit).collect();
     item
 }
 

@@ -23,12 +23,13 @@ pub(super) fn prune(
     let (_, more_traces) = bite.traces()?;
     pruned.inbox = inbox;
     pruned.more |= more_inbox || more_traces;
-    let optional: [(_, &dyn Fn(Timestamp) -> Done, _); 5] = [
+    let optional: [(_, &dyn Fn(Timestamp) -> Done, _); 6] = [
         (retention.captures, &|at| bite.captures(at), &mut pruned.captures),
         (retention.attempts, &|at| bite.attempts(at), &mut pruned.attempts),
         (retention.questions, &|at| bite.questions(at), &mut pruned.questions),
         (retention.touches, &|at| bite.touches(at), &mut pruned.touches),
         (retention.customers, &|at| bite.customers(at), &mut pruned.customers),
+        (retention.audit, &|at| bite.audit(at), &mut pruned.audit),
     ];
     for (kept, step, count) in optional {
         if let Some(kept) = kept {
@@ -95,6 +96,12 @@ impl Bite<'_> {
     fn attempts(&self, before: Timestamp) -> Done {
         let sql = "DELETE FROM attempts WHERE (message_id, epoch) IN
                        (SELECT message_id, epoch FROM attempts WHERE message_id < ?1 LIMIT ?2)";
+        self.execute(sql, params![&rows::first_id(before)[..], self.limit()])
+    }
+
+    /// As the inbox.
+    fn audit(&self, before: Timestamp) -> Done {
+        let sql = "DELETE FROM audit WHERE rowid IN (SELECT rowid FROM audit WHERE id < ?1 LIMIT ?2)";
         self.execute(sql, params![&rows::first_id(before)[..], self.limit()])
     }
 

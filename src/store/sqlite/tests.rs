@@ -70,6 +70,7 @@ const INDEXES: &[(&str, &str)] = &[
     ("DELETE FROM inbox", "sqlite_autoindex_inbox_1 (id<?)"),
     ("DELETE FROM traces", "traces_seen (seen_at<?)"),
     ("DELETE FROM captures WHERE rowid", "sqlite_autoindex_captures_1 (message_id<?)"),
+    ("DELETE FROM audit", "sqlite_autoindex_audit_1 (id<?)"),
     ("DELETE FROM attempts", "PRIMARY KEY (message_id<?)"),
     ("state = 'closed' AND question <> ''", "requests_worded (id<?)"),
     ("UPDATE touches", "touches_told (at<?)"),
@@ -184,6 +185,7 @@ fn deliver(connection: &Connection) {
         questions: Some(month),
         touches: Some(month),
         customers: Some(month),
+        audit: Some(month),
     };
     retention::prune(connection, retention, NOW, 10).unwrap();
 }
