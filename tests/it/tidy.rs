@@ -100,6 +100,7 @@ const FILLED_INTO_SQL: &[&str] = &[
     "stranger",
     "mode",
     "table",
+    "column",
     "BITE",
 ];
 
