@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::Global;
+use super::{Global, record};
 use crate::clock::Clock;
 use crate::domain::{ChannelAddress, MessageId, Purpose, State, Timestamp};
 use crate::store::sqlite::SqliteStore;
@@ -53,7 +53,16 @@ impl Change {
         }
     }
 
-    /// The states that whole selections may be in.
+    /// What it is called in the list of changes.
+    const fn action(self) -> &'static str {
+        match self {
+            Self::Retry => "message.retry",
+            Self::Cancel => "message.cancel",
+        }
+    }
+
+    /// The states that whole selections may be in. One pending message may be retried, but all of them would be due at
+    /// once for nothing.
     const fn from(self) -> &'static [State] {
         match self {
             Self::Retry => State::RETRIED_TOGETHER,
@@ -87,6 +96,9 @@ async fn one(store: &SqliteStore, change: Change, id: MessageId, out: &mut dyn W
         Change::Retry => store.retry_message(id, now).await?,
         Change::Cancel => store.cancel_message(id, now).await?,
     };
+    if changed == Changed::Yes {
+        record(store, change.action(), id, "").await?;
+    }
     match (changed, change) {
         (Changed::Yes, Change::Retry) => writeln!(out, "Message {id} is due now.")?,
         (Changed::Yes, Change::Cancel) => writeln!(out, "Message {id} is cancelled.")?,
@@ -126,12 +138,27 @@ async fn all(
             break;
         }
     }
+    if changed > 0 {
+        record(store, change.action(), "many", &format!("{changed}{}", described(&selection))).await?;
+    }
     if global.json {
         writeln!(out, "{}", json!({ "changed": changed }))?;
     } else {
         writeln!(out, "{changed} messages are {}.", change.done())?;
     }
     Ok(())
+}
+
+/// Which messages these are, for the list of changes.
+fn described(selection: &Selection) -> String {
+    let Selection { state, channel, purpose, created_before } = selection;
+    let parts = [
+        Some(state.to_string()),
+        channel.as_ref().map(|channel| format!("channel {channel}")),
+        purpose.map(|purpose| format!("purpose {purpose}")),
+        created_before.map(|moment| format!("before {moment}")),
+    ];
+    parts.into_iter().flatten().map(|part| format!(", {part}")).collect()
 }
 
 /// Asks on a terminal. A script must have said yes already.

@@ -5,6 +5,7 @@
 //! of its own for what a supervisor may want to tell apart; see [`exit_code`].
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,10 +15,13 @@ use anyhow::Context as _;
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::config::{self, Config, Loaded, Sources, StoreUrl};
-use crate::store::StoreError;
+use crate::domain::{Actor, AuditEntry};
 use crate::store::sqlite::{OpenError, SqliteStore, Watch};
+use crate::store::{AccessStore as _, StoreError};
 
+mod audit;
 mod backup;
 mod bulk;
 mod check;
@@ -27,6 +31,7 @@ mod filters;
 mod kinds;
 mod landbot;
 mod log;
+mod login_link;
 mod messages;
 mod origins;
 mod render;
@@ -39,6 +44,7 @@ mod send_test;
 mod serve;
 mod simulate;
 mod table;
+mod tokens;
 mod users;
 
 /// Registers the customers a chatbot brings, welcomes them by mail, and carries their questions to the right channel.
@@ -73,6 +79,12 @@ enum Command {
     Users(users::Arguments),
     /// Count customers and requests by where they came from
     Origins(origins::Arguments),
+    /// List, make or revoke tokens for the API and the console
+    Tokens(tokens::Arguments),
+    /// Print a link that signs in to the console, once and within a day
+    LoginLink(login_link::Arguments),
+    /// List who changed what
+    Audit(audit::Arguments),
     /// Copy the database to a file, also while it is in use
     Backup(backup::Arguments),
     /// Bring a backup back; what it may have missed is held, not sent again
@@ -150,6 +162,9 @@ impl Cli {
             Command::Requests(arguments) => requests::run(&global, arguments, out),
             Command::Users(arguments) => users::run(&global, arguments, out),
             Command::Origins(arguments) => origins::run(&global, &arguments, out),
+            Command::Tokens(arguments) => tokens::run(&global, arguments, out),
+            Command::LoginLink(arguments) => login_link::run(&global, &arguments, out),
+            Command::Audit(arguments) => audit::run(&global, &arguments, out),
             Command::Backup(arguments) => backup::run(&global, arguments, out),
             Command::Restore(arguments) => restore::run(&global, &arguments, out),
             Command::Render(arguments) => render::run(&global, &arguments, out),
@@ -202,6 +217,12 @@ impl Global {
         let StoreUrl::Sqlite(path) = &config.store;
         SqliteStore::open_beside(path).with_context(|| format!("cannot open the database {}", path.display()))
     }
+}
+
+/// Keeps that something was changed by the command line; as over the API, no customer's name or address may be told.
+async fn record(store: &SqliteStore, action: &str, target: impl Display, detail: &str) -> anyhow::Result<()> {
+    let entry = AuditEntry::new(Clock::system().now(), &Actor::command_line(), action, &target.to_string(), detail);
+    store.record(entry).await.context("it was done, but could not be put into the list of changes")
 }
 
 /// The channels, by their addresses.

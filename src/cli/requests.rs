@@ -7,6 +7,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use super::{Global, block_on, channels, filters, table};
+use super::{Global, block_on, channels, record, table};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{RequestChange, RequestEdit, RequestField, RequestId, RequestState, Topic, UserId, one_line};
@@ -221,7 +222,11 @@ async fn change(
 ) -> anyhow::Result<()> {
     let Said { id, by, note } = said;
     let change = RequestChange::new(state, Clock::system().now(), &by, &note)?;
-    match store.change_request(id, change, config.followers()).await? {
+    let changed = store.change_request(id, change, config.followers()).await?;
+    if let RequestChanged::Yes(_) = changed {
+        record(store, state.action(), id, "").await?;
+    }
+    match changed {
         RequestChanged::Yes(channels) if channels.is_empty() => writeln!(out, "Request {id} is {state}.")?,
         RequestChanged::Yes(channels) => {
             let channels: Vec<_> = channels.iter().map(ToString::to_string).collect();

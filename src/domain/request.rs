@@ -102,6 +102,16 @@ words!(
 );
 
 impl RequestState {
+    /// What bringing a request to this state is called in the list of changes.
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::New => "request.reopen",
+            Self::Acknowledged => "request.acknowledge",
+            Self::Answered => "request.answer",
+            Self::Closed => "request.close",
+        }
+    }
+
     /// Whether `next` comes after this one.
     pub const fn may_become(self, next: Self) -> bool {
         (self as u8) < (next as u8)

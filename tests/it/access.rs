@@ -1,5 +1,7 @@
 //! Who may come in, what they may do there, and what is kept of it.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -7,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::Response;
+use crate::command_line::{json_of, run};
 use crate::support::{ADMIN_TOKEN, TestApp};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -296,4 +299,106 @@ async fn every_change_says_who_made_it_and_nothing_of_a_customer() {
     assert_eq!(all.len(), 8, "what was refused changed nothing: {all:?}");
     let all = Value::from(all).to_string();
     assert!(!all.contains("Ana") && !all.contains("example.com") && !all.contains("umi_"), "{all}");
+}
+
+/// What an earlier version kept of the token that it made on the first start.
+fn keep_first_token(directory: &Path) {
+    let connection = rusqlite::Connection::open(directory.join("umishop.db")).unwrap();
+    let sql = "INSERT INTO settings (name, value) VALUES ('admin_token_hash', ?1)";
+    connection.execute(sql, [&umishop::http::hash("umi_first")[..]]).unwrap();
+}
+
+#[tokio::test]
+async fn the_token_of_an_earlier_version_works_until_it_is_revoked() {
+    let app = first_start().await.restart_after(keep_first_token).await;
+    assert_eq!(app.login_code, None);
+    let bearer = [("Authorization", "Bearer umi_first")];
+    let listed = app.send("GET", "/api/tokens", &bearer, b"").await.json()["items"][0].clone();
+    assert_eq!((&listed["name"], &listed["role"]), (&json!("first token"), &json!("owner")));
+    let app = app.restart().await;
+    let path = format!("/api/tokens/{}", listed["id"].as_str().unwrap());
+    assert_eq!(app.send("DELETE", &path, &bearer, b"").await.status, 200);
+    let app = app.restart().await;
+    assert_eq!(with_token(&app, "GET", "/api/tokens", "umi_first").await, 401);
+}
+
+#[tokio::test]
+async fn the_token_of_an_earlier_version_stays_replaced_by_the_configurations() {
+    let app = TestApp::start().await.restart_after(keep_first_token).await;
+    assert_eq!(with_token(&app, "GET", "/api/tokens", "umi_first").await, 401);
+}
+
+#[tokio::test]
+async fn a_restored_backup_lets_nobody_in_who_signed_in_before() {
+    let app = first_start().await;
+    let session = cookie(&sign_in(&app, &json!({ "code": app.login_code.clone().unwrap() })).await);
+    app.back_up("backup.db").await;
+    let restore = |directory: &Path| {
+        let restored = run(directory, &["restore", "backup.db", "--replace"]);
+        assert_eq!(restored.0, Some(0), "{restored:?}");
+    };
+    let app = app.restart_after(restore).await;
+    assert_eq!(with_cookie(&app, "GET", "/api/users", &session, &[]).await.status, 401);
+}
+
+#[tokio::test]
+async fn the_command_line_lets_people_in_and_out_while_the_server_runs() {
+    let app = first_start().await;
+    app.catch_up();
+    let at = app.directory();
+    let made = json_of(at, &["tokens", "create", "report", "--role", "operator", "--expires-in", "90d", "--json"]);
+    let secret = made["token"].as_str().unwrap();
+    assert_eq!(with_token(&app, "POST", "/api/channels/email.welcome/pause", secret).await, 200);
+    let (code, _, error) = run(at, &["tokens", "create", "report", "--role", "owner"]);
+    assert!(code == Some(1) && error.contains("another token is called report"), "{error}");
+    let link = json_of(at, &["login-link", "--role", "read-only", "--name", "Eva", "--json"]);
+    let (site, code) = link["link"].as_str().unwrap().split_once("/admin#login=").unwrap();
+    assert!(site.starts_with("http://127.0.0.1:"), "{link}");
+    let session = cookie(&sign_in(&app, &json!({ "code": code })).await);
+    let eva = async || with_cookie(&app, "GET", "/api/session", &session, &[]).await;
+    assert_eq!((&eva().await.json()["name"], &eva().await.json()["role"]), (&json!("Eva"), &json!("read-only")));
+    let listed = run(at, &["tokens"]).1;
+    assert!(listed.contains("report") && listed.contains("operator") && !listed.contains(secret), "{listed}");
+    assert_eq!(run(at, &["tokens", "revoke", "report"]).0, Some(0));
+    assert_eq!(with_token(&app, "GET", "/api/users", secret).await, 401);
+    assert_eq!(run(at, &["tokens", "revoke", "report"]).0, Some(1), "there is none any more");
+    assert_eq!(run(at, &["tokens", "sign-out"]).0, Some(0));
+    assert_eq!(eva().await.status, 401);
+    let audit = json_of(at, &["audit", "--json"]);
+    let done = |who: &str| -> BTreeSet<&str> {
+        let entries = audit.as_array().unwrap().iter().filter(|entry| entry["who"] == who);
+        entries.map(|entry| entry["action"].as_str().unwrap()).collect()
+    };
+    assert_eq!(done("command line"), ["login_link.create", "session.end", "token.create", "token.revoke"].into());
+    assert_eq!(done("report"), ["channel.pause"].into());
+    assert_eq!(done("Eva"), ["session.begin"].into());
+    assert!(run(at, &["audit"]).1.contains("token.revoke"));
+}
+
+#[tokio::test]
+async fn changes_by_the_command_line_are_listed_too() {
+    let app = TestApp::start().await;
+    app.catch_up();
+    app.register("Ana", "ana@example.com").await;
+    app.ask("Sales", "How much?").await;
+    let id = async |path: &str| app.items(path).await[0]["id"].as_str().unwrap().to_owned();
+    let (message, request) = (id("/api/messages?purpose=welcome").await, id("/api/requests").await);
+    for (arguments, action, target, detail) in [
+        (&["messages", "cancel", &message][..], "message.cancel", message.as_str(), ""),
+        (
+            &["messages", "retry", "--state", "cancelled", "--purpose", "welcome", "--yes"],
+            "message.retry",
+            "many",
+            "1, cancelled, purpose welcome",
+        ),
+        (&["requests", "answer", &request], "request.answer", &request, ""),
+    ] {
+        assert_eq!(run(app.directory(), arguments).0, Some(0), "{arguments:?}");
+        let all = app.items("/api/audit").await;
+        let of = |entry: &Value, field: &str| entry[field].as_str().unwrap().to_owned();
+        let wanted = ["command line", action, target, detail].map(str::to_owned);
+        let found =
+            all.iter().any(|entry| ["who", "action", "target", "detail"].map(|field| of(entry, field)) == wanted);
+        assert!(found, "{arguments:?} is not in {all:?}");
+    }
 }

@@ -260,6 +260,8 @@ fn single_values_are_held_to_their_form() {
     for (config, says) in [
         ("[welcome]\ndelay = \"31days\"\n", "config.toml:2: [welcome] delay: longer than 30 days"),
         ("[welcome]\ndelay = \"5\"\n", "config.toml:2: [welcome] delay: expected a length of time"),
+        ("[admin]\nidle_timeout = \"1s\"\n", "config.toml:2: [admin] idle_timeout: shorter than 5 minutes"),
+        ("[admin]\nsession_lifetime = \"2years\"\n", "[admin] session_lifetime: shorter than 5 minutes or longer"),
         (
             "[server]\npublic_url = \"shop.test\"\n",
             "expected an address like https://shop.example, found \"shop.test\"",

@@ -243,7 +243,7 @@ async fn change(
         }
         RequestChanged::NotFound => return Err(no_such_request()),
     }
-    record(web, operator, action(state), id, "").await;
+    record(web, operator, state.action(), id, "").await;
     detail(web, id).await
 }
 

@@ -230,6 +230,8 @@ fn settle(
         "UPDATE messages SET state = 'held', boot = NULL, last_error = ?1 WHERE state IN ('pending', 'sending')",
         [why],
     )? as u64;
+    // Who had signed out since then would be in again, and a link that was used would sign in once more.
+    transaction.execute_batch("DELETE FROM sessions; DELETE FROM login_links;")?;
     backup::unmark(&transaction)?;
     transaction.commit()?;
     Ok((delivered, held))
