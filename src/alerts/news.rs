@@ -153,7 +153,7 @@ impl Sight {
             ),
             Some(Condition { paused_at: Some(paused_at), .. }) => (
                 format!("{channel} is paused by an operator since {}", paused_at.to_readable()),
-                format!("resume it: POST /api/channels/{channel}/resume with the admin token."),
+                format!("resume it: POST /api/channels/{channel}/resume with an operator's token."),
             ),
             Some(Condition { trouble: Some(trouble), .. }) => {
                 (plain(&trouble.why), format!("nothing yet: it is tried again at {}.", trouble.probe_at.to_readable()))

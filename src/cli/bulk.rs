@@ -139,7 +139,7 @@ async fn all(
         }
     }
     if changed > 0 {
-        record(store, change.action(), "many", &format!("{changed}{}", described(&selection))).await?;
+        record(store, change.action(), "", &format!("{changed}, {}", described(&selection))).await?;
     }
     if global.json {
         writeln!(out, "{}", json!({ "changed": changed }))?;
@@ -158,7 +158,7 @@ fn described(selection: &Selection) -> String {
         purpose.map(|purpose| format!("purpose {purpose}")),
         created_before.map(|moment| format!("before {moment}")),
     ];
-    parts.into_iter().flatten().map(|part| format!(", {part}")).collect()
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Asks on a terminal. A script must have said yes already.

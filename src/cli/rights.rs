@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::{Global, channels};
+use super::{Global, channels, record};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -65,7 +65,7 @@ pub(super) async fn erase(
     let Some(erased) = store.erase_user(user.id, Clock::system().now()).await? else {
         bail!("there is no such customer")
     };
-    record(store, "user.erase", user.id).await?;
+    record(store, "user.erase", user.id, "").await?;
     let Erased { at, was_erased, messages, inbox, log_emptied } = erased;
     if global.json {
         let answer = json!({

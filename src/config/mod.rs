@@ -211,7 +211,7 @@ pub enum Auth {
 pub struct Admin {
     /// The token, when the shop chose one itself.
     pub token: Option<SecretString>,
-    /// A token that reads `/metrics` and nothing else; `None`: only the admin token does.
+    /// A token that reads `/metrics` and nothing else; `None`: only other tokens do.
     pub metrics_token: Option<SecretString>,
     /// How long a session of the console lasts that nobody uses.
     pub idle_timeout: Duration,

@@ -61,6 +61,6 @@ fn console(examination: &Examination<'_>) -> Finding {
             Finding::new(area, subject, examination.when_it_sends(), what, MAKE)
         }
         None if admin.token.is_some() => finding::ok(area, subject, "its token is long enough"),
-        None => finding::ok(area, subject, "its token is made by umishop at the first start"),
+        None => finding::ok(area, subject, "its tokens are made by umishop, and are long enough"),
     }
 }

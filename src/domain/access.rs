@@ -48,8 +48,8 @@ pub struct Actor {
 /// The text cannot be a name of somebody.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ActorError {
-    /// There is nothing in it.
-    #[error("a name is missing: it says in the list of changes who made one")]
+    /// It begins with nothing that can be read out.
+    #[error("a name begins with a letter or a digit: it says in the list of changes who made one")]
     Nameless,
     /// There is too much in it.
     #[error("a name has at most {LONGEST_NAME} characters")]
@@ -64,7 +64,7 @@ impl Actor {
     pub fn new(name: &str, role: Role) -> Result<Self, ActorError> {
         let name = one_line(name);
         match name.trim() {
-            "" => Err(ActorError::Nameless),
+            name if !name.starts_with(|c: char| c.is_alphanumeric() || c == '_') => Err(ActorError::Nameless),
             COMMAND_LINE => Err(ActorError::Reserved),
             name if name.chars().count() > LONGEST_NAME => Err(ActorError::TooLong),
             name => Ok(Self { name: name.to_owned(), role }),
@@ -125,6 +125,8 @@ mod tests {
         let name = |text: &str| Actor::new(text, Role::Owner).map(|actor| actor.name);
         assert_eq!(name(" Ana\nRuiz "), Ok("Ana Ruiz".to_owned()));
         assert_eq!(name(" \n"), Err(ActorError::Nameless));
+        assert_eq!(name("\u{200B}"), Err(ActorError::Nameless));
+        assert_eq!(name("Évora"), Ok("Évora".to_owned()));
         assert_eq!(name("command line "), Err(ActorError::Reserved));
         assert_eq!(name(&"a".repeat(101)), Err(ActorError::TooLong));
     }

@@ -35,7 +35,7 @@ pub(super) struct Health {
 }
 
 /// Whether customers are served, and why not. Everybody may ask; what receivers and the system said about a warning is
-/// for whoever shows the admin token or the one for metrics.
+/// for whoever may read the metrics.
 #[handler]
 pub(super) async fn readyz(web: Data<&SharedWeb>, request: &Request) -> Response {
     let told =

@@ -388,7 +388,7 @@ async fn changes_by_the_command_line_are_listed_too() {
         (
             &["messages", "retry", "--state", "cancelled", "--purpose", "welcome", "--yes"],
             "message.retry",
-            "many",
+            "",
             "1, cancelled, purpose welcome",
         ),
         (&["requests", "answer", &request], "request.answer", &request, ""),

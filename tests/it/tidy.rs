@@ -97,6 +97,7 @@ const FILLED_INTO_SQL: &[&str] = &[
     "rows::INBOX",
     "ledger::CREDIT",
     "condition",
+    "column",
     "stranger",
     "mode",
     "table",

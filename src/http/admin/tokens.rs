@@ -67,15 +67,15 @@ struct TokenList {
 #[derive(Debug, Deserialize, Object)]
 struct TokenBody {
     /// What it shall be called, in at most 100 characters.
-    #[oai(validator(max_length = 100, pattern = r"^\S(.*\S)?$"))]
+    #[oai(validator(max_length = 100, pattern = r"^\w"))]
     name: String,
     /// `owner`, `operator` or `read-only`.
     #[oai(validator(pattern = "^(owner|operator|read-only)$"))]
     role: String,
-    /// How long it works, as in `90d` or `12h`; left out: until it is revoked.
+    /// How long it works, in hours or days, as in `12h` or `90d`; left out or empty: until it is revoked.
     #[serde(default)]
-    #[oai(validator(pattern = "^[1-9][0-9]{0,2}[hd]$"))]
-    expires_in: Option<String>,
+    #[oai(default, validator(pattern = "^([1-9][0-9]{0,2}[hd])?$"))]
+    expires_in: String,
 }
 
 /// A token that was just made.
@@ -113,7 +113,7 @@ impl Tokens {
         let actor = Actor::new(&name, parse("role", &role)?);
         let actor = actor.map_err(|error| ApiError::bad_request(format!("name: {error}")))?;
         let now = web.clock.now();
-        let lifetime = expires_in.map(|text| lifetime(&text)).transpose()?;
+        let lifetime = lifetime(&expires_in)?;
         let secret = fresh_token().ok_or_else(ApiError::no_randomness)?;
         let token = Token {
             id: TokenId::new(now),
@@ -147,8 +147,15 @@ impl Tokens {
     }
 }
 
-/// Reads how long a token shall work.
-fn lifetime(text: &str) -> Result<Duration, ApiError> {
-    let lifetime = humantime::parse_duration(text).ok().filter(|lifetime| !lifetime.is_zero());
-    lifetime.ok_or_else(|| ApiError::bad_request("expires_in: expected a length of time like \"90d\" or \"12h\""))
+/// Reads how long a token shall work; `None`: until it is revoked.
+fn lifetime(text: &str) -> Result<Option<Duration>, ApiError> {
+    let of = |unit: char, hours: u64| {
+        let digits = text.strip_suffix(unit).filter(|digits| digits.starts_with(|c: char| matches!(c, '1'..='9')))?;
+        digits.parse().ok().filter(|number| *number < 1000).map(|number: u64| Duration::from_hours(number * hours))
+    };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let why = "expires_in: expected up to 999 hours or days, as in \"12h\" or \"90d\"";
+    of('h', 1).or_else(|| of('d', 24)).map(Some).ok_or_else(|| ApiError::bad_request(why))
 }
