@@ -122,7 +122,7 @@ function waiting({ requests = {}, messages = {}, channels = {} }) {
 }
 
 function firstSteps() {
-  return element("div", { class: "empty steps" }, element("b", {}, "Three steps to the first customer"), element("ol", {},
+  return element("div", { class: "empty first-steps" }, element("b", {}, "Three steps to the first customer"), element("ol", {},
     element("li", {}, "Give your bot the two webhooks: ", element("a", { href: "#/landbot" }, "what to paste into Landbot"), "."),
     element("li", {}, "Try it without a bot: ", element("a", { href: "/?utm_source=newsletter&utm_medium=email&utm_campaign=first" }, "open the shop’s page as a newsletter reader"), " and register."),
     element("li", {}, "Come back: who they are, where they came from and what they were sent appears here by itself.")));
