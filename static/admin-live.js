@@ -13,7 +13,7 @@ let wanted = false; // whether anybody is signed in
 let stream = null;
 let flowing = false;
 let poll;
-let again;
+let again = 0; // until when a stream that was refused is left alone
 
 /**
  * Calls `refresh` whenever one of `about` (messages, requests, users, channels, inbox) may have changed; an empty list
@@ -28,6 +28,7 @@ export function onChange(about, refresh) {
 /** Begins to listen, or ends it. */
 export function listen(wish) {
   wanted = wish;
+  if (!wish) again = 0; // who signs in anew may be let in
   keep();
 }
 
@@ -45,14 +46,20 @@ function tell(named) {
 /** Holds the stream open exactly while somebody is signed in and looks. */
 function keep() {
   const open = wanted && !document.hidden;
-  if (open && !stream) connect();
+  if (open && !stream && performance.now() >= again) connect();
   if (!open) close();
   clearInterval(poll);
-  if (open) poll = setInterval(() => { if (!flowing) tell(); }, POLL);
+  if (open) poll = setInterval(check, POLL);
+}
+
+/** Without a stream everything may have changed; and once in a while there is one again. */
+function check() {
+  if (flowing) return;
+  tell();
+  if (!stream) keep();
 }
 
 function connect() {
-  clearTimeout(again);
   stream = new EventSource("/api/events");
   stream.addEventListener("open", () => {
     flowing = true;
@@ -63,12 +70,11 @@ function connect() {
     flowing = false;
     if (stream?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
     close();
-    again = setTimeout(keep, TRY_AGAIN);
+    again = performance.now() + TRY_AGAIN;
   });
 }
 
 function close() {
-  clearTimeout(again);
   stream?.close();
   stream = null;
   flowing = false;
