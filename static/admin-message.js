@@ -84,13 +84,19 @@ function whyCard(message, why) {
   const lines = [
     ["Goes there because", route],
     ["Put off until", until && [time(until, { exact: true }), because && `, ${because}`]],
-    ["Retry", retry && [`${retry.attempt} of ${retry.of}`, retry.next_at && [", next ", time(retry.next_at)]]],
+    ["Retry", retry && [attemptsOf(retry), retry.next_at && [", next ", time(retry.next_at)]]],
     ["Because of", retry?.because && element("span", { class: "bad" }, retry.because)],
     ["Handed over", handed || (message.handed_over_from && `from ${message.handed_over_from}, which did not deliver it`)],
     ["Last error", message.last_error && message.last_error !== retry?.because && element("span", { class: message.state === "delivered" ? "quiet" : "bad" }, message.last_error)],
   ].filter(([, value]) => value);
   return element("section", { class: `card why ${message.state}` }, element("h2", {}, "Why"),
     element("p", {}, STANDS[message.state]?.(message)), lines.length > 0 && facts(lines));
+}
+
+/** How many of its attempts a message has used: a failure of the whole channel costs none. */
+function attemptsOf({ attempt: used, of }) {
+  if (used === 0) return of ? `none of its ${of} attempts used yet` : "no attempt used yet";
+  return of ? `${used} of ${of}` : `attempt ${used}`;
 }
 
 function attemptTable(history) {
