@@ -139,7 +139,7 @@ async fn all(
         }
     }
     if changed > 0 {
-        record(store, change.action(), "", &format!("{changed}, {}", described(&selection))).await?;
+        record(store, change.action(), "many", &format!("{changed} that were {state}")).await?;
     }
     if global.json {
         writeln!(out, "{}", json!({ "changed": changed }))?;
@@ -147,18 +147,6 @@ async fn all(
         writeln!(out, "{changed} messages are {}.", change.done())?;
     }
     Ok(())
-}
-
-/// Which messages these are, for the list of changes.
-fn described(selection: &Selection) -> String {
-    let Selection { state, channel, purpose, created_before } = selection;
-    let parts = [
-        Some(state.to_string()),
-        channel.as_ref().map(|channel| format!("channel {channel}")),
-        purpose.map(|purpose| format!("purpose {purpose}")),
-        created_before.map(|moment| format!("before {moment}")),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Asks on a terminal. A script must have said yes already.

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 
-use super::{Global, block_on, channels, filters, table};
-use super::{Global, block_on, channels, record, table};
+use super::{Global, block_on, channels, filters, record, table};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{RequestChange, RequestEdit, RequestField, RequestId, RequestState, Topic, UserId, one_line};

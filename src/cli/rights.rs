@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 
@@ -10,12 +10,11 @@ use super::{Global, channels, record};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Actor, AuditEntry, User, UserId};
+use crate::domain::{User, UserId};
 use crate::http::{export_json, is_meant};
 use crate::render::Renderer;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Erased, Page, Store, UserFilter};
-use crate::store::{AccessStore as _, Erased, Page, Store as _};
+use crate::store::{Erased, Page, Store as _, UserFilter};
 
 /// How many customers are looked at whose address begins as the one that was named.
 const LOOKED_AT: usize = 500;
@@ -45,7 +44,7 @@ pub(super) async fn export(
 ) -> anyhow::Result<()> {
     let id = find(store, &whom.customer).await?.id;
     let Some(export) = store.export_user(id).await? else { bail!("there is no such customer") };
-    record(store, "user.export", id).await?;
+    record(store, "user.export", id, "").await?;
     let renderer = Renderer::new(app::texts(config, Some(app::unsubscribe_key(store).await?)))?;
     let document = export_json(&export, &renderer, &channels(config), Clock::system().now());
     writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
@@ -91,12 +90,6 @@ pub(super) async fn erase(
         "What was sent stays where it went, and backups keep what they hold: see docs/privacy.md.\nA backup that is restored here has this customer erased again."
     )?;
     Ok(())
-}
-
-/// Keeps that it was done, in the list of changes.
-async fn record(store: &SqliteStore, action: &str, id: UserId) -> anyhow::Result<()> {
-    let entry = AuditEntry::new(Clock::system().now(), &Actor::command_line(), action, &id.to_string(), "");
-    store.record(entry).await.context("it was done, but could not be put into the list of changes")
 }
 
 /// The one customer that `text` names.

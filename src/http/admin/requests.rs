@@ -247,16 +247,6 @@ async fn change(
     detail(web, id).await
 }
 
-/// What it is called in the list of changes.
-const fn action(state: RequestState) -> &'static str {
-    match state {
-        RequestState::New => "request.reopen",
-        RequestState::Acknowledged => "request.acknowledge",
-        RequestState::Answered => "request.answer",
-        RequestState::Closed => "request.close",
-    }
-}
-
 async fn edit(
     web: &Web,
     operator: &Actor,
