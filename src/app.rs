@@ -23,8 +23,8 @@ use crate::config::{self, Auth, Config, Display, StoreUrl};
 use crate::domain::{Actor, ChannelAddress, OriginRules, Role, Timestamp, Topic, UnsubscribeKey};
 use crate::housekeeping::Housekeeping;
 use crate::http::{
-    self, AccessRules, ConnectionLimits, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies, TcpAcceptor,
-    Web, Welcome,
+    self, AccessRules, ConnectionLimits, EventStreams, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies,
+    TcpAcceptor, Web, Welcome,
 };
 use crate::metrics::Metrics;
 use crate::relay::{Relay, Served};
@@ -336,7 +336,7 @@ pub fn served(config: &Config) -> Vec<Served> {
 /// The channels' conditions at the start: what an earlier life noted of those that are served.
 async fn conditions(store: &dyn Store, served: &[Served]) -> anyhow::Result<Conditions> {
     let notes = store.channel_notes().await?;
-    Ok(Conditions::new(served.iter().map(|served| {
+    let conditions = served.iter().map(|served| {
         let note = notes.iter().find(|note| note.channel == served.address);
         let condition = note.map_or_else(Condition::default, |note| Condition {
             paused_at: note.paused_at,
@@ -344,7 +344,8 @@ async fn conditions(store: &dyn Store, served: &[Served]) -> anyhow::Result<Cond
             ..Condition::default()
         });
         (served.address.clone(), condition)
-    })))
+    });
+    Ok(Conditions::new(conditions, store.feed()))
 }
 
 fn tell_rescued(rescued: Rescued) {
@@ -408,12 +409,14 @@ fn web(
         landbot,
         topics: config.routes.topics().map(Topic::as_str).map(str::to_owned).collect(),
     };
+    let events = EventStreams::new(store.feed(), config.server.idle_timeout);
     let gate = Gate::new(Proxies::new(config.server.trusted_proxies), config.intake.rate, clock.clone());
     let welcome = config.welcome.channel.map(|channel| Welcome { channel, delay: config.welcome.delay, reached_at });
     Web {
         store,
         wake,
         conditions,
+        events,
         metrics,
         clock,
         renderer,

@@ -6,11 +6,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::changes::{Feed, Section};
 use crate::domain::{ChannelAddress, Timestamp, mask_addresses};
 
 /// The channels and their conditions; clones show the same.
 #[derive(Clone, Debug)]
-pub struct Conditions(Arc<BTreeMap<ChannelAddress, Mutex<Condition>>>);
+pub struct Conditions {
+    channels: Arc<BTreeMap<ChannelAddress, Mutex<Condition>>>,
+    feed: Feed,
+}
 
 /// How a channel is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,27 +70,34 @@ pub struct Trouble {
 }
 
 impl Conditions {
-    /// For these channels, in these conditions.
-    pub fn new(channels: impl IntoIterator<Item = (ChannelAddress, Condition)>) -> Self {
+    /// For these channels, in these conditions. What becomes of them is told to `feed`.
+    pub fn new(channels: impl IntoIterator<Item = (ChannelAddress, Condition)>, feed: Feed) -> Self {
         let channels = channels.into_iter().map(|(channel, condition)| (channel, Mutex::new(condition)));
-        Self(Arc::new(channels.collect()))
+        Self { channels: Arc::new(channels.collect()), feed }
     }
 
     /// How this channel is doing; `None`: there is no such channel.
     pub fn of(&self, channel: &ChannelAddress) -> Option<Condition> {
-        self.0.get(channel).map(|condition| condition.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.channels.get(channel).map(|condition| condition.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Every channel and how it is doing, in alphabetical order.
     pub fn all(&self) -> impl Iterator<Item = (&ChannelAddress, Condition)> {
-        self.0
+        self.channels
             .iter()
             .map(|(channel, condition)| (channel, condition.lock().unwrap_or_else(PoisonError::into_inner).clone()))
     }
 
     /// Changes what is known of a channel, and returns what `change` does.
     pub(crate) fn change<T>(&self, channel: &ChannelAddress, change: impl FnOnce(&mut Condition) -> T) -> Option<T> {
-        let condition = self.0.get(channel)?;
-        Some(change(&mut condition.lock().unwrap_or_else(PoisonError::into_inner)))
+        let mut condition = self.channels.get(channel)?.lock().unwrap_or_else(PoisonError::into_inner);
+        let (paused_at, trouble) = (condition.paused_at, condition.trouble.clone());
+        let done = change(&mut condition);
+        let has_changed = (paused_at, &trouble) != (condition.paused_at, &condition.trouble);
+        drop(condition);
+        if has_changed {
+            self.feed.tell(Section::Channels);
+        }
+        Some(done)
     }
 }

@@ -4,12 +4,13 @@
 //! The modules in the order a request meets them: [`http`] takes it in, [`intake`] reads it, [`domain`] decides,
 //! [`store`] keeps it, [`wake`] nudges the [`relay`], [`render`] finds the words, and a [`channel`] carries them.
 //! [`config`] says how, [`housekeeping`] tidies up and makes [`backups`], [`alerts`] tell the operator what is wrong,
-//! [`clock`] tells the time, [`conditions`] how each channel is doing, [`metrics`] count what happens, [`preview`] shows
+//! [`clock`] tells the time, [`conditions`] how each channel is doing, [`changes`] what has changed, [`metrics`] count what happens, [`preview`] shows
 //! an operator what was said, [`doctor`] whether all is well, [`crash`] lets the campaign end it anywhere. [`app`] puts all of it together, and [`cli`] is the way in.
 
 pub mod alerts;
 pub mod app;
 pub mod backups;
+pub mod changes;
 pub mod channel;
 pub mod cli;
 pub mod clock;

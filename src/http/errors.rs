@@ -56,7 +56,7 @@ pub(super) enum ApiError {
         #[oai(header = "Retry-After")]
         u64,
     ),
-    /// The store does not answer.
+    /// The store does not answer, or no more can be served just now.
     #[oai(status = 503)]
     Unavailable(Json<ErrorBody>),
 }
@@ -92,6 +92,10 @@ impl ApiError {
         Self::NotFound(ErrorBody::json("not_found", message))
     }
 
+    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+        Self::Unavailable(ErrorBody::json("unavailable", message))
+    }
+
     pub(super) fn conflict(message: impl Into<String>) -> Self {
         Self::Conflict(ErrorBody::json("conflict", message))
     }
@@ -101,7 +105,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         // The operator may know what is wrong with their disk; no customer reads this.
         tracing::error!(%error, "The store did not answer an operator");
-        Self::Unavailable(ErrorBody::json("unavailable", error.to_string()))
+        Self::unavailable(error.to_string())
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) async fn metrics(Data(web): Data<&SharedWeb>, request: &Request) -> p
     web.metrics.write(&mut page);
     let jumps = web.clock.jumps().borrow().count;
     page.counter("umishop_clock_jumps_total", "How often the machine's clock jumped.").value(&[], jumps);
+    let help = "Consoles that follow what changes.";
+    page.gauge("umishop_event_streams_open", help).value(&[], web.events.open());
     write_conditions(web, &mut page);
     write_outbox(web, &mut page).await;
     write_store(web, &mut page);

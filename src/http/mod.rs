@@ -55,8 +55,7 @@ mod unsubscribe;
 
 pub use access::AccessRules;
 pub use admin::{
-    attempt_json, audit_json, export_json, is_meant, ledger_json, message_json, request_history_json, request_json,
-    token_json, topic_counts, user_json,
+    attempt_json, audit_json, export_json, is_meant, ledger_json, message_json, request_history_json, request_json, token_json, topic_counts, user_json, EventStreams,
 };
 pub use auth::{IntakeAuth, fresh_secret, fresh_token, hash};
 pub use client::Proxies;
@@ -72,6 +71,8 @@ pub struct Web {
     pub wake: Wake,
     /// How each channel is doing.
     pub conditions: Conditions,
+    /// Where consoles hear what changes.
+    pub events: EventStreams,
     /// What is counted.
     pub metrics: Metrics,
     /// The time.
@@ -146,6 +147,7 @@ type Api = (
     admin::Tokens,
     admin::Audit,
     admin::Overview,
+    admin::Events,
 );
 
 fn api() -> OpenApiService<Api, ()> {
@@ -163,6 +165,7 @@ fn api() -> OpenApiService<Api, ()> {
         admin::Tokens,
         admin::Audit,
         admin::Overview,
+        admin::Events,
     );
     OpenApiService::new(api, "umishop", env!("CARGO_PKG_VERSION")).description(
         "Registers the customers a chatbot brings, welcomes them, and carries their questions to the right channel.",

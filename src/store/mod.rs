@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use crate::changes::Feed;
 use crate::domain::{
     About, Attempt, BootId, ChannelAddress, Dimension, EmailAddress, Follower, InboxId, Message, MessageId, Origin,
     OriginRules, Pattern, Request, RequestChange, RequestEdit, RequestId, RequestState, Settlement, State, Suppression,
@@ -422,6 +423,9 @@ pub trait Store: AccessStore {
 
     /// How its files are doing. Asks the system, not the store.
     fn files(&self) -> Files;
+
+    /// Where it tells of what changes, after each commit.
+    fn feed(&self) -> Feed;
 
     /// How much it has to do, and how long that takes it.
     fn figures(&self) -> StoreFigures;

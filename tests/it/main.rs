@@ -24,6 +24,7 @@ mod hostile;
 mod http_kind;
 mod laws;
 mod ledger;
+mod live;
 mod mail;
 mod mail_answers;
 mod mail_servers;

@@ -15,12 +15,9 @@ use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Counted, Erased, Files,
-    InboxEntry, Ledger, LedgerQuery, MessageFilter, MessageHistory, OriginReason, Overdue, Overview, Page, Pruned,
-    Registered, Registration, RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention,
-    RoutedRequest, Store, StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserExport,
-    UserFilter, UserTimeline,
+    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Counted, Erased, Files, InboxEntry, Ledger, LedgerQuery, MessageFilter, MessageHistory, OriginReason, Overdue, Overview, Page, Pruned, Registered, Registration, RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Store, StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserExport, UserFilter, UserTimeline, Selection,
 };
+use crate::changes::Feed;
 use crate::crash;
 use crate::domain::{
     About, BootId, ChannelAddress, Dimension, EmailAddress, Follower, InboxId, Message, MessageId, OriginRules,
@@ -32,6 +29,7 @@ use figures::WriterFigures;
 use journal::{Delivered, Journal};
 use log::Log;
 use opening::{BUSY_TIMEOUT, Lock, check_version, connect, create_private, directory, lock, suffixed};
+use touched::Touched;
 use trust::{Trust, Verdict};
 use writer::Writer;
 
@@ -61,6 +59,7 @@ mod retention;
 mod rows;
 mod suppressions;
 mod times;
+mod touched;
 mod trouble;
 mod trust;
 mod unfinished;
@@ -108,6 +107,7 @@ pub struct SqliteStore {
     path: PathBuf,
     journal_trouble: journal::Trouble,
     figures: Arc<WriterFigures>,
+    feed: Feed,
     /// Held until the store is closed.
     lock: Mutex<Option<Lock>>,
 }
@@ -155,12 +155,14 @@ impl SqliteStore {
         self
     }
 
-    fn start(path: &Path, connection: Connection, lock: Option<Lock>) -> Result<Self, OpenError> {
+    fn start(path: &Path, mut connection: Connection, lock: Option<Lock>) -> Result<Self, OpenError> {
         let (log, trust) = (Log::default(), Trust::default());
         let (readers, empty_log) = (reads::Readers::new(path, reads::LIMIT, log.is_long()), log.to_empty());
         let journal = Journal::new(path);
         let journal_trouble = journal.trouble();
-        let (writer, thread) = Writer::start(connection, log, journal, trust.clone())
+        let touched = Touched::watch(&mut connection, Feed::default())?;
+        let feed = touched.feed();
+        let (writer, thread) = Writer::start(connection, log, journal, touched, trust.clone())
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         let figures = writer.figures();
         Ok(Self {
@@ -175,6 +177,7 @@ impl SqliteStore {
             path: path.to_owned(),
             journal_trouble,
             figures,
+            feed,
             lock: Mutex::new(lock),
         })
     }
@@ -498,6 +501,10 @@ impl Store for SqliteStore {
         let log = std::fs::metadata(&self.log_path).map_or(0, |log| log.len());
         let journal = self.journal_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Files { log, free: self.disk.free(), full: self.disk.check().err().map(|error| error.to_string()), journal }
+    }
+
+    fn feed(&self) -> Feed {
+        self.feed.clone()
     }
 
     fn figures(&self) -> StoreFigures {

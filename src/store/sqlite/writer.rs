@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::figures::WriterFigures;
 use super::journal::{Delivered, Journal};
 use super::log::{Log, WAIT_FOR_READERS};
+use super::touched::Touched;
 use super::trust::Trust;
 use super::{StoreError, closed};
 use crate::crash;
@@ -93,19 +94,20 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread on `connection`. It ends, and closes the connection, when the writer is dropped and everything
-    /// that waited is written. `journal` learns of every delivery that is committed.
+    /// that waited is written. `journal` learns of every delivery that is committed, and `touched` of every commit.
     pub(super) fn start(
         connection: Connection,
         log: Log,
         journal: Journal,
+        touched: Touched,
         trust: Trust,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let (told, figures) = (trust.clone(), Arc::new(WriterFigures::default()));
         let counted = Arc::clone(&figures);
-        let thread = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || Thread { connection, waiting, log, journal, trust: told, figures: counted }.run())?;
+        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+            Thread { connection, waiting, log, journal, touched, trust: told, figures: counted }.run()
+        })?;
         Ok((Self { queue, trust, figures }, thread))
     }
 
@@ -181,6 +183,7 @@ struct Thread {
     waiting: mpsc::Receiver<Box<dyn Waiting>>,
     log: Log,
     journal: Journal,
+    touched: Touched,
     trust: Trust,
     figures: Arc<WriterFigures>,
 }
@@ -204,6 +207,7 @@ impl Thread {
             if committed.is_ok() {
                 self.journal.note(batch.iter().filter_map(|write| write.note()));
                 crash::point("store.noted");
+                self.touched.tell();
             }
             for write in batch.drain(..) {
                 write.answer(committed.clone());
@@ -442,7 +446,8 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_panics_ends_trust_instead_of_refusing_for_ever() {
         let trust = Trust::default();
-        let (writer, thread) = Writer::start(numbers(), Log::default(), journal(), trust.clone()).unwrap();
+        let (writer, thread) =
+            Writer::start(numbers(), Log::default(), journal(), Touched::default(), trust.clone()).unwrap();
         let panics = writer.write(|_| -> Result<(), StoreError> { panic!("a bug") }).await;
         assert!(panics.is_err());
         assert!(matches!(trust.until_lost().await, StoreError::Broken(why) if why.contains("panicked")));
@@ -453,7 +458,8 @@ mod tests {
     #[tokio::test]
     async fn after_damage_was_found_nothing_is_written_any_more() {
         let trust = Trust::default();
-        let (writer, thread) = Writer::start(numbers(), Log::default(), journal(), trust.clone()).unwrap();
+        let (writer, thread) =
+            Writer::start(numbers(), Log::default(), journal(), Touched::default(), trust.clone()).unwrap();
         let damage = || {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
             StoreError::from(rusqlite::Error::SqliteFailure(code, None))
@@ -467,7 +473,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_loses_nothing_that_it_took() {
-        let (writer, thread) = Writer::start(numbers(), Log::default(), journal(), Trust::default()).unwrap();
+        let (writer, thread) =
+            Writer::start(numbers(), Log::default(), journal(), Touched::default(), Trust::default()).unwrap();
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let wait = std::sync::Mutex::new(wait);
         let block = move |_: &Connection| {
