@@ -24,7 +24,7 @@ use crate::domain::{Actor, ChannelAddress, OriginRules, Role, Timestamp, Topic, 
 use crate::housekeeping::Housekeeping;
 use crate::http::{
     self, AccessRules, ConnectionLimits, EventStreams, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies,
-    TcpAcceptor, Web, Welcome,
+    RecentCalls, TcpAcceptor, Web, Welcome,
 };
 use crate::metrics::Metrics;
 use crate::relay::{Relay, Served};
@@ -32,6 +32,10 @@ use crate::render::{Renderer, Texts, Unsubscribe};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{AccessStore, Corrected, NewLoginLink, Rescued, Retention, Store};
 use crate::wake::Wake;
+
+mod shown;
+
+pub use shown::landbot_setup;
 
 /// How long requests that are being answered may take when the server stops.
 const FINISH_REQUESTS: Duration = Duration::from_secs(10);
@@ -64,7 +68,7 @@ pub struct App {
     retention: Retention,
     prune_at: String,
     origins: Arc<OriginRules>,
-    backup: Option<(String, Backups)>,
+    backup: Option<(String, Arc<Backups>)>,
 }
 
 impl App {
@@ -117,7 +121,8 @@ impl App {
         let connections = connections(&config.server);
         let backup_status = BackupStatus::default();
         let backup = backup(&config, &store, &clock, &backup_status);
-        let reach = Reach { wake, conditions, metrics, channels, backup: backup_status };
+        let backups = backup.as_ref().map(|(_, backups)| Arc::clone(backups));
+        let reach = Reach { wake, conditions, metrics, channels, backup: backup_status, backups };
         let alerts = alerts(&config, &store, &clock, &reach);
         let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, unsubscribe_key);
         Ok(Self {
@@ -286,10 +291,15 @@ pub fn backup_directory(config: &Config) -> Option<Directory> {
 }
 
 /// When backups are due, and what makes them.
-fn backup(config: &Config, store: &Arc<dyn Store>, clock: &Clock, status: &BackupStatus) -> Option<(String, Backups)> {
+fn backup(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    clock: &Clock,
+    status: &BackupStatus,
+) -> Option<(String, Arc<Backups>)> {
     let directory = backup_directory(config)?;
     let backups = Backups::new(Arc::clone(store), clock.clone(), directory, config.backup.keep, status.clone());
-    Some((config.backup.at.clone(), backups))
+    Some((config.backup.at.clone(), Arc::new(backups)))
 }
 
 /// Looks at the relay's conditions, and tells what is wrong with them over the channels that work.
@@ -371,6 +381,7 @@ struct Reach {
     metrics: Metrics,
     channels: BTreeMap<ChannelAddress, Arc<dyn Channel>>,
     backup: BackupStatus,
+    backups: Option<Arc<Backups>>,
 }
 
 fn web(
@@ -381,7 +392,8 @@ fn web(
     reach: Reach,
     unsubscribe_key: UnsubscribeKey,
 ) -> Web {
-    let Reach { wake, conditions, metrics, channels, backup } = reach;
+    let Reach { wake, conditions, metrics, channels, backup, backups } = reach;
+    let (setup, settings) = (shown::landbot_setup(&config, false), shown::settings(&config, clock.now()));
     let reached_at = config.welcome_reaches();
     let followers = config.followers();
     let auth = match config.intake.auth {
@@ -417,6 +429,7 @@ fn web(
         wake,
         conditions,
         events,
+        recent: RecentCalls::default(),
         metrics,
         clock,
         renderer,
@@ -438,6 +451,9 @@ fn web(
         unsubscribe_key,
         metrics_token_hash: config.admin.metrics_token.map(|token| http::hash(token.expose_secret())),
         page,
+        setup,
+        settings,
+        backups,
         backup,
         draining: CancellationToken::new(),
     }

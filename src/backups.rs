@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::Timestamp;
-use crate::store::Store;
+use crate::store::{BackedUp, BackupError, Store};
 
 /// What the names of backups end with.
 const ENDING: &str = ".db";
@@ -57,7 +57,11 @@ impl Directory {
 
     /// When the newest backup in it was taken.
     pub fn newest(&self) -> std::io::Result<Option<Timestamp>> {
-        Ok(self.all("")?.last().map(|(taken_at, _)| *taken_at))
+        Ok(self.newest_file()?.map(|(taken_at, _)| taken_at))
+    }
+
+    fn newest_file(&self) -> std::io::Result<Option<(Timestamp, PathBuf)>> {
+        Ok(self.all("")?.pop())
     }
 
     fn taken_at(&self, name: &str) -> Option<Timestamp> {
@@ -90,6 +94,8 @@ pub struct BackupStatus(Arc<Mutex<LastBackup>>);
 pub struct LastBackup {
     /// When the newest backup was taken.
     pub success: Option<Timestamp>,
+    /// Its file, and how many bytes that has.
+    pub file: Option<(PathBuf, u64)>,
     /// When the last one failed, and why; `None`: it succeeded, or none was due yet.
     pub error: Option<(Timestamp, String)>,
 }
@@ -105,7 +111,7 @@ impl BackupStatus {
     }
 }
 
-/// Makes the scheduled backups.
+/// Makes backups: the scheduled ones, and those that an operator asks for.
 pub struct Backups {
     store: Arc<dyn Store>,
     clock: Clock,
@@ -118,28 +124,37 @@ impl Backups {
     /// Backs `store` up to `directory`, where the newest `keep` stay.
     pub fn new(store: Arc<dyn Store>, clock: Clock, directory: Directory, keep: usize, status: BackupStatus) -> Self {
         // A directory that cannot be read has none; the next backup says why.
-        let newest = directory.newest().ok().flatten();
-        status.set(|last| last.success = newest);
+        if let Ok(Some((taken_at, file))) = directory.newest_file() {
+            let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+            status.set(|last| (last.success, last.file) = (Some(taken_at), Some((file, bytes))));
+        }
         Self { store, clock, directory, keep, status }
     }
 
-    /// Makes one, and then deletes those that are too old. `stop` ends it early.
-    pub async fn run(&self, stop: CancellationToken) {
+    /// Makes one, and then deletes those that are too old. `stop` ends it early. What is wrong is logged here, and known
+    /// to the status.
+    pub async fn make(&self, stop: CancellationToken) -> Result<BackedUp, BackupError> {
         let now = self.clock.now();
-        let file = self.directory.file(now);
-        match self.store.back_up(file, now, stop.clone()).await {
+        let made = self.store.back_up(self.directory.file(now), now, stop.clone()).await;
+        match &made {
             Ok(made) => {
                 let (file, messages, bytes) = (made.file.display(), made.counts.messages, made.bytes);
                 tracing::info!(%file, messages, bytes, "Backed up to {file}");
-                self.status.set(|last| *last = LastBackup { success: Some(now), error: None });
+                let file = Some((made.file.clone(), bytes));
+                self.status.set(|last| *last = LastBackup { success: Some(now), file, error: None });
                 self.prune(now).await;
             }
             Err(_) if stop.is_cancelled() => tracing::info!("Stopped before the backup was done"),
+            // Two at once are one too many, but there is one.
+            Err(error @ (BackupError::Exists(_) | BackupError::InUse(_))) => {
+                tracing::warn!(%error, "There is no second backup of this moment: {error}");
+            }
             Err(error) => {
                 tracing::error!(%error, "There is no backup: {error}; trying again at the next time");
                 self.status.set(|last| last.error = Some((now, error.to_string())));
             }
         }
+        made
     }
 
     async fn prune(&self, now: Timestamp) {

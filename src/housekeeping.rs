@@ -69,11 +69,12 @@ impl Housekeeping {
     }
 
     /// Makes a backup at the times of `cron`.
-    pub async fn back_up(&self, cron: &str, backups: Backups) -> Result<(), JobSchedulerError> {
-        let (backups, stopping) = (Arc::new(backups), self.stopping.clone());
+    pub async fn back_up(&self, cron: &str, backups: Arc<Backups>) -> Result<(), JobSchedulerError> {
+        let stopping = self.stopping.clone();
         self.ring(cron, move || {
             let (backups, stopping) = (Arc::clone(&backups), stopping.clone());
-            async move { backups.run(stopping).await }
+            // How it went is told by whoever makes it.
+            async move { drop(backups.make(stopping).await) }
         })
         .await
     }

@@ -5,7 +5,7 @@
 //! [`store`] keeps it, [`wake`] nudges the [`relay`], [`render`] finds the words, and a [`channel`] carries them.
 //! [`config`] says how, [`housekeeping`] tidies up and makes [`backups`], [`alerts`] tell the operator what is wrong,
 //! [`clock`] tells the time, [`conditions`] how each channel is doing, [`changes`] what has changed, [`metrics`] count what happens, [`preview`] shows
-//! an operator what was said, [`doctor`] whether all is well, [`crash`] lets the campaign end it anywhere. [`app`] puts all of it together, and [`cli`] is the way in.
+//! an operator what was said, a [`trial`] tries a channel, [`landbot`] says what to paste there, [`doctor`] whether all is well, [`crash`] lets the campaign end it anywhere. [`app`] puts all of it together, and [`cli`] is the way in.
 
 pub mod alerts;
 pub mod app;
@@ -22,9 +22,11 @@ pub mod domain;
 pub mod housekeeping;
 pub mod http;
 pub mod intake;
+pub mod landbot;
 pub mod metrics;
 pub mod preview;
 pub mod relay;
 pub mod render;
 pub mod store;
+pub mod trial;
 pub mod wake;

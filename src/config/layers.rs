@@ -116,10 +116,24 @@ impl<'a> Node<'a> {
 
 /// Which layer a key was written in, the strongest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Written {
+pub enum Written {
+    /// In the compiled-in file.
     Shipped,
+    /// In the shop's own file.
     File,
+    /// In a variable.
     Environment,
+}
+
+impl Written {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Shipped => "default",
+            Self::File => "file",
+            Self::Environment => "environment",
+        }
+    }
 }
 
 /// All layers, the strongest last.

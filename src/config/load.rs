@@ -10,7 +10,7 @@ use super::layers::{Document, Layers};
 use super::problems::{Place, Problem, Problems, shown_key};
 use super::reader::Reader;
 use super::references::{MissingReference, Resolved};
-use super::{Config, Loaded, Sources, alerts, origins, routes, rules, sections, server, shape, tree};
+use super::{Config, Loaded, Sources, alerts, effective, origins, routes, rules, sections, server, shape, tree};
 use crate::domain::ChannelAddress;
 
 /// The name of the shop's own file.
@@ -39,7 +39,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let config = config(&mut reader, &mut loading);
     match config {
         Some(config) if reader.problems.is_empty() => Ok(Loaded {
-            config,
+            config: Config { file: input.origin.clone(), ..config },
             origin: input.origin,
             warnings: Problems::new(reader.warnings).0,
             missing: loading.missing,
@@ -162,6 +162,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
     let welcomes = welcome.as_ref().and_then(|welcome| welcome.channel.as_ref());
     sections::refuse_silent_welcome(reader, welcomes, &channels);
     rules::refuse_bad_fallbacks(reader, &channels, &known, welcomes, &asked);
+    let settings = effective::settings(reader.layers, &channels);
     Some(Config {
         sandbox: reader.sandbox,
         server: server?,
@@ -180,5 +181,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
         channels,
         routes,
         route_places,
+        file: None,
+        settings,
     })
 }

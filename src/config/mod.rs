@@ -23,6 +23,7 @@ use crate::domain::{ChannelAddress, ContactField, Country, Follower, OriginRules
 mod alerts;
 mod channels;
 mod conditions;
+mod effective;
 mod environment;
 mod layers;
 mod load;
@@ -42,6 +43,8 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use effective::Setting;
+pub use layers::Written;
 pub use load::load;
 pub use problems::{Place, Problem, Problems};
 pub use references::{MissingReference, Reference};
@@ -109,6 +112,10 @@ pub struct Config {
     pub routes: RoutingTable,
     /// Where each of them stands, in the order of [`RoutingTable::routes`].
     pub route_places: Vec<Place>,
+    /// The file that was read, if any.
+    pub file: Option<PathBuf>,
+    /// Every key that counts, to be shown.
+    pub settings: Vec<Setting>,
 }
 
 impl Config {

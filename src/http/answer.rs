@@ -152,6 +152,32 @@ impl WebhookAnswer {
         Self::TooOften(Json(Answer::error(web, Status::Error, "")), too_often.seconds())
     }
 
+    /// The status it is sent under.
+    pub(super) const fn code(&self) -> u16 {
+        match self {
+            Self::Done(_) => 200,
+            Self::Unreadable(_) => 400,
+            Self::Unauthorized(_) => 401,
+            Self::TooLarge(_) => 413,
+            Self::Invalid(_) => 422,
+            Self::TooOften(..) => 429,
+            Self::Unavailable(..) => 503,
+        }
+    }
+
+    /// What it says, and nothing else.
+    pub(super) fn into_answer(self) -> Answer {
+        match self {
+            Self::Done(Json(answer))
+            | Self::Unreadable(Json(answer))
+            | Self::Unauthorized(Json(answer))
+            | Self::TooLarge(Json(answer))
+            | Self::Invalid(Json(answer))
+            | Self::TooOften(Json(answer), _)
+            | Self::Unavailable(Json(answer), _) => answer,
+        }
+    }
+
     /// What it says.
     pub(super) fn answer(&self) -> &Answer {
         match self {

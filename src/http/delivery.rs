@@ -16,6 +16,7 @@ use tokio::io::AsyncReadExt;
 use super::SharedWeb;
 use super::area::Area;
 use super::client::Client;
+use super::recent::REDACTED;
 
 /// Longest body that is read: a question of 100,000 characters fits, and is cut with a note.
 pub(super) const LONGEST_BODY: usize = 128 * 1024;
@@ -51,6 +52,13 @@ impl<Body> Delivery<Body> {
         })
     }
 
+    /// The body, or what came of it.
+    pub(super) fn came(&self) -> &[u8] {
+        match &self.body {
+            Ok(body) | Err(Incomplete::TooLarge(body) | Incomplete::Broken(body, _)) => body,
+        }
+    }
+
     /// Which webhook was called.
     pub(super) fn area(&self) -> Area {
         Area::of(&self.path)
@@ -59,7 +67,7 @@ impl<Body> Delivery<Body> {
     /// Method, path and query for the inbox, secrets redacted.
     pub(super) fn request_line(&self, secret_in_path: bool) -> String {
         let path = match self.path.trim_end_matches('/').rsplit_once('/') {
-            Some((_, webhook)) if secret_in_path => format!("/umishop_api/[redacted]/{webhook}"),
+            Some((_, webhook)) if secret_in_path => format!("/umishop_api/{REDACTED}/{webhook}"),
             _ => self.path.clone(),
         };
         let query: Vec<String> = self.query.split('&').map(redact_parameter).collect();
@@ -71,7 +79,7 @@ impl<Body> Delivery<Body> {
         let lines = self
             .headers
             .iter()
-            .map(|(name, value)| format!("{name}: {}", if is_secret(name) { "[redacted]" } else { value }));
+            .map(|(name, value)| format!("{name}: {}", if is_secret(name) { REDACTED } else { value }));
         lines.collect::<Vec<_>>().join("\n")
     }
 }
@@ -84,7 +92,7 @@ fn is_secret(name: &str) -> bool {
 
 fn redact_parameter(parameter: &str) -> String {
     match parameter.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}=[redacted]"),
+        Some((name, _)) if is_secret(name) => format!("{name}={REDACTED}"),
         _ => parameter.to_owned(),
     }
 }

@@ -3,7 +3,8 @@
 //! Read, decide, store in one transaction, wake the relay, answer. Nothing is sent from here, and nobody is refused
 //! for a bad phone or an unknown topic: a customer is worth more than a tidy record.
 
-use std::time::Duration;
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
 
 use poem::web::Data;
 use poem_openapi::param::Path;
@@ -11,10 +12,13 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi, Tags};
 
 use super::answer::{Answer, Details, Status, WebhookAnswer};
+use super::area::Area;
 use super::auth;
 use super::bodies::{TopicBody, UserBody};
 use super::delivery::{Delivery, Incomplete};
+use super::recent::RecentCall;
 use super::{SharedWeb, Web};
+use crate::changes::Section;
 use crate::crash;
 use crate::domain::{
     Contact, Decision, Fingerprint, InboxId, MessageId, NewMessage, NewRequest, NewUser, Purpose, RequestId, UserId,
@@ -112,7 +116,7 @@ impl Webhooks {
     }
 }
 
-/// Takes a webhook in, and counts what it is answered.
+/// Takes a webhook in, counts what it is answered, and keeps it for whoever sets the bot up.
 ///
 /// Callers box it: what is kept across its waits is large, and the framework moves a handler's future several times.
 async fn handle<Body>(
@@ -121,12 +125,28 @@ async fn handle<Body>(
     path_secret: Option<&str>,
     decide: impl AsyncFnOnce(&Web, Fields) -> Result<WebhookAnswer, Refusal>,
 ) -> WebhookAnswer {
+    let (at, begun) = (web.clock.now(), Instant::now());
     let answered = take_in(web, delivery, path_secret, decide).await;
     let (webhook, answer) = (delivery.area().as_str(), answered.answer());
     let (status, channel) = (answer.status.as_str(), &answer.channel);
     web.metrics.answers.count(webhook, status);
     tracing::debug!(webhook, status, id = answer.id, channel, "Answered a webhook: {status}");
+    let took = (at, begun.elapsed());
+    web.recent.keep(RecentCall::new(delivery, path_secret.is_some(), (answered.code(), answer), took));
+    web.events.feed().tell(Section::Webhooks);
     answered
+}
+
+/// Does once more what a webhook said that was let in before; see [`super::replay`].
+pub(super) async fn repeat(web: &Web, area: Area, received: &Received<'_>) -> WebhookAnswer {
+    let done = match area {
+        Area::Topic => do_what_it_says(web, received, submit).await,
+        _ => do_what_it_says(web, received, register).await,
+    };
+    done.unwrap_or_else(|refusal| match refusal {
+        Refusal::Store(error) => unavailable(web, &error),
+        Refusal::Kept(answer, _) => answer,
+    })
 }
 
 /// The part that both webhooks share: who may, what came, and what to do when it cannot be read.
@@ -145,53 +165,55 @@ async fn take_in<Body>(
             Err(too_often) => WebhookAnswer::too_often(web, too_often),
         };
     }
-    let body = match &delivery.body {
-        Ok(body) => body,
+    let (body, done) = match &delivery.body {
+        Ok(body) => {
+            let received = Received { headers: &delivery.headers, query: &delivery.query, body };
+            (body, do_what_it_says(web, &received, decide).await)
+        }
         Err(Incomplete::TooLarge(start)) => {
             let why = "the body is longer than 128 KiB; this is its start";
-            return match keep(web, delivery, path_secret, start, why).await {
-                Ok(()) => WebhookAnswer::TooLarge(Json(Answer::error(web, Status::Error, why))),
-                Err(error) => unavailable(web, &error),
-            };
+            let answer = WebhookAnswer::TooLarge(Json(Answer::error(web, Status::Error, why)));
+            (start, Err(Refusal::Kept(answer, why.into())))
         }
-        Err(Incomplete::Broken(start, why)) => return unreadable(web, delivery, path_secret, start, why).await,
+        Err(Incomplete::Broken(start, why)) => (start, Err(Refusal::unreadable(web, why.clone()))),
     };
-    let received = Received { headers: &delivery.headers, query: &delivery.query, body };
-    let fields = match crate::intake::read(&received, web.intake.default_country) {
-        Ok(Reading::Fields(fields)) => *fields,
-        Ok(Reading::Ignored { .. }) => {
-            return WebhookAnswer::Done(Json(Answer::new(web, Status::Ignored, Details::default())));
-        }
-        Err(error) => return unreadable(web, delivery, path_secret, body, &error.to_string()).await,
-    };
-    match decide(web, fields).await {
+    match done {
         Ok(answer) => answer,
         Err(Refusal::Store(error)) => unavailable(web, &error),
-        Err(Refusal::Kept(answer, why)) => match keep(web, delivery, path_secret, body, why).await {
+        Err(Refusal::Kept(answer, why)) => match keep(web, delivery, path_secret, body, &why).await {
             Ok(()) => answer,
             Err(error) => unavailable(web, &error),
         },
     }
 }
 
-/// Why a webhook that could be read was not done.
+/// Reads what came, and does what it says.
+async fn do_what_it_says(
+    web: &Web,
+    received: &Received<'_>,
+    decide: impl AsyncFnOnce(&Web, Fields) -> Result<WebhookAnswer, Refusal>,
+) -> Result<WebhookAnswer, Refusal> {
+    match crate::intake::read(received, web.intake.default_country) {
+        Ok(Reading::Fields(fields)) => decide(web, *fields).await,
+        Ok(Reading::Ignored { .. }) => {
+            Ok(WebhookAnswer::Done(Json(Answer::new(web, Status::Ignored, Details::default()))))
+        }
+        Err(error) => Err(Refusal::unreadable(web, error.to_string())),
+    }
+}
+
+/// Why a webhook was not done.
 enum Refusal {
     /// The store could not take it.
     Store(StoreError),
     /// It is answered so, but kept for an operator: the visitor may not be able to mend it.
-    Kept(WebhookAnswer, &'static str),
+    Kept(WebhookAnswer, Cow<'static, str>),
 }
 
-async fn unreadable<Body>(
-    web: &Web,
-    delivery: &Delivery<Body>,
-    path_secret: Option<&str>,
-    body: &[u8],
-    why: &str,
-) -> WebhookAnswer {
-    match keep(web, delivery, path_secret, body, why).await {
-        Ok(()) => WebhookAnswer::Unreadable(Json(Answer::error(web, Status::Error, why))),
-        Err(error) => unavailable(web, &error),
+impl Refusal {
+    /// Nobody can tell what it says.
+    fn unreadable(web: &Web, why: String) -> Self {
+        Self::Kept(WebhookAnswer::Unreadable(Json(Answer::error(web, Status::Error, &why))), why.into())
     }
 }
 
@@ -301,7 +323,7 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         }
         Err(StoreError::KeyReused) => {
             let why = "its request_id was used before, for another question: a bot must make a new one for each";
-            Err(Refusal::Kept(invalid(web, "request_id", &fields), why))
+            Err(Refusal::Kept(invalid(web, "request_id", &fields), why.into()))
         }
         Err(error) => Err(Refusal::Store(error)),
     }

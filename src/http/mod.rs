@@ -18,13 +18,14 @@ use tracing::Instrument as _;
 use self::allow::Allow;
 use self::answer::WebhookAnswer;
 use self::area::Area;
-use crate::backups::BackupStatus;
+use crate::backups::{BackupStatus, Backups};
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::domain::{
     ChannelAddress, ContactField, Country, Follower, OriginRules, RoutingTable, Rules, UnsubscribeKey,
 };
+use crate::landbot::Setup;
 use crate::metrics::Metrics;
 use crate::render::Renderer;
 use crate::store::Store;
@@ -49,19 +50,22 @@ mod metrics;
 mod optional;
 mod pages;
 mod rate_limit;
+mod recent;
+mod replay;
 mod schemas;
 mod tally;
 mod unsubscribe;
 
 pub use access::AccessRules;
 pub use admin::{
-    attempt_json, audit_json, export_json, is_meant, ledger_json, message_json, request_history_json, request_json, token_json, topic_counts, user_json, EventStreams,
+    attempt_json, audit_json, export_json, is_meant, ledger_json, message_json, request_history_json, request_json, token_json, topic_counts, user_json, EventStreams, Setting, Settings,
 };
 pub use auth::{IntakeAuth, fresh_secret, fresh_token, hash};
 pub use client::Proxies;
 pub use gate::Gate;
 pub use listener::{ConnectionLimits, TcpAcceptor, listen};
 pub use pages::{Landbot, PageSettings};
+pub use recent::RecentCalls;
 
 /// Everything that a request can reach.
 pub struct Web {
@@ -73,6 +77,8 @@ pub struct Web {
     pub conditions: Conditions,
     /// Where consoles hear what changes.
     pub events: EventStreams,
+    /// The last calls of the webhooks.
+    pub recent: RecentCalls,
     /// What is counted.
     pub metrics: Metrics,
     /// The time.
@@ -105,6 +111,12 @@ pub struct Web {
     pub metrics_token_hash: Option<[u8; 32]>,
     /// What the shop's page shows.
     pub page: PageSettings,
+    /// What to paste into Landbot.
+    pub setup: Setup,
+    /// How umishop is set up.
+    pub settings: Settings,
+    /// What makes backups; `None`: there is no place for them.
+    pub backups: Option<Arc<Backups>>,
     /// How the last backup went.
     pub backup: BackupStatus,
     /// Cancelled when the server is about to stop.
@@ -148,6 +160,10 @@ type Api = (
     admin::Audit,
     admin::Overview,
     admin::Events,
+    admin::RecentWebhooks,
+    admin::Trials,
+    admin::LandbotSetup,
+    admin::SettingsPage,
 );
 
 fn api() -> OpenApiService<Api, ()> {
@@ -166,6 +182,10 @@ fn api() -> OpenApiService<Api, ()> {
         admin::Audit,
         admin::Overview,
         admin::Events,
+        admin::RecentWebhooks,
+        admin::Trials,
+        admin::LandbotSetup,
+        admin::SettingsPage,
     );
     OpenApiService::new(api, "umishop", env!("CARGO_PKG_VERSION")).description(
         "Registers the customers a chatbot brings, welcomes them, and carries their questions to the right channel.",

@@ -19,6 +19,8 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use self::envelope::{Content, Place};
 use crate::domain::{Contact, Country, EmailAddress, EmailAddressError, Origin, Phone, Told, Topic, language_of};
 
@@ -33,8 +35,12 @@ pub struct Received<'a> {
     pub body: &'a [u8],
 }
 
+/// The headers that are read: what the body is, and what names the call. None of them is a secret.
+pub const READ_HEADERS: &[&str] = &["content-type", "idempotency-key", "sentry-trace", "x-umishop-test"];
+
 impl Received<'_> {
     fn header(&self, name: &str) -> Option<&str> {
+        debug_assert!(READ_HEADERS.contains(&name), "{name} is missing in READ_HEADERS");
         self.headers
             .iter()
             .find(|(key, _)| key == name)
@@ -109,6 +115,28 @@ impl Fields {
     /// The language that the customer reads, as a tag; empty when nothing tells.
     pub fn reads(&self) -> &str {
         language_of(&self.language, self.phone.as_ref())
+    }
+
+    /// Everything that was told, under our own names, for a person to look at.
+    pub fn told_fields(&self) -> BTreeMap<String, String> {
+        let email = self.email.as_ref().map(|email| match email {
+            Ok(address) => address.to_string(),
+            Err(error) => format!("({error})"),
+        });
+        let own = [
+            ("name", Some(self.name.clone())),
+            ("email", email),
+            ("phone", self.phone.as_ref().map(|phone| phone.best().to_owned())),
+            ("topic", Some(self.topic.as_str().to_owned())),
+            ("question", Some(self.question.clone())),
+            ("language", Some(self.language.clone())),
+            ("request_id", self.request_id.clone()),
+            ("test", self.test.then(|| "true".to_owned())),
+        ];
+        let mut fields = self.origin.fields();
+        let own = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        fields.extend(own.filter(|(_, value)| !value.is_empty()));
+        fields
     }
 
     /// What routes look at.

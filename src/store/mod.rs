@@ -356,6 +356,9 @@ pub trait Store: AccessStore {
     /// Unreadable webhooks, newest first.
     async fn inbox(&self, page: Page<InboxId>) -> Result<Vec<InboxEntry>, StoreError>;
 
+    /// One unreadable webhook.
+    async fn inbox_entry(&self, id: InboxId) -> Result<Option<InboxEntry>, StoreError>;
+
     /// Counts customers and their requests by where they came from, as `rules` tell it.
     async fn ledger(&self, query: LedgerQuery, rules: Arc<OriginRules>) -> Result<Ledger, StoreError>;
 

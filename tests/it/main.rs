@@ -12,6 +12,7 @@ mod chats;
 mod client;
 mod clock;
 mod command_line;
+mod console;
 mod crash;
 mod customers;
 mod delivery;

@@ -1,15 +1,17 @@
 //! `/api/inbox`: webhooks that nobody could read.
 
 use poem::web::Data;
-use poem_openapi::param::Query;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use super::super::SharedWeb;
 use super::super::access::Reader;
 use super::super::errors::ApiError;
+use super::super::replay::{ReplayItem, replay_entry};
 use super::super::schemas::{IdText, LimitText, OrNull};
-use super::{Group, next, page};
+use super::{Group, next, page, parse};
+use crate::domain::InboxId;
 use crate::store::InboxEntry;
 
 /// One webhook that nobody could read.
@@ -66,5 +68,24 @@ impl Inbox {
         let entries = web.store.inbox(page).await?;
         let next = next(&entries, page.limit, |entry| entry.id.to_string()).into();
         Ok(Json(InboxList { items: entries.into_iter().map(InboxItem::from).collect(), next }))
+    }
+
+    /// Do an unreadable webhook once more
+    ///
+    /// After whatever kept it from being done was mended. It stays in the inbox; done twice, it is a duplicate where a
+    /// repeated call of the bot would be one.
+    #[oai(path = "/:id/replay", method = "post")]
+    async fn replay_inbox_entry(
+        &self,
+        web: Data<&SharedWeb>,
+        _operator: Operator,
+        id: Path<IdText>,
+    ) -> Result<Json<ReplayItem>, ApiError> {
+        let id: InboxId = parse("id", &id)?;
+        let Some(entry) = web.store.inbox_entry(id).await? else {
+            return Err(ApiError::not_found("there is no webhook of this id in the inbox; GET /api/inbox lists them"));
+        };
+        tracing::info!(inbox.id = %id, "A webhook of the inbox is done once more, for an operator");
+        Ok(Json(replay_entry(&web, &entry).await))
     }
 }

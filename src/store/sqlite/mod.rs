@@ -388,6 +388,10 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reads::inbox(connection, page)).await
     }
 
+    async fn inbox_entry(&self, id: InboxId) -> Result<Option<InboxEntry>, StoreError> {
+        self.readers.read(move |connection| reads::inbox_entry(connection, id)).await
+    }
+
     async fn ledger(&self, query: LedgerQuery, rules: Arc<OriginRules>) -> Result<Ledger, StoreError> {
         self.readers.read(move |connection| ledger::answer(connection, &query, &rules)).await
     }

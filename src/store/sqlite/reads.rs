@@ -176,6 +176,12 @@ pub(super) fn inbox(connection: &Connection, page: Page<InboxId>) -> Result<Vec<
     query.newest_first(connection, page.limit, rows::inbox_entry)
 }
 
+pub(super) fn inbox_entry(connection: &Connection, id: InboxId) -> Result<Option<InboxEntry>, StoreError> {
+    let mut query = Query::new(format!("SELECT {} FROM inbox", rows::INBOX));
+    query.and("id = ?", [id.as_bytes().to_vec()]);
+    Ok(query.newest_first(connection, 1, rows::inbox_entry)?.pop())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
