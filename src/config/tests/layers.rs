@@ -211,3 +211,26 @@ fn the_env_file_fills_references_and_an_empty_variable_is_none() {
     let emptied = shop.set(&[("SLACK_TOKEN", "")]);
     assert_eq!(missing(&emptied), 1, "the process's environment over .env, even when it is empty");
 }
+
+#[test]
+fn every_key_that_counts_is_shown_with_who_wrote_it_and_no_secret() {
+    let shop = Shop::of("server.listen = \"127.0.0.1:9000\"\nadmin.token = \"file:token\"\n[channels.http]\nx = \"https://example.com/hook-s3cret\"\n[[routes]]\nchannels = [\"http.x\"]\n")
+        .file("token", "hunter2")
+        .file(".env", "UMISHOP_SECRET=s3cret\nUMISHOP_LOG__FORMAT=json\n")
+        .set(&[("UMISHOP_ADMIN__METRICS_TOKEN", "s3cret"), ("UMISHOP_SERVER__PUBLIC_URL", "https://shop.test")]);
+    let settings = shop.loaded().config.settings;
+    let of = |key: &str| {
+        let found = settings.iter().find(|setting| setting.key == key);
+        found.map(|setting| (setting.value.as_str(), setting.written.as_str(), setting.line()))
+    };
+    assert_eq!(of("server.listen"), Some(("127.0.0.1:9000", "file", Some(1))));
+    assert_eq!(of("admin.token"), Some(("file:token", "file", Some(2))));
+    assert_eq!(of("channels.http.x"), Some(("•••", "file", Some(4))));
+    assert_eq!(of("admin.metrics_token"), Some(("•••", "environment", None)));
+    assert_eq!(of("server.public_url"), Some(("https://shop.test", "environment", None)));
+    assert_eq!(of("log.format"), Some(("json", "environment", Some(2))), "a line of .env");
+    assert!(matches!(of("intake.secret"), Some(("env:UMISHOP_SECRET", "default", Some(_)))));
+    assert_eq!(of("channels.slack.pricing.token"), None, "nothing uses it");
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("s3cret") && !shown.contains("hunter2"), "{shown}");
+}
