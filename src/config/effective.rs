@@ -56,23 +56,23 @@ fn is_used(key: &str, used: &BTreeMap<ChannelAddress, ChannelConfig>) -> bool {
 
 fn gather(dict: &Dict, path: &Path, layers: &Layers, settings: &mut Vec<Setting>) {
     for (name, value) in dict {
-        gather_value(value, child(path, name), layers, settings);
+        gather_value(value, &child(path, name), layers, settings);
     }
 }
 
-fn gather_value(value: &Value, path: Path, layers: &Layers, settings: &mut Vec<Setting>) {
+fn gather_value(value: &Value, path: &Path, layers: &Layers, settings: &mut Vec<Setting>) {
     match value {
-        Value::Dict(_, inner) => gather(inner, &path, layers, settings),
+        Value::Dict(_, inner) => gather(inner, path, layers, settings),
         Value::Array(_, list) if list.iter().any(|element| matches!(element, Value::Dict(..))) => {
             for (index, element) in list.iter().enumerate() {
-                gather_value(element, child(&path, &index), layers, settings);
+                gather_value(element, &child(path, &index), layers, settings);
             }
         }
         _ => settings.push(Setting {
             key: path.join("."),
-            value: shown(&path, value),
-            written: layers.layer(&path),
-            place: layers.place(&path),
+            value: shown(path, value),
+            written: layers.layer(path),
+            place: layers.place(path),
         }),
     }
 }

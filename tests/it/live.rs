@@ -36,9 +36,10 @@ impl Stream {
     /// All up to this end; `None`: the server closed the connection before.
     async fn take(&mut self, end: &str) -> Option<String> {
         loop {
-            if let Some((taken, rest)) = self.came.split_once(end) {
-                let taken = taken.to_owned();
-                self.came = rest.to_owned();
+            if let Some(at) = self.came.find(end) {
+                let rest = self.came.split_off(at + end.len());
+                let mut taken = std::mem::replace(&mut self.came, rest);
+                taken.truncate(at);
                 return Some(taken);
             }
             let mut buffer = [0; 4096];

@@ -106,7 +106,7 @@ impl Writer {
         let (told, figures) = (trust.clone(), Arc::new(WriterFigures::default()));
         let counted = Arc::clone(&figures);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
-            Thread { connection, waiting, log, journal, touched, trust: told, figures: counted }.run()
+            Thread { connection, waiting, log, journal, touched, trust: told, figures: counted }.run();
         })?;
         Ok((Self { queue, trust, figures }, thread))
     }
