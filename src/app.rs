@@ -19,12 +19,12 @@ use crate::backups::{BackupStatus, Backups, Directory};
 use crate::channel::{Capture, Channel};
 use crate::clock::{Clock, TOLERATED};
 use crate::conditions::{Condition, Conditions};
-use crate::config::{self, Auth, Config, Display, StoreUrl};
-use crate::domain::{Actor, ChannelAddress, OriginRules, Role, Timestamp, Topic, UnsubscribeKey};
+use crate::config::{self, Auth, Config, StoreUrl};
+use crate::domain::{Actor, ChannelAddress, OriginRules, Role, Timestamp, UnsubscribeKey};
 use crate::housekeeping::Housekeeping;
 use crate::http::{
-    self, AccessRules, ConnectionLimits, EventStreams, Gate, IntakeAuth, IntakeRules, Landbot, PageSettings, Proxies,
-    RecentCalls, TcpAcceptor, Web, Welcome,
+    self, AccessRules, ConnectionLimits, EventStreams, Gate, IntakeAuth, IntakeRules, Proxies, RecentCalls,
+    TcpAcceptor, Web, Welcome,
 };
 use crate::metrics::Metrics;
 use crate::relay::{Relay, Served};
@@ -396,31 +396,15 @@ fn web(
     let (setup, settings) = (shown::landbot_setup(&config, false), shown::settings(&config, clock.now()));
     let reached_at = config.welcome_reaches();
     let followers = config.followers();
-    let auth = match config.intake.auth {
-        Auth::Secret(Some(secret)) if config.sandbox => IntakeAuth::Optional(secret),
-        Auth::Secret(Some(secret)) => IntakeAuth::Required(secret),
+    let auth = match &config.intake.auth {
+        Auth::Secret(Some(secret)) if config.sandbox => IntakeAuth::Optional(secret.clone()),
+        Auth::Secret(Some(secret)) => IntakeAuth::Required(secret.clone()),
         // The configuration allows a missing secret only in the sandbox.
         Auth::Secret(None) | Auth::None => IntakeAuth::Open,
     };
     // The demo chat knows no secret, so it can speak to the webhooks only where they ask for none.
     let open = matches!(auth, IntakeAuth::Open | IntakeAuth::Optional(_));
-    let landbot = config.landbot.config_url.map(|config_url| Landbot {
-        config_url,
-        display: match config.landbot.display {
-            Display::Livechat => "livechat",
-            Display::Popup => "popup",
-            Display::Container => "container",
-            Display::Fullpage => "fullpage",
-        },
-        height: config.landbot.height,
-    });
-    let page = PageSettings {
-        shop: "UmiShop",
-        sandbox: config.sandbox,
-        demo: landbot.is_none() && open,
-        landbot,
-        topics: config.routes.topics().map(Topic::as_str).map(str::to_owned).collect(),
-    };
+    let page = shown::page(&config, open);
     let events = EventStreams::new(store.feed(), config.server.idle_timeout);
     let gate = Gate::new(Proxies::new(config.server.trusted_proxies), config.intake.rate, clock.clone());
     let welcome = config.welcome.channel.map(|channel| Welcome { channel, delay: config.welcome.delay, reached_at });

@@ -1,10 +1,10 @@
-//! What umishop shows of its own configuration.
+//! What umishop shows of its own configuration: to customers on the shop's page, to operators in the console.
 
 use secrecy::ExposeSecret as _;
 
-use crate::config::{Auth, Config, StoreUrl};
+use crate::config::{Auth, Config, Display, StoreUrl};
 use crate::domain::{Timestamp, Topic};
-use crate::http::{Setting, Settings};
+use crate::http::{Landbot, PageSettings, Setting, Settings};
 use crate::landbot::Setup;
 
 /// What to paste into Landbot; the secret itself only with `show_secret`.
@@ -40,5 +40,26 @@ pub(super) fn settings(config: &Config, now: Timestamp) -> Settings {
         config: config.file.clone(),
         templates: config.templates.directory.clone(),
         backups: config.backup.directory.clone(),
+    }
+}
+
+/// The shop's page. `is_open` says whether the webhooks let in who shows no secret, as the demo chat does.
+pub(super) fn page(config: &Config, is_open: bool) -> PageSettings {
+    let landbot = config.landbot.config_url.clone().map(|config_url| Landbot {
+        config_url,
+        display: match config.landbot.display {
+            Display::Livechat => "livechat",
+            Display::Popup => "popup",
+            Display::Container => "container",
+            Display::Fullpage => "fullpage",
+        },
+        height: config.landbot.height.clone(),
+    });
+    PageSettings {
+        shop: "UmiShop",
+        sandbox: config.sandbox,
+        demo: landbot.is_none() && is_open,
+        landbot,
+        topics: config.routes.topics().map(Topic::as_str).map(str::to_owned).collect(),
     }
 }

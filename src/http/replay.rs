@@ -21,6 +21,13 @@ pub(super) struct ReplayItem {
     answer: Answer,
 }
 
+impl ReplayItem {
+    /// What became of it, in one word.
+    pub(super) const fn status(&self) -> &'static str {
+        self.answer.status.as_str()
+    }
+}
+
 impl From<WebhookAnswer> for ReplayItem {
     fn from(answered: WebhookAnswer) -> Self {
         Self { http_status: answered.code(), answer: answered.into_answer() }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::super::SharedWeb;
-use super::super::auth::Operator;
+use super::super::access::Reader;
 use super::super::errors::ApiError;
 use super::Group;
 use crate::changes::{Feed, FeedReader, Section};
@@ -129,11 +129,7 @@ impl Events {
     /// nothing does. It ends after a quarter of an hour, and when the server stops: open another then, and look at
     /// everything once, since nobody kept what happened in between.
     #[oai(path = "/", method = "get")]
-    async fn follow_changes(
-        &self,
-        web: Data<&SharedWeb>,
-        _operator: Operator,
-    ) -> Result<EventStream<Changes>, ApiError> {
+    async fn follow_changes(&self, web: Data<&SharedWeb>, _reader: Reader) -> Result<EventStream<Changes>, ApiError> {
         let Some(place) = web.events.place() else {
             return Err(ApiError::unavailable("as many consoles follow what happens as may; this one has to ask"));
         };

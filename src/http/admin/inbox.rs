@@ -6,11 +6,11 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use super::super::SharedWeb;
-use super::super::access::Reader;
+use super::super::access::{Operator, Reader};
 use super::super::errors::ApiError;
 use super::super::replay::{ReplayItem, replay_entry};
 use super::super::schemas::{IdText, LimitText, OrNull};
-use super::{Group, next, page, parse};
+use super::{Group, next, page, parse, record};
 use crate::domain::InboxId;
 use crate::store::InboxEntry;
 
@@ -78,7 +78,7 @@ impl Inbox {
     async fn replay_inbox_entry(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        operator: Operator,
         id: Path<IdText>,
     ) -> Result<Json<ReplayItem>, ApiError> {
         let id: InboxId = parse("id", &id)?;
@@ -86,6 +86,8 @@ impl Inbox {
             return Err(ApiError::not_found("there is no webhook of this id in the inbox; GET /api/inbox lists them"));
         };
         tracing::info!(inbox.id = %id, "A webhook of the inbox is done once more, for an operator");
-        Ok(Json(replay_entry(&web, &entry).await))
+        let done = replay_entry(&web, &entry).await;
+        record(&web, &operator, "inbox.replay", id, done.status()).await;
+        Ok(Json(done))
     }
 }

@@ -6,8 +6,9 @@ use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
+use super::super::access::Reader;
 use super::super::area::Area;
-use super::super::auth::{IntakeAuth, Operator};
+use super::super::auth::IntakeAuth;
 use super::super::recent::RecentCall;
 use super::super::schemas::OrNull;
 use super::super::{SharedWeb, Web};
@@ -117,7 +118,7 @@ pub(in crate::http) struct LandbotSetup;
 impl LandbotSetup {
     /// Show what to paste into Landbot, and whether its calls arrive
     #[oai(path = "/", method = "get")]
-    async fn show_landbot(&self, web: Data<&SharedWeb>, _operator: Operator) -> Json<LandbotItem> {
+    async fn show_landbot(&self, web: Data<&SharedWeb>, _reader: Reader) -> Json<LandbotItem> {
         let headers = || web.setup.headers().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let hook = |Hook { name, url, body }| HookItem {
             name: str::to_owned(name),

@@ -8,11 +8,11 @@ use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
-use super::super::auth::Operator;
+use super::super::access::{Owner, Reader};
 use super::super::errors::ApiError;
 use super::super::schemas::OrNull;
 use super::super::{SharedWeb, Web};
-use super::Group;
+use super::{Group, record};
 use crate::backups::LastBackup;
 use crate::domain::Timestamp;
 use crate::store::BackupError;
@@ -168,7 +168,7 @@ pub(in crate::http) struct SettingsPage;
 impl SettingsPage {
     /// Show the configuration as it counts, and where each key of it comes from
     #[oai(path = "/api/settings", method = "get")]
-    async fn show_settings(&self, web: Data<&SharedWeb>, _operator: Operator) -> Json<SettingsItem> {
+    async fn show_settings(&self, web: Data<&SharedWeb>, _reader: Reader) -> Json<SettingsItem> {
         Json(SettingsItem::new(&web))
     }
 
@@ -177,7 +177,7 @@ impl SettingsPage {
     /// In the directory of `[backup]`, where it is one of those that are kept. One that takes longer than 20 seconds goes
     /// on after the answer.
     #[oai(path = "/api/backup", method = "post")]
-    async fn back_up(&self, web: Data<&SharedWeb>, _operator: Operator) -> Result<Json<BackupItem>, ApiError> {
+    async fn back_up(&self, web: Data<&SharedWeb>, owner: Owner) -> Result<Json<BackupItem>, ApiError> {
         let Some(backups) = &web.backups else {
             return Err(ApiError::conflict("there is no place for backups: set [backup] directory, and restart"));
         };
@@ -185,6 +185,7 @@ impl SettingsPage {
         let took_ms = || u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         // A task of its own, so that it comes to its end when its caller has gone.
         let making = tokio::spawn(async move { backups.make(stop).await });
+        record(&web, &owner, "backup.make", "", "").await;
         let made = tokio::select! {
             made = making => made,
             () = web.clock.sleep_until(None, LONGEST) => {

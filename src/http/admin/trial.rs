@@ -9,11 +9,11 @@ use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
 use super::super::SharedWeb;
-use super::super::auth::Operator;
+use super::super::access::Operator;
 use super::super::errors::ApiError;
 use super::super::optional::Optional;
 use super::super::schemas::ChannelText;
-use super::{Group, parse};
+use super::{Group, parse, record};
 use crate::domain::{ChannelAddress, Outcome};
 use crate::trial::{Trial, example};
 
@@ -77,7 +77,7 @@ impl Trials {
     async fn test_channel(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        operator: Operator,
         address: Path<ChannelText>,
         body: Optional<TestBody>,
     ) -> Result<Json<TestItem>, ApiError> {
@@ -101,6 +101,7 @@ impl Trials {
             }
         };
         tracing::info!(channel = %address, outcome = outcome.word(), "Channel {address} was tested by an operator");
+        record(&web, &operator, "channel.test", &address, outcome.word()).await;
         Ok(Json(TestItem::new(outcome, &composed, begun.elapsed())))
     }
 }

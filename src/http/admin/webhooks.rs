@@ -7,13 +7,13 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
-use super::super::auth::Operator;
+use super::super::access::{Operator, Reader};
 use super::super::errors::ApiError;
 use super::super::recent::RecentCall;
 use super::super::replay::{ReplayItem, replay_call};
 use super::super::schemas::{IdText, OrNull};
 use super::super::{SharedWeb, Web};
-use super::{Group, parse};
+use super::{Group, parse, record};
 use crate::domain::CallId;
 use crate::intake::{self, Reading};
 
@@ -94,7 +94,7 @@ impl RecentWebhooks {
     /// They are kept in memory: at most 200 of them with 4 MiB, and none from before the last start. What nobody could
     /// read stays in the inbox.
     #[oai(path = "/", method = "get")]
-    async fn list_webhooks(&self, web: Data<&SharedWeb>, _operator: Operator) -> Json<WebhookList> {
+    async fn list_webhooks(&self, web: Data<&SharedWeb>, _reader: Reader) -> Json<WebhookList> {
         let items = web.recent.all().iter().map(|call| WebhookItem::new(&web, call)).collect();
         Json(WebhookList { items, next: None.into() })
     }
@@ -106,7 +106,7 @@ impl RecentWebhooks {
     async fn replay_webhook(
         &self,
         web: Data<&SharedWeb>,
-        _operator: Operator,
+        operator: Operator,
         id: Path<IdText>,
     ) -> Result<Json<ReplayItem>, ApiError> {
         let id: CallId = parse("id", &id)?;
@@ -124,6 +124,8 @@ impl RecentWebhooks {
             ));
         }
         tracing::info!(call.id = %id, "A webhook is done once more, for an operator");
-        Ok(Json(replay_call(&web, &call).await))
+        let done = replay_call(&web, &call).await;
+        record(&web, &operator, "webhook.replay", id, done.status()).await;
+        Ok(Json(done))
     }
 }
