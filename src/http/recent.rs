@@ -153,6 +153,11 @@ impl RecentCalls {
         }
     }
 
+    /// Keeps none of them any more: a customer has been erased, who may be in any of them.
+    pub(super) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
+    }
+
     /// Newest first.
     pub(super) fn all(&self) -> Vec<Arc<RecentCall>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -113,6 +113,7 @@ impl Rights {
         let erased = web.store.erase_user(id, web.clock.now()).await?.ok_or_else(no_such_customer)?;
         tracing::info!(user.id = %id, "Customer {id} was erased");
         record(&web, &owner, "user.erase", id, "").await;
+        web.recent.forget();
         Ok(Json(erased.into()))
     }
 }
