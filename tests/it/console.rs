@@ -200,3 +200,13 @@ async fn a_backup_is_made_when_an_operator_asks_for_one() {
     let last = app.api("GET", "/api/settings").await.json()["backup"].clone();
     assert_eq!(last["error"], Value::Null, "which is nothing to be warned of");
 }
+
+#[tokio::test]
+async fn nothing_is_left_of_the_last_calls_when_a_customer_is_erased() {
+    let app = TestApp::start().await;
+    let id = app.register("Ana", "ana@example.com").await.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(app.items("/api/webhooks").await.len(), 1);
+    let erased = act(&app, &format!("/api/users/{id}/erase"), &json!({ "confirm": id })).await;
+    assert_eq!(erased.status, 200, "{erased:?}");
+    assert_eq!(app.items("/api/webhooks").await, Vec::<Value>::new());
+}
