@@ -162,11 +162,6 @@ type Api = (
     admin::Tokens,
     admin::Audit,
     admin::Overview,
-    admin::Events,
-    admin::RecentWebhooks,
-    admin::Trials,
-    admin::LandbotSetup,
-    admin::SettingsPage,
     Live,
 );
 
