@@ -76,6 +76,13 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let StoreUrl::Sqlite(path) = &config.store;
         let store = SqliteStore::open(path).with_context(|| format!("cannot open the database {}", path.display()))?;
+        if !config.sandbox && store.is_invented().await? {
+            store.close().await?;
+            anyhow::bail!(
+                "{} holds the invented customers of `umishop demo`, and nobody writes to them: set sandbox = true, or [store] url to another file",
+                path.display()
+            );
+        }
         let store = store.keeping_free(config.keep_free);
         Self::with_store(config, clock, Arc::new(store)).await
     }

@@ -6,6 +6,8 @@
 //! [`config`] says how, [`housekeeping`] tidies up and makes [`backups`], [`alerts`] tell the operator what is wrong,
 //! [`clock`] tells the time, [`conditions`] how each channel is doing, [`changes`] what has changed, [`metrics`] count what happens, [`preview`] shows
 //! an operator what was said, a [`trial`] tries a channel, [`landbot`] says what to paste there, [`doctor`] whether all is well, [`crash`] lets the campaign end it anywhere. [`app`] puts all of it together, and [`cli`] is the way in.
+//! [`clock`] tells the time, [`conditions`] how each channel is doing, [`metrics`] count what happens, [`preview`] shows
+//! an operator what was said, [`doctor`] whether all is well, [`crash`] lets the campaign end it anywhere, [`demo`] makes a year up. [`app`] puts all of it together, and [`cli`] is the way in.
 
 pub mod alerts;
 pub mod app;
@@ -17,6 +19,7 @@ pub mod clock;
 pub mod conditions;
 pub mod config;
 mod crash;
+pub mod demo;
 pub mod doctor;
 pub mod domain;
 pub mod housekeeping;

@@ -26,6 +26,7 @@ mod backup;
 mod bulk;
 mod check;
 mod csv;
+mod demo;
 mod doctor;
 mod filters;
 mod kinds;
@@ -97,6 +98,8 @@ enum Command {
     Kinds(kinds::Arguments),
     /// Post bodies as Landbot sends them, in every shape, to a running server
     Simulate(simulate::Arguments),
+    /// Make up a year of a shop, for a look around; nothing is ever sent from it
+    Demo(demo::Arguments),
     /// Print what to paste into Landbot
     Landbot(landbot::Arguments),
     /// Print the API's description (OpenAPI)
@@ -171,6 +174,7 @@ impl Cli {
             Command::SendTest(arguments) => send_test::run(&global, &arguments, out),
             Command::Kinds(arguments) => kinds::run(&global, &arguments, out),
             Command::Simulate(arguments) => simulate::run(&global, &arguments, out),
+            Command::Demo(arguments) => demo::run(&global, &arguments, out),
             Command::Landbot(arguments) => landbot::run(&global, &arguments, out),
             Command::Openapi => print(out, &crate::http::openapi()),
             Command::Config => print(out, config::SHIPPED.trim_end()),

@@ -17,7 +17,11 @@ use crate::http;
 const OTHER_FILES: u64 = 512;
 
 pub(super) fn run(global: &Global, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let loaded = global.load()?;
+    serve_loaded(global.load()?, out)
+}
+
+/// Serves with a configuration that was read already.
+pub(super) fn serve_loaded(loaded: Loaded, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     log::start(loaded.config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     let served = runtime.block_on(serve(loaded, out));

@@ -17,6 +17,7 @@ mod crash;
 mod customers;
 mod delivery;
 mod desk;
+mod demo;
 mod doctor;
 mod every_kind;
 mod faults;

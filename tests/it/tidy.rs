@@ -47,6 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("backups", &["domain", "store", "clock"]),
     ("housekeeping", &["domain", "store", "clock", "backups"]),
     ("alerts", &["domain", "store", "clock", "conditions", "wake", "backups"]),
+    ("demo", &["domain", "store"]),
     ("doctor", &["domain", "store", "channel", "clock", "render", "backups", "config"]),
     (
         "app",
@@ -72,7 +73,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "domain", "intake", "store", "channel", "clock", "render", "preview", "http", "backups", "config",
-            "doctor", "app", "trial",
+            "doctor", "demo", "app", "trial",
         ],
     ),
     ("lib", &[]),

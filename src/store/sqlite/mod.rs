@@ -43,6 +43,7 @@ mod export;
 mod figures;
 mod follow_ups;
 mod intake;
+mod invented;
 mod journal;
 mod ledger;
 mod log;
@@ -71,6 +72,7 @@ pub use backup::back_up;
 pub use copy::Watch;
 pub use disk::free;
 pub use examine::{Examined, examine};
+pub use invented::InventedError;
 pub use opening::OpenError;
 pub use restore::{RestoreError, Restored, restore};
 
