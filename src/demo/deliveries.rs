@@ -77,7 +77,7 @@ fn judge(
         );
     }
     let silent = until - 7 * DAY..until - DAY;
-    let is_held = chance.f64() < if silent.contains(&now) { 0.5 } else { 0.002 };
+    let is_held = chance.f64() < if silent.contains(&now) { 0.5 } else { 0.012 };
     if channel.as_str() == HOLDS && claim.attempt == 1 && claim.epoch == 1 && is_held {
         let why = "the mail was sent, but no answer came: the connection was closed";
         return (Outcome::Unknown { why: why.to_owned() }, Transition::Held);
