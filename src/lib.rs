@@ -7,7 +7,8 @@
 //! [`clock`] tells the time, [`conditions`] how each channel is doing, [`changes`] what has changed, [`metrics`] count what happens, [`preview`] shows
 //! an operator what was said, a [`trial`] tries a channel, [`landbot`] says what to paste there, [`doctor`] whether all is well, [`crash`] lets the campaign end it anywhere. [`app`] puts all of it together, and [`cli`] is the way in.
 //! [`clock`] tells the time, [`conditions`] how each channel is doing, [`metrics`] count what happens, [`preview`] shows
-//! an operator what was said, [`doctor`] whether all is well, [`crash`] lets the campaign end it anywhere, [`demo`] makes a year up. [`app`] puts all of it together, and [`cli`] is the way in.
+//! an operator what was said, [`doctor`] whether all is well, [`crash`] lets the campaign end it anywhere, [`demo`] makes a year up,
+//! [`sheet`] writes tables. [`app`] puts all of it together, and [`cli`] is the way in.
 
 pub mod alerts;
 pub mod app;
@@ -30,6 +31,7 @@ pub mod metrics;
 pub mod preview;
 pub mod relay;
 pub mod render;
+pub mod sheet;
 pub mod store;
 pub mod trial;
 pub mod wake;

@@ -25,10 +25,11 @@ mod audit;
 mod backup;
 mod bulk;
 mod check;
-mod csv;
 mod demo;
 mod doctor;
 mod filters;
+mod export;
+mod import;
 mod kinds;
 mod landbot;
 mod log;
@@ -86,6 +87,10 @@ enum Command {
     LoginLink(login_link::Arguments),
     /// List who changed what
     Audit(audit::Arguments),
+    /// Take customers of another program in, from a table
+    Import(import::Arguments),
+    /// Write customers, requests, messages or visits out, as a table or as JSON, one a line
+    Export(export::Arguments),
     /// Copy the database to a file, also while it is in use
     Backup(backup::Arguments),
     /// Bring a backup back; what it may have missed is held, not sent again
@@ -168,6 +173,8 @@ impl Cli {
             Command::Tokens(arguments) => tokens::run(&global, arguments, out),
             Command::LoginLink(arguments) => login_link::run(&global, &arguments, out),
             Command::Audit(arguments) => audit::run(&global, &arguments, out),
+            Command::Import(arguments) => import::run(&global, &arguments, out),
+            Command::Export(arguments) => export::run(&global, &arguments, out),
             Command::Backup(arguments) => backup::run(&global, arguments, out),
             Command::Restore(arguments) => restore::run(&global, &arguments, out),
             Command::Render(arguments) => render::run(&global, &arguments, out),

@@ -9,9 +9,10 @@ use clap::Args;
 
 use super::filters::condition;
 use super::{Global, block_on, csv, table};
+use super::{Global, block_on, table};
 use crate::clock::Clock;
 use crate::domain::{Bucketing, Dimension, Pattern, RoutingTable, Timeline, Timestamp};
-use crate::http::{ledger_json, topic_counts};
+use crate::http::{ledger_json, ledger_sheet, topic_counts};
 use crate::store::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, Store, Tally};
 
 #[derive(Debug, Args)]
@@ -61,7 +62,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
     if global.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&ledger_json(ledger, &query, &config.routes))?)?;
     } else if arguments.csv {
-        write_csv(&ledger, &query, &config.routes, out)?;
+        out.write_all(&ledger_sheet(&ledger, &query, &config.routes)?)?;
     } else {
         write_table(&ledger, &query, &config.routes, out)?;
     }
@@ -145,53 +146,6 @@ fn write_table(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable, out:
     }
     if !ledger.complete {
         writeln!(out, "Not everything from before the last upgrade is counted yet; the server is at it.")?;
-    }
-    Ok(())
-}
-
-fn write_csv(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable, out: &mut dyn Write) -> anyhow::Result<()> {
-    let headings = [
-        query.by.as_str(),
-        "from",
-        "registrations",
-        "welcomed",
-        "bounced",
-        "median_to_welcome_ms",
-        "requests",
-        "delivered",
-        "median_to_delivery_ms",
-        "acknowledged",
-        "median_to_acknowledgement_ms",
-        "answered",
-        "median_to_answer_ms",
-        "topics",
-    ];
-    csv::line(out, headings)?;
-    let millis = |time: Option<Duration>| time.map(|time| time.as_millis().to_string()).unwrap_or_default();
-    for (name, row) in named(ledger, "") {
-        for (start, tally) in parts(row, query) {
-            let [registrations, welcomed, bounced, requests, delivered, acknowledged, answered] = counts(tally);
-            let times = [tally.to_welcome, tally.to_delivery, tally.to_acknowledgement, tally.to_answer];
-            let [to_welcome, to_delivery, to_acknowledgement, to_answer] = times.map(millis);
-            let topics = topics(tally, routes);
-            let cells = [
-                name,
-                &start,
-                &registrations,
-                &welcomed,
-                &bounced,
-                &to_welcome,
-                &requests,
-                &delivered,
-                &to_delivery,
-                &acknowledged,
-                &to_acknowledgement,
-                &answered,
-                &to_answer,
-                &topics,
-            ];
-            csv::line(out, cells)?;
-        }
     }
     Ok(())
 }

@@ -121,7 +121,9 @@ impl User {
         if self.email.is_none() {
             self.email.clone_from(&new.contact.email);
         }
-        if self.phone.as_ref().is_none_or(|phone| phone.e164.is_none()) && new.contact.phone.is_some() {
+        let (mine, theirs) = (&self.phone, &new.contact.phone);
+        let understood = |phone: &Option<Phone>| phone.as_ref().is_some_and(|phone| phone.e164.is_some());
+        if mine.is_none() || (!understood(mine) && understood(theirs)) {
             self.phone.clone_from(&new.contact.phone);
         }
         if self.landbot_customer_id.is_none() {

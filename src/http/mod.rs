@@ -58,7 +58,7 @@ mod unsubscribe;
 
 pub use access::AccessRules;
 pub use admin::{
-    attempt_json, audit_json, export_json, is_meant, ledger_json, message_json, request_history_json, request_json, token_json, topic_counts, user_json, EventStreams, Setting, Settings,
+    attempt_json, audit_json, export_json, is_meant, ledger_json, message_json, request_history_json, request_json, token_json, topic_counts, user_json, EventStreams, Setting, Settings, ledger_sheet,
 };
 pub use auth::{IntakeAuth, fresh_secret, fresh_token, hash};
 pub use client::Proxies;
@@ -163,6 +163,7 @@ type Api = (
     admin::Audit,
     admin::Overview,
     Live,
+    admin::Export,
 );
 
 fn api() -> OpenApiService<Api, ()> {
@@ -181,6 +182,7 @@ fn api() -> OpenApiService<Api, ()> {
         admin::Audit,
         admin::Overview,
         (admin::Events, admin::RecentWebhooks, admin::Trials, admin::LandbotSetup, admin::SettingsPage),
+        admin::Export,
     );
     OpenApiService::new(api, "umishop", env!("CARGO_PKG_VERSION")).description(
         "Registers the customers a chatbot brings, welcomes them, and carries their questions to the right channel.",

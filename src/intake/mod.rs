@@ -13,6 +13,7 @@ mod body;
 mod envelope;
 mod gather;
 mod repair;
+mod table;
 mod text;
 mod value;
 
@@ -22,6 +23,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use self::envelope::{Content, Place};
+pub use self::table::{Columns, Row};
 use crate::domain::{Contact, Country, EmailAddress, EmailAddressError, Origin, Phone, Told, Topic, language_of};
 
 /// One webhook as it came over the wire.

@@ -59,12 +59,17 @@ impl Value {
 
 /// Adds an entry, unless its name says that it is a secret.
 pub(super) fn add(entries: &mut Entries, key: String, value: Value) {
-    const SECRETS: [&str; 5] = ["secret", "token", "password", "apikey", "authorization"];
-    // By the end of a word: `accessToken`, `user_token`, `usertoken`, but not `secretaria`.
-    let name = snake_case(&key).replace("api_key", "apikey");
-    if !name.split('_').any(|word| SECRETS.iter().any(|secret| word.ends_with(secret))) {
+    if !is_secret(&snake_case(&key)) {
         entries.push((key, value));
     }
+}
+
+/// Whether a name, in snake case, says that what it names is a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    const SECRETS: [&str; 5] = ["secret", "token", "password", "apikey", "authorization"];
+    // By the end of a word: `accessToken`, `user_token`, `usertoken`, but not `secretaria`.
+    let name = name.replace("api_key", "apikey");
+    name.split('_').any(|word| SECRETS.iter().any(|secret| word.ends_with(secret)))
 }
 
 impl Serialize for Value {

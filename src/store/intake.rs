@@ -48,6 +48,40 @@ pub struct Submitted {
     pub duplicate: bool,
 }
 
+/// A customer of another program, as one row of its table tells.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// What it tells about them.
+    pub user: NewUser,
+    /// When they registered.
+    pub registered_at: Timestamp,
+    /// The welcome to put into the outbox; sent only once to each user, and only to one whom it can reach. `None`: they are
+    /// welcomed already, and never will be again.
+    pub welcome: Option<NewMessage>,
+}
+
+/// What came of an imported customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// They were not known.
+    New,
+    /// They were known, and something that was missing is known now.
+    Merged,
+    /// Nothing was missing.
+    Unchanged,
+}
+
+impl Arrival {
+    /// The word for a report.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Merged => "merged",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
 /// A webhook nobody could read, kept so that no customer is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxEntry {

@@ -35,6 +35,7 @@ pub use backup::{BackedUp, BackupError, Counts};
 pub use figures::StoreFigures;
 pub use filters::{MessageFilter, OriginFilter, Period, RequestFilter, UserFilter};
 pub use intake::{InboxEntry, Registered, Registration, Submission, Submitted};
+pub use intake::{Arrival, Imported, InboxEntry, Registered, Registration, Submission, Submitted};
 pub use ledger::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, OriginReason, Tally, UnknownTouch};
 pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};
 pub use overview::{Counted, Happened, Overview};
@@ -84,6 +85,17 @@ pub struct Touch {
     pub at: Timestamp,
     /// Where they came from that time.
     pub origin: Origin,
+}
+
+/// A later visit, and whose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserTouch {
+    /// Its place among all visits; later ones have higher numbers.
+    pub number: i64,
+    /// Whose it was.
+    pub user_id: UserId,
+    /// The visit.
+    pub touch: Touch,
 }
 
 /// A user with everything that happened to them.

@@ -15,6 +15,7 @@ mod command_line;
 mod console;
 mod crash;
 mod customers;
+mod data;
 mod delivery;
 mod desk;
 mod demo;

@@ -16,6 +16,8 @@ use super::super::errors::ApiError;
 use super::super::schemas::{LimitText, OrNull};
 use super::{Group, only, page, parse};
 use crate::domain::{Attribution, Bucketing, Dimension, Pattern, RoutingTable, Timeline, UserId};
+use super::{Group, page, parse};
+use crate::domain::{Attribution, Bucketing, Dimension, Pattern, RoutingTable, Timeline, Timestamp, UserId};
 use crate::store::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, OriginReason, Tally};
 
 /// The period that is counted when nobody says from when.
@@ -250,7 +252,16 @@ impl Origins {
         let told = [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0];
         let only = only(told);
         let limit = page::<UserId>(limit.0.as_ref(), None)?.limit;
-        let query = LedgerQuery { by, touch, timeline, only, limit };
+        let asked = Asked {
+            by: by.0,
+            touch: touch.0,
+            from: from.0,
+            to: to.0,
+            bucket: bucket.0,
+            tz: tz.0,
+            only: [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0],
+        };
+        let query = asked.query(web.clock.now(), limit)?;
         let ledger = web.store.ledger(query.clone(), Arc::clone(&web.origins)).await?;
         Ok(Json(OriginLedger::new(ledger, &query, &web.routes)))
     }
@@ -271,5 +282,37 @@ impl Origins {
         let value = Pattern::new(value.0.as_deref().unwrap_or_default());
         let reasons = web.store.origin_reasons(by, value, Arc::clone(&web.origins)).await?;
         Ok(Json(ReasonList { items: reasons.into_iter().map(ReasonItem::from).collect(), next: None.into() }))
+    }
+}
+
+/// The parameters of the ledger, as they came.
+pub(super) struct Asked {
+    pub(super) by: Option<String>,
+    pub(super) touch: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) bucket: Option<String>,
+    pub(super) tz: Option<String>,
+    /// In the order of [`Dimension::ALL`].
+    pub(super) only: [Option<String>; Dimension::ALL.len()],
+}
+
+impl Asked {
+    /// What they mean at `now`.
+    pub(super) fn query(self, now: Timestamp, limit: usize) -> Result<LedgerQuery, ApiError> {
+        let by = self.by.as_deref().map_or(Ok(Dimension::Source), |by| parse("by", by))?;
+        let touch = self.touch.as_deref().map_or(Ok(CreditedTouch::First), |touch| parse("touch", touch))?;
+        let bucketing = self.bucket.as_deref().map_or(Ok(Bucketing::Whole), |bucket| parse("bucket", bucket))?;
+        let zone = self.tz.as_deref().unwrap_or("UTC");
+        let moment = |name: &str, text: &str| {
+            Timeline::moment(text, zone).map_err(|error| ApiError::bad_request(format!("{name}: {error}")))
+        };
+        let to = self.to.as_deref().map_or(Ok(now), |to| moment("to", to))?;
+        let from = self.from.as_deref().map_or_else(|| Ok(to.before(PERIOD)), |from| moment("from", from))?;
+        let timeline =
+            Timeline::new(from, to, bucketing, zone).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        let told = Dimension::ALL.into_iter().zip(self.only);
+        let only = told.filter_map(|(dimension, text)| Some((dimension, Pattern::new(&text?)))).collect();
+        Ok(LedgerQuery { by, touch, timeline, only, limit })
     }
 }

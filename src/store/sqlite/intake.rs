@@ -166,28 +166,28 @@ pub(super) fn enqueue(
 }
 
 /// A user, and whether a welcome was ever put into the outbox for them.
-struct Known {
-    user: User,
-    welcomed: bool,
+pub(super) struct Known {
+    pub(super) user: User,
+    pub(super) welcomed: bool,
     /// The origins that are credited with them.
-    credit: Credit,
+    pub(super) credit: Credit,
     /// Whether it differs from what is stored.
-    changed: bool,
+    pub(super) changed: bool,
 }
 
 impl Known {
-    fn first_seen(new: &NewUser, now: Timestamp) -> Self {
+    pub(super) fn first_seen(new: &NewUser, now: Timestamp) -> Self {
         Self { user: User::first_seen(new, now), welcomed: false, credit: Credit::default(), changed: false }
     }
 
     /// With what was missing.
-    fn merged(mut self, new: &NewUser) -> Self {
+    pub(super) fn merged(mut self, new: &NewUser) -> Self {
         self.changed |= self.user.merge(new);
         self
     }
 
     /// With one more visit, if it is a touch.
-    fn credit(&mut self, connection: &Connection, new: &NewUser, touch: bool) -> Result<(), StoreError> {
+    pub(super) fn credit(&mut self, connection: &Connection, new: &NewUser, touch: bool) -> Result<(), StoreError> {
         if touch {
             self.changed |= self.credit.visit(connection, &new.origin, self.user.phone.as_ref())?;
         }
@@ -223,7 +223,7 @@ fn keep_touch(connection: &Connection, user: &User, new: &NewUser, now: Timestam
 }
 
 /// The user this contact belongs to: by mail address, else by phone, else by Landbot's number.
-fn find(connection: &Connection, contact: &Contact) -> Result<Option<Known>, StoreError> {
+pub(super) fn find(connection: &Connection, contact: &Contact) -> Result<Option<Known>, StoreError> {
     let mut found = look_up(connection, contact)?;
     if let Some(known) = &mut found
         && known.credit.first.is_none()
@@ -233,7 +233,7 @@ fn find(connection: &Connection, contact: &Contact) -> Result<Option<Known>, Sto
     Ok(found)
 }
 
-fn look_up(connection: &Connection, contact: &Contact) -> Result<Option<Known>, StoreError> {
+pub(super) fn look_up(connection: &Connection, contact: &Contact) -> Result<Option<Known>, StoreError> {
     let by = |condition: &'static str, value: &str| {
         // Whoever has another address is somebody else (see `User::may_be`); let the index leave them out.
         let stranger = if contact.email.is_some() { "AND email IS NULL" } else { "" };
@@ -270,7 +270,7 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     Ok(Known { user: rows::user(row)?, welcomed: row.get(10)?, credit: ledger::credit(row, 11)?, changed: false })
 }
 
-fn insert_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
+pub(super) fn insert_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
     let user = &known.user;
     if let Some(address) = &user.email {
         suppressions::recall(connection, address)?;
@@ -303,7 +303,7 @@ fn insert_user(connection: &Connection, known: &Known) -> Result<(), StoreError>
     Ok(())
 }
 
-fn update_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
+pub(super) fn update_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
     let user = &known.user;
     if let Some(address) = &user.email {
         suppressions::recall(connection, address)?;

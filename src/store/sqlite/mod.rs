@@ -42,6 +42,7 @@ mod examine;
 mod export;
 mod figures;
 mod follow_ups;
+mod import;
 mod intake;
 mod invented;
 mod journal;
@@ -58,6 +59,7 @@ mod requests;
 mod restore;
 mod retention;
 mod rows;
+mod snapshot;
 mod suppressions;
 mod times;
 mod touched;
@@ -72,9 +74,11 @@ pub use backup::back_up;
 pub use copy::Watch;
 pub use disk::free;
 pub use examine::{Examined, examine};
+pub use import::Trial;
 pub use invented::InventedError;
 pub use opening::OpenError;
 pub use restore::{RestoreError, Restored, restore};
+pub use snapshot::Snapshot;
 
 #[cfg(test)]
 mod tests;

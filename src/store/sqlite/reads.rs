@@ -103,7 +103,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
 
 /// The same beside a writer. The last connection to close would write the log back; that must be the writer's, which
 /// knows whether the disk is well.
-fn open_beside_writer(path: &Path) -> Result<Connection, OpenError> {
+pub(super) fn open_beside_writer(path: &Path) -> Result<Connection, OpenError> {
     let connection = open(path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)

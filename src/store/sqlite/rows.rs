@@ -10,7 +10,7 @@ use crate::domain::{
     Attempt, EmailAddress, InboxId, Message, MessageId, Origin, Phone, Request, RequestChange, RequestEdit, RequestId,
     Timestamp, Topic, User, UserId,
 };
-use crate::store::{InboxEntry, RoutedRequest, StoreError, Touch};
+use crate::store::{InboxEntry, RoutedRequest, StoreError, Touch, UserTouch};
 
 /// The columns that [`user`] reads, in order.
 pub(super) const USER: &str =
@@ -96,6 +96,11 @@ pub(super) fn request_edit(row: &Row<'_>) -> rusqlite::Result<RequestEdit> {
 /// Columns: at, origin.
 pub(super) fn touch(row: &Row<'_>) -> rusqlite::Result<Touch> {
     Ok(Touch { at: time(row, 0)?, origin: json(row, 1)? })
+}
+
+/// Columns: at, origin, rowid, `user_id`.
+pub(super) fn user_touch(row: &Row<'_>) -> rusqlite::Result<UserTouch> {
+    Ok(UserTouch { touch: touch(row)?, number: row.get(2)?, user_id: UserId::from_bytes(row.get(3)?) })
 }
 
 /// Columns: epoch, `started_at`, `duration_ms`, outcome, scope, error, channel.

@@ -1,0 +1,392 @@
+//! `umishop import`
+//!
+//! One thread reads the table, a bite of rows at a time, while another writes the bite before. Each bite is one
+//! transaction, so that whatever ends an import leaves whole bites, and the same import takes up where it ended.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use self::rows::{Refused, Rows, Rules};
+use super::{Global, block_on};
+use crate::clock::Clock;
+use crate::config::{Config, StoreUrl};
+use crate::domain::{ChannelAddress, ContactField, MessageId, NewMessage, Purpose, Timestamp};
+use crate::sheet::Sheet;
+use crate::store::sqlite::{OpenError, SqliteStore, Trial};
+use crate::store::{Arrival, Imported, Store};
+
+mod rows;
+
+/// How many rows one transaction takes, so that webhooks do not wait for it.
+const BITE: usize = 500;
+
+/// How long a server beside us may write undisturbed after each of them: about as long as one takes.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How many refused rows are told where no file was named for them.
+const TOLD: usize = 20;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The table, comma-separated or the like, its first line the names of the columns; - for standard input
+    file: PathBuf,
+    /// Say of each row what would come of it, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Welcome the new customers, as if they had just registered
+    #[arg(long)]
+    welcome: bool,
+    /// Where to write which rows were refused, and why, as a table
+    #[arg(long, value_name = "FILE")]
+    errors: Option<PathBuf>,
+    /// The time zone of days and times that name none
+    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    tz: String,
+}
+
+pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let config = global.load()?.config;
+    let now = Clock::system().now();
+    let rules = Rules { country: config.intake.default_country, zone: arguments.tz.clone(), now };
+    let (source, length) = open(&arguments.file)?;
+    let rows = Rows::new(source, rules)?;
+    let welcome = if arguments.welcome { Some(welcome(&config, now)?) } else { None };
+    let errors = arguments.errors.as_deref().map(errors_file).transpose()?;
+    let mut import = Import {
+        out,
+        tells_each: arguments.dry_run && !global.json,
+        errors,
+        progress: Progress::new(length, !global.json),
+        counts: Counts::default(),
+        reached_at: config.welcome_reaches().into(),
+    };
+    let ended = block_on(async {
+        let target = if arguments.dry_run { Target::trial(&config)? } else { Target::store(&config)? };
+        let taken = import.take(rows, welcome, &target).await;
+        target.close().await?;
+        taken
+    });
+    import.progress.clear();
+    import.report(global, arguments, ended)
+}
+
+fn open(file: &Path) -> anyhow::Result<(Box<dyn Read + Send>, Option<u64>)> {
+    if file == Path::new("-") {
+        return Ok((Box::new(io::stdin()), None));
+    }
+    let opened = File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
+    let length = opened.metadata().ok().map(|found| found.len());
+    Ok((Box::new(opened), length))
+}
+
+fn errors_file(file: &Path) -> anyhow::Result<Sheet<File>> {
+    let file = File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
+    let mut errors = Sheet::new(file);
+    errors.row(["line", "column", "why"])?;
+    Ok(errors)
+}
+
+/// The channel of the welcome, and when it is due.
+fn welcome(config: &Config, now: Timestamp) -> anyhow::Result<(ChannelAddress, Timestamp)> {
+    let channel = config.welcome.channel.clone().context("there is no welcome: [welcome] channel is empty")?;
+    Ok((channel, now.after(config.welcome.delay)))
+}
+
+/// Where the rows go.
+enum Target {
+    /// The store; the flag says whether a server runs beside us.
+    Store(Arc<SqliteStore>, bool),
+    Trial(Trial),
+}
+
+impl Target {
+    fn store(config: &Config) -> anyhow::Result<Self> {
+        let StoreUrl::Sqlite(path) = &config.store;
+        let failed = || format!("cannot open the database {}", path.display());
+        let (store, beside) = match SqliteStore::open(path) {
+            Err(OpenError::Locked { .. }) => (SqliteStore::open_beside(path).with_context(failed)?, true),
+            opened => (opened.with_context(failed)?, false),
+        };
+        Ok(Self::Store(Arc::new(store.keeping_free(config.keep_free)), beside))
+    }
+
+    fn trial(config: &Config) -> anyhow::Result<Self> {
+        let StoreUrl::Sqlite(path) = &config.store;
+        Ok(Self::Trial(Trial::new(path).with_context(|| format!("cannot open the database {}", path.display()))?))
+    }
+
+    async fn import(&self, customers: Vec<Imported>, reached_at: &Arc<[ContactField]>) -> anyhow::Result<Vec<Arrival>> {
+        match self {
+            Self::Trial(trial) => {
+                // Nothing here waits, and Ctrl-C is to be heard all the same.
+                tokio::task::yield_now().await;
+                Ok(trial.import(&customers, reached_at)?)
+            }
+            Self::Store(store, beside) => {
+                let arrivals = store.import(Arc::new(customers), Arc::clone(reached_at)).await?;
+                if *beside {
+                    Clock::system().sleep_until(None, PAUSE).await;
+                }
+                Ok(arrivals)
+            }
+        }
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        match self {
+            Self::Trial(_) => Ok(()),
+            Self::Store(store, _) => Ok(store.close().await?),
+        }
+    }
+}
+
+/// Some rows.
+#[derive(Default)]
+struct Bite {
+    lines: Vec<u64>,
+    customers: Vec<Imported>,
+    refused: Vec<Refused>,
+    /// How far the table was read then, in bytes.
+    position: u64,
+}
+
+/// Reads the table to its end, or until nobody takes the bites any more.
+fn read(
+    mut rows: Rows,
+    welcome: Option<&(ChannelAddress, Timestamp)>,
+    bites: &mpsc::Sender<anyhow::Result<Bite>>,
+) -> anyhow::Result<()> {
+    loop {
+        let mut bite = Bite::default();
+        let mut ended = None;
+        while bite.customers.len() + bite.refused.len() < BITE {
+            match rows.next() {
+                Ok(Some(Ok(row))) => {
+                    bite.lines.push(row.line);
+                    let (user, registered_at) = (row.user, row.registered_at);
+                    bite.customers.push(Imported { user, registered_at, welcome: welcome.map(new_message) });
+                }
+                Ok(Some(Err(refused))) => bite.refused.push(refused),
+                Ok(None) => ended = Some(Ok(())),
+                Err(error) => ended = Some(Err(error)),
+            }
+            if ended.is_some() {
+                break;
+            }
+        }
+        bite.position = rows.position();
+        let is_taken = bites.blocking_send(Ok(bite)).is_ok();
+        match ended {
+            Some(ended) => return ended,
+            None if !is_taken => return Ok(()),
+            None => {}
+        }
+    }
+}
+
+fn new_message((channel, due_at): &(ChannelAddress, Timestamp)) -> NewMessage {
+    let (id, channel, due_at) = (MessageId::new(*due_at), channel.clone(), *due_at);
+    NewMessage { id, channel, purpose: Purpose::Welcome, due_at, fallback: None }
+}
+
+/// How many rows came to what.
+#[derive(Default)]
+struct Counts {
+    new: u64,
+    merged: u64,
+    unchanged: u64,
+    refused: u64,
+}
+
+impl Counts {
+    fn count(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::New => self.new += 1,
+            Arrival::Merged => self.merged += 1,
+            Arrival::Unchanged => self.unchanged += 1,
+        }
+    }
+
+    fn rows(&self) -> u64 {
+        self.new + self.merged + self.unchanged + self.refused
+    }
+}
+
+/// How it ended.
+enum Ended {
+    AtTheEnd,
+    ByTheUser,
+}
+
+struct Import<'a> {
+    out: &'a mut dyn Write,
+    /// Whether it says of each row what comes of it.
+    tells_each: bool,
+    errors: Option<Sheet<File>>,
+    progress: Progress,
+    counts: Counts,
+    reached_at: Arc<[ContactField]>,
+}
+
+impl Import<'_> {
+    async fn take(
+        &mut self,
+        rows: Rows,
+        welcome: Option<(ChannelAddress, Timestamp)>,
+        target: &Target,
+    ) -> anyhow::Result<Ended> {
+        let (send, mut bites) = mpsc::channel(2);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = read(rows, welcome.as_ref(), &send) {
+                // Whoever takes nothing any more need not hear of it.
+                drop(send.blocking_send(Err(error)));
+            }
+        });
+        let stop = CancellationToken::new();
+        let interrupted = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    stop.cancel();
+                }
+            }
+        });
+        let ended = loop {
+            let bite = tokio::select! {
+                biased;
+                () = stop.cancelled() => break Ended::ByTheUser,
+                bite = bites.recv() => bite,
+            };
+            let Some(bite) = bite else { break Ended::AtTheEnd };
+            self.bite(bite?, target).await?;
+        };
+        interrupted.abort();
+        Ok(ended)
+    }
+
+    async fn bite(&mut self, bite: Bite, target: &Target) -> anyhow::Result<()> {
+        let Bite { lines, customers, refused, position } = bite;
+        let arrivals = target.import(customers, &self.reached_at).await?;
+        let mut each: Vec<(u64, String)> = Vec::new();
+        for (line, arrival) in lines.into_iter().zip(arrivals) {
+            self.counts.count(arrival);
+            if self.tells_each {
+                each.push((line, arrival.as_str().to_owned()));
+            }
+        }
+        for refused in refused {
+            self.counts.refused += 1;
+            self.refuse(&refused)?;
+            if self.tells_each {
+                each.push((refused.line, format!("refused: {}", refused.told())));
+            }
+        }
+        each.sort_by_key(|(line, _)| *line);
+        for (line, what) in each {
+            writeln!(self.out, "line {line}: {what}")?;
+        }
+        self.progress.show(self.counts.rows(), position);
+        Ok(())
+    }
+
+    /// Tells of a row that is not taken: all of them where a file was named for it, else the first ones.
+    fn refuse(&mut self, refused: &Refused) -> anyhow::Result<()> {
+        let Refused { line, column, why } = refused;
+        match &mut self.errors {
+            Some(errors) => errors.row([line.to_string().as_str(), column, why])?,
+            None if self.tells_each || self.counts.refused > TOLD as u64 => {}
+            None => {
+                self.progress.clear();
+                writeln!(io::stderr(), "line {line}: refused: {}", refused.told())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn report(
+        mut self,
+        global: &Global,
+        arguments: &Arguments,
+        ended: anyhow::Result<Ended>,
+    ) -> anyhow::Result<ExitCode> {
+        if let Some(errors) = &mut self.errors {
+            errors.flush()?;
+        }
+        let Counts { new, merged, unchanged, refused } = self.counts;
+        let (rows, took) = (self.counts.rows(), self.progress.begun.elapsed());
+        if global.json {
+            let answer = json!({
+                "rows": rows, "new": new, "merged": merged, "unchanged": unchanged, "refused": refused,
+                "dry_run": arguments.dry_run, "complete": matches!(ended, Ok(Ended::AtTheEnd)),
+                "took_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            });
+            writeln!(self.out, "{answer}")?;
+        } else {
+            let would = if arguments.dry_run { "Nothing was written. It would be: " } else { "" };
+            let rate = per_second(rows, took);
+            writeln!(
+                self.out,
+                "{would}{rows} rows: {new} new, {merged} merged, {unchanged} unchanged, {refused} refused; {rate} rows/s."
+            )?;
+            let untold = refused.saturating_sub(TOLD as u64);
+            if untold > 0 && self.errors.is_none() && !self.tells_each {
+                writeln!(self.out, "{untold} more rows were refused; --errors FILE writes all of them down.")?;
+            }
+        }
+        match ended {
+            Ok(Ended::AtTheEnd) if refused == 0 => Ok(ExitCode::SUCCESS),
+            Ok(Ended::AtTheEnd) => Ok(ExitCode::FAILURE),
+            Ok(Ended::ByTheUser) => {
+                bail!("stopped: {rows} rows are done; the same command goes on, and changes nothing twice")
+            }
+            Err(error) => Err(error.context(format!("only {rows} rows are done"))),
+        }
+    }
+}
+
+fn per_second(rows: u64, took: Duration) -> u64 {
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+    rows.saturating_mul(1000) / millis
+}
+
+/// One line on a terminal that says how far it is.
+struct Progress {
+    shown: bool,
+    length: Option<u64>,
+    begun: Instant,
+    last: Option<Instant>,
+}
+
+impl Progress {
+    fn new(length: Option<u64>, wanted: bool) -> Self {
+        Self { shown: wanted && io::stderr().is_terminal(), length, begun: Instant::now(), last: None }
+    }
+
+    fn show(&mut self, rows: u64, position: u64) {
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= Duration::from_millis(200));
+        if !self.shown || !is_due {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let part = self.length.filter(|length| *length > 0).map(|length| format!("{:>3} %  ", position * 100 / length));
+        let rate = per_second(rows, self.begun.elapsed());
+        // A terminal that is gone needs no progress.
+        drop(write!(io::stderr(), "\r{}{rows} rows  {rate} rows/s   ", part.unwrap_or_default()));
+    }
+
+    fn clear(&mut self) {
+        if self.shown && self.last.take().is_some() {
+            drop(write!(io::stderr(), "\r{:60}\r", ""));
+        }
+    }
+}
