@@ -116,12 +116,11 @@ impl Export<'_> {
             let last = rows.last().map(|row| (id(row), made_at(row)));
             let whole = rows.len() == PAGE;
             for row in rows.into_iter().filter(|row| made_at(row) >= self.since) {
-                match &mut sheet {
-                    Some(sheet) => sheet.add(&row)?,
-                    None => {
-                        serde_json::to_writer(&mut self.out, &json(row))?;
-                        self.out.write_all(b"\n")?;
-                    }
+                if let Some(sheet) = &mut sheet {
+                    sheet.add(&row)?;
+                } else {
+                    serde_json::to_writer(&mut self.out, &json(row))?;
+                    self.out.write_all(b"\n")?;
                 }
             }
             if let Some(sheet) = &mut sheet {

@@ -1,5 +1,7 @@
 //! When what happens to whom: a year with its growth, seasons, weekdays and hours.
 
+use std::cmp::Ordering;
+
 use fastrand::Rng;
 use jiff::tz::TimeZone;
 
@@ -129,14 +131,10 @@ impl Calendar {
     /// A moment of a day, no later than now.
     fn moment(&self, chance: &mut Rng, day: usize) -> i64 {
         let (whole, part) = self.over(day);
-        let over = |hour: usize| {
-            if hour < whole {
-                1.0
-            } else if hour == whole {
-                part
-            } else {
-                0.0
-            }
+        let over = |hour: usize| match hour.cmp(&whole) {
+            Ordering::Less => 1.0,
+            Ordering::Equal => part,
+            Ordering::Greater => 0.0,
         };
         let hour = weighted(chance, HOURS.iter().enumerate().map(|(hour, weight)| weight * over(hour)));
         let within = i64::try_from(hour).unwrap_or_default() * HOUR + chance.i64(0..HOUR);

@@ -231,7 +231,7 @@ impl Year<'_> {
         // What was held weeks ago somebody has decided upon since then.
         let decided_at = Timestamp::from_millis(at.as_millis() + 3 * HOUR);
         if held && at.as_millis() < self.plan.until.as_millis() - 12 * DAY {
-            if ids::seed(id.as_bytes()) % 3 == 0 {
+            if ids::seed(id.as_bytes()).is_multiple_of(3) {
                 self.store.cancel_message(id, decided_at).await?;
             } else {
                 self.store.retry_message(id, decided_at).await?;

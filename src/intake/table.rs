@@ -47,7 +47,7 @@ impl Columns {
         let keys: Vec<Option<String>> =
             names.map(|name| Some(snake_case(name)).filter(|key| !value::is_secret(key))).collect();
         let place = |time: &&str| keys.iter().position(|key| key.as_deref() == Some(*time));
-        let times = TIMES.iter().filter_map(|time| place(&time)).collect();
+        let times = TIMES.iter().filter_map(place).collect();
         let has = |name: &str| keys.iter().any(|key| key.as_deref() == Some(name));
         let tags: Vec<_> = TAGS.iter().filter(|(_, tag)| !has(tag)).collect();
         let full = |key: Option<String>| {
@@ -78,7 +78,7 @@ impl Columns {
     }
 
     /// Reads a row. `default_country` is where phones without a calling code are, unless the row names a country.
-    pub fn read<'a>(&self, cells: impl Iterator<Item = &'a str> + Clone, default_country: Country) -> Row<'a> {
+    pub fn read<'a>(&self, cells: &(impl Iterator<Item = &'a str> + Clone), default_country: Country) -> Row<'a> {
         let mut given = Vec::with_capacity(self.keys.len());
         for (place, (key, cell)) in self.keys.iter().zip(cells.clone()).enumerate() {
             let (Some(key), text) = (key, bare(cell)) else { continue };
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn read<'a>(header: &str, row: &'a str) -> Row<'a> {
-        Columns::new(header.split(',')).read(row.split(','), Country::parse("ES").unwrap())
+        Columns::new(header.split(',')).read(&row.split(','), Country::parse("ES").unwrap())
     }
 
     #[test]

@@ -100,8 +100,8 @@ fn a_dry_run_says_what_would_happen_and_writes_nothing() {
 async fn a_table_is_imported_and_exported_beside_a_running_server() {
     let directory = configured("[server]\nlisten = \"127.0.0.1:0\"\n");
     let process = Process::start(directory.path());
-    let many: String = (0..2_000).map(|n| format!("{n}@example.com,Ñ {n}\n")).collect();
-    assert_eq!(counts(&import(directory.path(), &format!("email,name\n{many}"), &[])), [2_000, 0, 0, 0]);
+    let many: Vec<String> = (0..2_000).map(|n| format!("{n}@example.com,Ñ {n}")).collect();
+    assert_eq!(counts(&import(directory.path(), &format!("email,name\n{}", many.join("\n")), &[])), [2_000, 0, 0, 0]);
     let body = br#"{"name": "Ana", "email": "ana@example.com"}"#;
     assert_eq!(client::send(process.address, "POST", "/umishop_api/user", &[], body).await.status, 200);
     let (code, out, _) = run(directory.path(), &["export", "users"]);
@@ -135,7 +135,8 @@ fn an_import_that_is_interrupted_says_how_far_it_came_and_goes_on_later() {
         .spawn()
         .unwrap();
     let mut table = importing.stdin.take().unwrap();
-    let rows = |range: std::ops::Range<u32>| range.map(|n| format!("{n}@example.com\n")).collect::<String>();
+    let rows =
+        |range: std::ops::Range<u32>| range.map(|n| format!("{n}@example.com")).collect::<Vec<_>>().join("\n") + "\n";
     let first = format!("email\n{}", rows(0..500));
     std::io::Write::write_all(&mut table, first.as_bytes()).unwrap();
     // Its bite is read when something follows it, and written when it can be listed.

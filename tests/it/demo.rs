@@ -70,14 +70,14 @@ async fn what_is_counted_of_an_invented_year_is_what_is_listed_of_it() {
     let welcomed_in = |state| -> BTreeSet<UserId> {
         welcomes.iter().filter(|message| message.state == state).filter_map(|message| message.user_id).collect()
     };
-    let (welcomed, dead) = (welcomed_in(State::Delivered), welcomed_in(State::Dead));
+    let (greeted, dead) = (welcomed_in(State::Delivered), welcomed_in(State::Dead));
     for by in Dimension::ALL {
         let value = |user: &User| rules.attribute(&Clues::of(&user.origin, user.phone.as_ref())).value(by).to_owned();
         let mut expected: BTreeMap<String, (u64, u64, u64, u64)> = BTreeMap::new();
         for user in &users {
             let row = expected.entry(value(user)).or_default();
             row.0 += u64::from(user.registered_at.is_some());
-            row.1 += u64::from(welcomed.contains(&user.id));
+            row.1 += u64::from(greeted.contains(&user.id));
             row.2 += u64::from(dead.contains(&user.id));
         }
         for RequestEntry { user, .. } in every_request(&store).await {
@@ -108,7 +108,7 @@ async fn an_invented_year_has_something_of_everything() {
     let languages: BTreeSet<&str> = users.iter().map(|user| user.language.as_str()).collect();
     assert!(languages.len() > 6, "{languages:?}");
     for user in &users {
-        let address = user.email.as_ref().map(ToString::to_string).unwrap_or("at@example.com".into());
+        let address = user.email.as_ref().map_or("at@example.com".into(), ToString::to_string);
         let domain = address.split_once('@').unwrap().1;
         assert!(["example.com", "example.org", "example.net"].contains(&domain), "{address}");
     }

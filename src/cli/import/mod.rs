@@ -106,7 +106,7 @@ fn welcome(config: &Config, now: Timestamp) -> anyhow::Result<(ChannelAddress, T
 enum Target {
     /// The store; the flag says whether a server runs beside us.
     Store(Arc<SqliteStore>, bool),
-    Trial(Trial),
+    Trial(Box<Trial>),
 }
 
 impl Target {
@@ -122,7 +122,8 @@ impl Target {
 
     fn trial(config: &Config) -> anyhow::Result<Self> {
         let StoreUrl::Sqlite(path) = &config.store;
-        Ok(Self::Trial(Trial::new(path).with_context(|| format!("cannot open the database {}", path.display()))?))
+        let trial = Trial::new(path).with_context(|| format!("cannot open the database {}", path.display()))?;
+        Ok(Self::Trial(Box::new(trial)))
     }
 
     async fn import(&self, customers: Vec<Imported>, reached_at: &Arc<[ContactField]>) -> anyhow::Result<Vec<Arrival>> {

@@ -108,7 +108,7 @@ impl Rows {
             let why = format!("it has {cells} cells, and the first line names {names} columns");
             return Err(Refused { line, column: String::new(), why });
         }
-        let row = self.columns.read(self.record.iter(), self.rules.country);
+        let row = self.columns.read(&self.record.iter(), self.rules.country);
         let fields = row.fields;
         if let Some(Err(error)) = &fields.email {
             return Err(refused(self.columns.of_contact(), error.to_string()));
