@@ -8,7 +8,6 @@ use std::time::Duration;
 use clap::Args;
 
 use super::filters::condition;
-use super::{Global, block_on, csv, table};
 use super::{Global, block_on, table};
 use crate::clock::Clock;
 use crate::domain::{Bucketing, Dimension, Pattern, RoutingTable, Timeline, Timestamp};

@@ -34,7 +34,6 @@ pub use access::{AccessStore, NewLoginLink, NewToken, Proof, Session, Token};
 pub use backup::{BackedUp, BackupError, Counts};
 pub use figures::StoreFigures;
 pub use filters::{MessageFilter, OriginFilter, Period, RequestFilter, UserFilter};
-pub use intake::{InboxEntry, Registered, Registration, Submission, Submitted};
 pub use intake::{Arrival, Imported, InboxEntry, Registered, Registration, Submission, Submitted};
 pub use ledger::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, OriginReason, Tally, UnknownTouch};
 pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};

@@ -19,10 +19,10 @@ use super::super::access::Reader;
 use super::super::errors::ApiError;
 use super::super::schemas::{ChannelText, IdText, PurposeText, RequestStateText, StateText};
 use super::origins::{Asked, topic_counts};
-use super::{Group, parse};
-use crate::domain::{RoutingTable, Topic};
+use super::{Group, messages, origin, parse, period};
+use crate::domain::{RoutingTable, Topic, one_line};
 use crate::sheet::{BYTE_ORDER_MARK, Listed, Sheet};
-use crate::store::{Ledger, LedgerQuery, LedgerRow, MessageFilter, Page, RequestFilter, StoreError, Tally};
+use crate::store::{Ledger, LedgerQuery, LedgerRow, Page, RequestFilter, StoreError, Tally, UserFilter};
 
 /// How many rows are read at once: a matter of a millisecond or two.
 const PAGE: usize = 500;
@@ -58,20 +58,43 @@ impl Export {
     ///
     /// With the filters of the list. An answer that breaks off is not complete.
     #[oai(path = "/users.csv", method = "get")]
-    async fn export_users(&self, web: Data<&SharedWeb>, _reader: Reader, search: Query<Option<String>>) -> Table {
-        let search = search.0.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    #[allow(clippy::too_many_arguments, reason = "each is a parameter of the address")]
+    async fn export_users(
+        &self,
+        web: Data<&SharedWeb>,
+        _reader: Reader,
+        search: Query<Option<String>>,
+        from: Query<Option<String>>,
+        to: Query<Option<String>>,
+        tz: Query<Option<String>>,
+        touch: Query<Option<String>>,
+        source: Query<Option<String>>,
+        medium: Query<Option<String>>,
+        campaign: Query<Option<String>>,
+        referrer: Query<Option<String>>,
+        channel: Query<Option<String>>,
+        country: Query<Option<String>>,
+        landing_page: Query<Option<String>>,
+    ) -> Result<Table, ApiError> {
+        let told = [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0];
+        let filter = UserFilter {
+            search: search.0.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
+            registered: period(from.0.as_deref(), to.0.as_deref(), tz.0.as_deref())?,
+            origin: origin(&web, touch.0.as_deref(), told)?,
+        };
         let store = Arc::clone(&web.store);
         let read = move |page| {
-            let (store, search) = (Arc::clone(&store), search.clone());
-            async move { store.users(search, page).await }
+            let (store, filter) = (Arc::clone(&store), filter.clone());
+            async move { store.users(filter, page).await }
         };
-        Table::new("users.csv", listed(read, |user| user.id))
+        Ok(Table::new("users.csv", listed(read, |user| user.id)))
     }
 
     /// Download requests as a table
     ///
     /// With the filters of the list. An answer that breaks off is not complete.
     #[oai(path = "/requests.csv", method = "get")]
+    #[allow(clippy::too_many_arguments, reason = "each is a parameter of the address")]
     async fn export_requests(
         &self,
         web: Data<&SharedWeb>,
@@ -79,11 +102,27 @@ impl Export {
         state: Query<Option<RequestStateText>>,
         topic: Query<Option<String>>,
         user: Query<Option<IdText>>,
+        assignee: Query<Option<String>>,
+        from: Query<Option<String>>,
+        to: Query<Option<String>>,
+        tz: Query<Option<String>>,
+        touch: Query<Option<String>>,
+        source: Query<Option<String>>,
+        medium: Query<Option<String>>,
+        campaign: Query<Option<String>>,
+        referrer: Query<Option<String>>,
+        channel: Query<Option<String>>,
+        country: Query<Option<String>>,
+        landing_page: Query<Option<String>>,
     ) -> Result<Table, ApiError> {
+        let told = [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0];
         let filter = RequestFilter {
             state: state.0.map(|text| parse("state", &text)).transpose()?,
             topic: topic.0.map(|text| Topic::new(&text)),
             user: user.0.map(|text| parse("user", &text)).transpose()?,
+            assignee: assignee.0.map(|text| one_line(&text)),
+            came: period(from.0.as_deref(), to.0.as_deref(), tz.0.as_deref())?,
+            origin: origin(&web, touch.0.as_deref(), told)?,
         };
         let store = Arc::clone(&web.store);
         let read = move |page| {
@@ -97,21 +136,31 @@ impl Export {
     ///
     /// With the filters of the list. An answer that breaks off is not complete.
     #[oai(path = "/messages.csv", method = "get")]
+    #[allow(clippy::too_many_arguments, reason = "each is a parameter of the address")]
     async fn export_messages(
         &self,
         web: Data<&SharedWeb>,
         _reader: Reader,
         state: Query<Option<StateText>>,
         channel: Query<Option<ChannelText>>,
-        user: Query<Option<IdText>>,
         purpose: Query<Option<PurposeText>>,
+        user: Query<Option<IdText>>,
+        request: Query<Option<IdText>>,
+        from: Query<Option<String>>,
+        to: Query<Option<String>>,
+        tz: Query<Option<String>>,
     ) -> Result<Table, ApiError> {
-        let filter = MessageFilter {
-            state: state.0.map(|text| parse("state", &text)).transpose()?,
-            channel: channel.0.map(|text| parse("channel", &text)).transpose()?,
-            user: user.0.map(|text| parse("user", &text)).transpose()?,
-            purpose: purpose.0.map(|text| parse("purpose", &text)).transpose()?,
+        let asked = messages::Asked {
+            state: state.0,
+            channel: channel.0,
+            purpose: purpose.0,
+            user: user.0,
+            request: request.0,
+            from: from.0,
+            to: to.0,
+            tz: tz.0,
         };
+        let filter = asked.filter()?;
         let store = Arc::clone(&web.store);
         let read = move |page| {
             let (store, filter) = (Arc::clone(&store), filter.clone());
@@ -205,6 +254,10 @@ pub fn ledger_sheet(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable)
         "requests",
         "delivered",
         "median_to_delivery_ms",
+        "acknowledged",
+        "median_to_acknowledgement_ms",
+        "answered",
+        "median_to_answer_ms",
         "topics",
     ])?;
     let rows = ledger.rows.iter().map(|(value, row)| (value.as_str(), row));
@@ -227,7 +280,7 @@ fn parts<'a>(row: &'a LedgerRow, query: &'a LedgerQuery) -> Vec<(String, &'a Tal
     starts.zip(&row.parts).filter(|(_, tally)| tally.registrations + tally.requests > 0).collect()
 }
 
-fn cells(tally: &Tally, routes: &RoutingTable) -> [String; 8] {
+fn cells(tally: &Tally, routes: &RoutingTable) -> [String; 12] {
     let millis = |time: Option<Duration>| time.map(|time| time.as_millis().to_string()).unwrap_or_default();
     let name = |name: &String| if name.is_empty() { "(no route)".to_owned() } else { name.clone() };
     let topics = topic_counts(tally, routes);
@@ -240,6 +293,10 @@ fn cells(tally: &Tally, routes: &RoutingTable) -> [String; 8] {
         tally.requests.to_string(),
         tally.delivered.to_string(),
         millis(tally.to_delivery),
+        tally.acknowledged.to_string(),
+        millis(tally.to_acknowledgement),
+        tally.answered.to_string(),
+        millis(tally.to_answer),
         topics.join(", "),
     ]
 }

@@ -314,19 +314,19 @@ pub(super) fn no_such_message() -> ApiError {
 }
 
 /// What a list was asked for.
-struct Asked {
-    state: Option<StateText>,
-    channel: Option<ChannelText>,
-    purpose: Option<PurposeText>,
-    user: Option<IdText>,
-    request: Option<IdText>,
-    from: Option<String>,
-    to: Option<String>,
-    tz: Option<String>,
+pub(super) struct Asked {
+    pub(super) state: Option<StateText>,
+    pub(super) channel: Option<ChannelText>,
+    pub(super) purpose: Option<PurposeText>,
+    pub(super) user: Option<IdText>,
+    pub(super) request: Option<IdText>,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) tz: Option<String>,
 }
 
 impl Asked {
-    fn filter(self) -> Result<MessageFilter, ApiError> {
+    pub(super) fn filter(self) -> Result<MessageFilter, ApiError> {
         Ok(MessageFilter {
             state: self.state.map(|text| parse("state", &text)).transpose()?,
             channel: self.channel.map(|text| parse("channel", &text)).transpose()?,

@@ -35,8 +35,8 @@ mod suppressions;
 mod tokens;
 mod trial;
 mod users;
-mod why;
 mod webhooks;
+mod why;
 
 pub(super) use audit::Audit;
 pub use audit::audit_json;
@@ -55,7 +55,6 @@ pub use origins::{ledger_json, topic_counts};
 pub(super) use overview::Overview;
 pub use request::{request_history_json, request_json};
 pub(super) use requests::Requests;
-pub use requests::{request_history_json, request_json};
 pub(super) use rights::Rights;
 pub use rights::{export_json, is_meant};
 pub(super) use session::Sessions;

@@ -15,8 +15,6 @@ use super::super::access::Reader;
 use super::super::errors::ApiError;
 use super::super::schemas::{LimitText, OrNull};
 use super::{Group, only, page, parse};
-use crate::domain::{Attribution, Bucketing, Dimension, Pattern, RoutingTable, Timeline, UserId};
-use super::{Group, page, parse};
 use crate::domain::{Attribution, Bucketing, Dimension, Pattern, RoutingTable, Timeline, Timestamp, UserId};
 use crate::store::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, OriginReason, Tally};
 
@@ -238,19 +236,6 @@ impl Origins {
         landing_page: Query<Option<String>>,
         limit: Query<Option<LimitText>>,
     ) -> Result<Json<OriginLedger>, ApiError> {
-        let by = by.0.as_deref().map_or(Ok(Dimension::Source), |by| parse("by", by))?;
-        let touch = touch.0.as_deref().map_or(Ok(CreditedTouch::First), |touch| parse("touch", touch))?;
-        let bucketing = bucket.0.as_deref().map_or(Ok(Bucketing::Whole), |bucket| parse("bucket", bucket))?;
-        let zone = tz.0.as_deref().unwrap_or("UTC");
-        let moment = |name: &str, text: &str| {
-            Timeline::moment(text, zone).map_err(|error| ApiError::bad_request(format!("{name}: {error}")))
-        };
-        let to = to.0.as_deref().map_or_else(|| Ok(web.clock.now()), |to| moment("to", to))?;
-        let from = from.0.as_deref().map_or_else(|| Ok(to.before(PERIOD)), |from| moment("from", from))?;
-        let timeline =
-            Timeline::new(from, to, bucketing, zone).map_err(|error| ApiError::bad_request(error.to_string()))?;
-        let told = [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0];
-        let only = only(told);
         let limit = page::<UserId>(limit.0.as_ref(), None)?.limit;
         let asked = Asked {
             by: by.0,
@@ -311,8 +296,6 @@ impl Asked {
         let from = self.from.as_deref().map_or_else(|| Ok(to.before(PERIOD)), |from| moment("from", from))?;
         let timeline =
             Timeline::new(from, to, bucketing, zone).map_err(|error| ApiError::bad_request(error.to_string()))?;
-        let told = Dimension::ALL.into_iter().zip(self.only);
-        let only = told.filter_map(|(dimension, text)| Some((dimension, Pattern::new(&text?)))).collect();
-        Ok(LedgerQuery { by, touch, timeline, only, limit })
+        Ok(LedgerQuery { by, touch, timeline, only: only(self.only), limit })
     }
 }

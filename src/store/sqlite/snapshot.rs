@@ -5,9 +5,9 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::opening::{OpenError, check_version};
-use super::{StoreError, backup, disk, migrations, reads, requests, restore, rows};
+use super::{StoreError, backup, disk, messages, migrations, reads, requests, restore, rows, users};
 use crate::domain::{Message, MessageId, RequestId, User, UserId};
-use crate::store::{MessageFilter, Page, RequestEntry, RequestFilter, UserTouch};
+use crate::store::{MessageFilter, Page, RequestEntry, RequestFilter, UserFilter, UserTouch};
 
 /// The database as it was when this was opened, whatever is written meanwhile. Nobody waits for it; but while it is open
 /// the log cannot be emptied, as with a backup.
@@ -33,7 +33,7 @@ impl Snapshot {
 
     /// As [`Store::users`](crate::store::Store::users).
     pub fn users(&self, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
-        reads::users(&self.0, None, page)
+        users::users(&self.0, &UserFilter::default(), page)
     }
 
     /// As [`Store::requests`](crate::store::Store::requests).
@@ -43,7 +43,7 @@ impl Snapshot {
 
     /// As [`Store::messages`](crate::store::Store::messages).
     pub fn messages(&self, page: Page<MessageId>) -> Result<Vec<Message>, StoreError> {
-        reads::messages(&self.0, &MessageFilter::default(), page)
+        messages::messages(&self.0, &MessageFilter::default(), page)
     }
 
     /// Later visits, newest first.
