@@ -58,6 +58,15 @@ openapi EXAMPLES="30" SEED="1":
     cargo build --locked
     tests/openapi/run "$(cargo metadata --locked --no-deps --format-version 1 | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug/umishop" {{EXAMPLES}} {{SEED}}
 
+# Run CMD with a Chromium to drive (needs Debian's chromium-driver and npm): just browser cargo test --test it -- browser::
+browser +CMD:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    directory=$(mktemp -d)
+    trap 'tests/browser/driver stop "$directory"' EXIT
+    eval "$(tests/browser/driver start "$directory")"
+    {{CMD}}
+
 # Run CMD against a real Matrix server of its own: just matrix cargo test --test it -- matrix_server
 matrix +CMD:
     #!/usr/bin/env bash

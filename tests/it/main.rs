@@ -6,6 +6,7 @@ mod access;
 mod alerts;
 mod attack;
 mod backup;
+mod browser;
 mod channel_answers;
 mod channel_contract;
 mod chats;

@@ -13,7 +13,7 @@ use crate::support::TestApp;
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// Welcomes and questions over this server, for a shop that customers reach at `public_url`.
-fn shop(server: &str, public_url: &str) -> String {
+pub(crate) fn shop(server: &str, public_url: &str) -> String {
     let table = |name: &str, more: &str| {
         format!(
             "[channels.email.{name}]\nserver = \"smtp://{server}\"\nfrom = \"UmiShop <hello@shop.test>\"\nretry = [\"1m\"]\n{more}\n"
@@ -26,7 +26,7 @@ fn shop(server: &str, public_url: &str) -> String {
     )
 }
 
-const HERE: &str = "http://127.0.0.1:8000";
+pub(crate) const HERE: &str = "http://127.0.0.1:8000";
 
 /// What stands in a header of a mail, unfolded.
 fn header(mail: &str, name: &str) -> Option<String> {
@@ -45,7 +45,7 @@ async fn post(app: &TestApp, page: &str, form: &str) -> Response {
 }
 
 /// The page of a customer who registered just now and is welcomed in a minute.
-async fn page_before_the_welcome(app: &TestApp) -> (Value, String) {
+pub(crate) async fn page_before_the_welcome(app: &TestApp) -> (Value, String) {
     let message = app.items("/api/messages?purpose=welcome").await.remove(0);
     let text = app.message(&message).await["text"].as_str().unwrap().to_owned();
     (message, page_of(&text))
