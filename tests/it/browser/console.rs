@@ -13,13 +13,13 @@ impl Browser {
         self.open(&format!("http://{}/admin", app.address)).await;
         self.write("token", ADMIN_TOKEN).await;
         self.press(Key::Enter).await;
-        self.see("Sign out").await;
+        self.until("!find('field', 'token')", &[]).await;
         self.settle().await;
     }
 
     /// Goes to a page of the console, as a link in it does: the document stays.
     pub(super) async fn go(&self, page: &str) {
-        self.look("location.hash = arguments[0]", &[page.into()]).await;
+        self.look("go(arguments[0])", &[page.into()]).await;
         self.settle().await;
     }
 

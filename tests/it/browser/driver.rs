@@ -21,8 +21,9 @@ use super::network::strayed;
 pub(super) const PATIENCE: u32 = 20_000;
 
 /// What makes Chromium run as root without a screen, talk to nobody but this machine, and do nothing of its own accord.
-const ARGUMENTS: [&str; 13] = [
+const ARGUMENTS: [&str; 14] = [
     "--headless=new",
+    "--window-size=1280,900",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
@@ -145,8 +146,8 @@ impl Browser {
     async fn tell_what_it_shows(&self) {
         let test = std::thread::current().name().unwrap_or_default().replace("::", ".");
         let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.png"));
-        let shows = self.client.execute("return [location.href, document.body.innerText]", Vec::new()).await;
-        println!("It shows {shows:#?}");
+        let shows = self.look("return location.href + '\\n' + text().slice(0, 3000)", &[]).await;
+        println!("It shows {}", shows.as_str().unwrap_or_default());
         if let Ok(bytes) = self.client.screenshot().await {
             std::fs::write(&picture, bytes).unwrap();
             println!("and looks like {}", picture.display());

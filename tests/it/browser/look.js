@@ -44,14 +44,28 @@ function findRow(text) {
   return row?.querySelector("a[href], summary") ?? null;
 }
 
-/** Whether `text` can be read on the page. */
-function reads(text) {
-  return plain(document.body?.innerText).includes(plain(text));
+/** What can be read on the page: of a list to choose from, what is chosen. */
+function text() {
+  const lists = [...document.querySelectorAll("select")].filter(visible);
+  return lists.reduce((text, list) => text.replace(list.innerText, list.selectedOptions[0]?.text ?? ""), document.body?.innerText ?? "");
 }
 
-/** Whether everything that the page asked the server for is there; `watch.js` counts. */
+/** Whether `words` can be read on the page. */
+function reads(words) {
+  return plain(text()).includes(plain(words));
+}
+
+/** Marks what the console shows as left behind, and goes to another of its pages. */
+function go(page) {
+  if (location.hash === page) return;
+  for (const node of document.querySelector("main").children) node.dataset.left = "";
+  location.hash = page;
+}
+
+/** Whether the page that was asked for is there, with everything that it asked the server for; `watch.js` counts. */
 function settled() {
-  return document.readyState === "complete" && (globalThis.settledFor?.() ?? 0) > 120;
+  const left = document.querySelector("main > [data-left], main[aria-busy=true]");
+  return !left && document.readyState === "complete" && (globalThis.settledFor?.() ?? 0) > 120;
 }
 
 /** What `condition` gives, once that is something; null when `patience` milliseconds were not enough. */
