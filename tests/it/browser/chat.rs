@@ -41,7 +41,7 @@ async fn a_visitor_of_the_demo_chat_stands_in_the_console_with_where_they_came_f
         }
         browser.click_row("welcome").await;
         browser.see("delivered").await;
-        browser.see("Exactly what would have been sent").await;
+        browser.see("What would have been sent").await;
     })
     .await;
 }

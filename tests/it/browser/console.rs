@@ -10,8 +10,12 @@ use super::driver::Browser;
 impl Browser {
     /// Enters the console of this app as somebody who has the token.
     pub(super) async fn sign_in(&self, app: &TestApp) {
+        self.sign_in_with(app, ADMIN_TOKEN).await;
+    }
+
+    pub(super) async fn sign_in_with(&self, app: &TestApp, token: &str) {
         self.open(&format!("http://{}/admin", app.address)).await;
-        self.write("token", ADMIN_TOKEN).await;
+        self.write("token", token).await;
         self.press(Key::Enter).await;
         self.until("!find('field', 'token')", &[]).await;
         self.settle().await;

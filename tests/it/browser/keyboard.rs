@@ -7,9 +7,9 @@ use crate::support::{ADMIN_TOKEN, TestApp};
 use super::driver::{Browser, browse};
 
 impl Browser {
-    /// Goes on by the keyboard until something of this role, whose name contains this, has the focus.
+    /// Goes on by the keyboard until something of this role and name has the focus.
     async fn tab_to(&self, role: &str, name: &str) {
-        self.tab_until(async |found, called| found == role && called.contains(name)).await;
+        self.tab_until(async |found, called| found == role && called == name).await;
     }
 
     /// Goes on by the keyboard until a link in the row in which this stands has the focus.
