@@ -15,11 +15,7 @@ use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Counted, Erased, Files,
-    InboxEntry, Ledger, LedgerQuery, MessageFilter, MessageHistory, OriginReason, Overdue, Overview, Page, Pruned,
-    Registered, Registration, RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention,
-    RoutedRequest, Store, StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserExport,
-    UserFilter, UserTimeline,
+    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Counted, Erased, Files, InboxEntry, Ledger, LedgerQuery, MessageFilter, MessageHistory, OriginReason, Overdue, Overview, Page, Pruned, Registered, Registration, RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Store, StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserExport, UserFilter, UserTimeline, Selection,
 };
 use crate::changes::Feed;
 use crate::crash;
