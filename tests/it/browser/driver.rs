@@ -37,8 +37,8 @@ const ARGUMENTS: [&str; 14] = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ];
 
-/// What Chromium says of an answer by which the console's pages learn that nobody is signed in.
-const NOBODY_IS_SIGNED_IN: &str = "/api/session - Failed to load resource: the server responded with a status of 401";
+/// What Chromium says of an answer by which the console's pages learn that nobody is signed in, or not any more.
+const NOBODY_IS_SIGNED_IN: &str = "Failed to load resource: the server responded with a status of 401";
 
 /// A running Chromium.
 pub(super) struct Browser {
@@ -87,10 +87,8 @@ impl Browser {
         let log = directory.path().join("network.json");
         let mut arguments: Vec<_> = ARGUMENTS.map(str::to_owned).into();
         arguments.push(format!("--log-net-log={}", log.display()));
-        let downloads =
-            json!({ "download.default_directory": directory.path(), "download.prompt_for_download": false });
         let Value::Object(wishes) = json!({
-            "goog:chromeOptions": { "args": arguments, "prefs": downloads },
+            "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
             "timeouts": { "script": PATIENCE + 10_000, "pageLoad": PATIENCE, "implicit": 0 },
         }) else {
@@ -104,11 +102,6 @@ impl Browser {
         let browser = Self { client, directory };
         browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": include_str!("watch.js") })).await;
         browser
-    }
-
-    /// Where downloads go.
-    pub(super) fn directory(&self) -> &Path {
-        self.directory.path()
     }
 
     /// Chromium's own account of what it asked the network for. Whole once the browser is closed.
