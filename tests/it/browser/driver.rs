@@ -131,6 +131,7 @@ impl Browser {
     }
 
     /// For whoever reads why a test failed.
+    #[expect(clippy::print_stdout, reason = "the test harness shows it beside the failure")]
     async fn tell_what_it_shows(&self) {
         let test = std::thread::current().name().unwrap_or_default().replace("::", ".");
         let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.png"));
