@@ -14,7 +14,9 @@ use umishop::domain::{
     Bucketing, Clues, Dimension, OriginRules, Purpose, RequestState, State, Timeline, Timestamp, User, UserId,
 };
 use umishop::store::sqlite::SqliteStore;
-use umishop::store::{CreditedTouch, Ledger, LedgerQuery, MessageFilter, Page, RequestEntry, RequestFilter, Store};
+use umishop::store::{
+    CreditedTouch, Ledger, LedgerQuery, MessageFilter, Page, RequestEntry, RequestFilter, Store, UserFilter,
+};
 
 use crate::command_line::run;
 
@@ -46,7 +48,7 @@ async fn year(directory: &Path, customers: u32, seed: u64) -> SqliteStore {
 }
 
 async fn everybody(store: &SqliteStore) -> Vec<User> {
-    store.users(None, Page { limit: 100_000, before: None }).await.unwrap()
+    store.users(UserFilter::default(), Page { limit: 100_000, before: None }).await.unwrap()
 }
 
 async fn every_request(store: &SqliteStore) -> Vec<RequestEntry> {

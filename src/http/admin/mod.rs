@@ -60,7 +60,6 @@ pub use rights::{export_json, is_meant};
 pub(super) use session::Sessions;
 pub(super) use settings::SettingsPage;
 pub use settings::{Setting, Settings};
-pub use requests::{request_history_json, request_json};
 pub(super) use suppressions::Suppressions;
 pub(super) use tokens::Tokens;
 pub use tokens::token_json;

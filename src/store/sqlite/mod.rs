@@ -15,7 +15,11 @@ use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Counted, Erased, Files, InboxEntry, Ledger, LedgerQuery, MessageFilter, MessageHistory, OriginReason, Overdue, Overview, Page, Pruned, Registered, Registration, RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention, RoutedRequest, Store, StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserExport, UserFilter, UserTimeline, Selection,
+    Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Counted, Erased, Files,
+    InboxEntry, Ledger, LedgerQuery, MessageFilter, MessageHistory, OriginReason, Overdue, Overview, Page, Pruned,
+    Registered, Registration, RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention,
+    RoutedRequest, Store, StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserExport,
+    UserFilter, UserTimeline,
 };
 use crate::changes::Feed;
 use crate::crash;
