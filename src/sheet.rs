@@ -200,14 +200,15 @@ mod tests {
 
     #[test]
     fn nothing_that_a_customer_sent_is_a_formula() {
-        let mut out = Vec::new();
-        let mut sheet = Sheet::new(&mut out);
-        sheet.row(["=1+1", "+1", "-1", "@x", "\tx", "a,b", "say \"hi\"", "plain", "", "two\nlines"]).unwrap();
-        sheet.row([""]).unwrap();
-        sheet.flush().unwrap();
-        drop(sheet);
-        let expected = "'=1+1,'+1,'-1,'@x,'\tx,\"a,b\",\"say \"\"hi\"\"\",plain,,\"two\nlines\"\r\n\"\"\r\n";
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let written = |cells: &[&str]| {
+            let mut sheet = Sheet::new(Vec::new());
+            sheet.row(cells.iter().copied()).unwrap();
+            String::from_utf8(sheet.take().unwrap()).unwrap()
+        };
+        let cells = ["=1+1", "+1", "-1", "@x", "\tx", "a,b", "say \"hi\"", "plain", "", "two\nlines"];
+        let expected = "'=1+1,'+1,'-1,'@x,'\tx,\"a,b\",\"say \"\"hi\"\"\",plain,,\"two\nlines\"\r\n";
+        assert_eq!(written(&cells), expected);
+        assert_eq!(written(&[""]), "\"\"\r\n");
     }
 
     #[test]

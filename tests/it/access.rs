@@ -388,8 +388,8 @@ async fn changes_by_the_command_line_are_listed_too() {
         (
             &["messages", "retry", "--state", "cancelled", "--purpose", "welcome", "--yes"],
             "message.retry",
-            "",
-            "1, cancelled, purpose welcome",
+            "many",
+            "1 that were cancelled",
         ),
         (&["requests", "answer", &request], "request.answer", &request, ""),
     ] {

@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn separator_quotes_and_byte_order_mark_are_found_out() {
         for table in [
-            "email,\"na;me\"\na@example.com,\"An\na\"\n",
+            "email,\"a;b;c\",name\na@example.com,,\"An\na\"\n",
             "\u{FEFF}email;name\r\na@example.com;\"An\na\"",
             "email\tname\na@example.com\tAn a\n",
         ] {

@@ -166,7 +166,7 @@ fn credited_json(credited: Option<&(Clues, Clues)>) -> Value {
 }
 
 fn exported_request(exported: &ExportedRequest, user: &User) -> Value {
-    let ExportedRequest { request, changes, .. } = exported;
+    let ExportedRequest { request, changes, edits, .. } = exported;
     let mut item = request_json(&RequestEntry { request: request.clone(), user: Some(user.clone()) });
     item["origin"] = json!(request.origin.fields());
     item["idempotency_key"] = json!(exported.idempotency_key);
@@ -175,6 +175,8 @@ fn exported_request(exported: &ExportedRequest, user: &User) -> Value {
     item["ledger"] = credited_json(exported.credited.as_ref());
     let change = |change: &crate::domain::RequestChange| json!({ "at": change.at, "state": change.state.as_str(), "by": change.by, "note": change.note });
     item["changes"] = changes.iter().map(change).collect();
+    let edit = |edit: &crate::domain::RequestEdit| json!({ "at": edit.at, "field": edit.field.as_str(), "value": edit.value, "by": edit.by });
+    item["edits"] = edits.iter().map(edit).collect();
     item
 }
 
