@@ -1,7 +1,7 @@
 //! The list of the erased, beside the database: `umishop.db.erased`.
 //!
 //! One line for each erased customer, the time and their id, which tells nobody who they were. The database itself knows
-//! them too; the list is there for the day on which an older backup takes its place: a [restore](super::super::restore)
+//! them too; the list is there for the day on which an older backup takes its place: a [restore](mod@super::super::restore)
 //! erases them again. A start writes down whoever is missing, because a crash came between, so it is never pruned.
 
 use std::collections::BTreeSet;
