@@ -9,6 +9,7 @@ use poem_openapi::{Object, OpenApi};
 use super::super::access::Reader;
 use super::super::area::Area;
 use super::super::auth::IntakeAuth;
+use super::super::errors::ApiError;
 use super::super::recent::RecentCall;
 use super::super::schemas::OrNull;
 use super::super::{SharedWeb, Web};
@@ -118,7 +119,7 @@ pub(in crate::http) struct LandbotSetup;
 impl LandbotSetup {
     /// Show what to paste into Landbot, and whether its calls arrive
     #[oai(path = "/", method = "get")]
-    async fn show_landbot(&self, web: Data<&SharedWeb>, _reader: Reader) -> Json<LandbotItem> {
+    async fn show_landbot(&self, web: Data<&SharedWeb>, _reader: Reader) -> Result<Json<LandbotItem>, ApiError> {
         let headers = || web.setup.headers().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let hook = |Hook { name, url, body }| HookItem {
             name: str::to_owned(name),
@@ -127,12 +128,12 @@ impl LandbotSetup {
             headers: headers().collect(),
             body,
         };
-        Json(LandbotItem {
+        Ok(Json(LandbotItem {
             public_url: web.setup.public_url.clone().into(),
             hooks: web.setup.hooks().into_iter().map(hook).collect(),
             prompt: web.setup.prompt(),
             checklist: checklist(&web),
             last_webhook: web.recent.all().first().map(|call| LastWebhookItem::new(call)).into(),
-        })
+        }))
     }
 }

@@ -88,8 +88,8 @@ impl Sessions {
 
     /// Show who is signed in
     #[oai(path = "/", method = "get")]
-    async fn show_session(&self, Reader(caller): Reader) -> Json<SessionItem> {
-        Json(caller.into())
+    async fn show_session(&self, Reader(caller): Reader) -> Result<Json<SessionItem>, ApiError> {
+        Ok(Json(caller.into()))
     }
 
     /// Sign out of the console

@@ -168,8 +168,8 @@ pub(in crate::http) struct SettingsPage;
 impl SettingsPage {
     /// Show the configuration as it counts, and where each key of it comes from
     #[oai(path = "/api/settings", method = "get")]
-    async fn show_settings(&self, web: Data<&SharedWeb>, _reader: Reader) -> Json<SettingsItem> {
-        Json(SettingsItem::new(&web))
+    async fn show_settings(&self, web: Data<&SharedWeb>, _reader: Reader) -> Result<Json<SettingsItem>, ApiError> {
+        Ok(Json(SettingsItem::new(&web)))
     }
 
     /// Make a backup now

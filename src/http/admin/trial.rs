@@ -25,7 +25,8 @@ const LONGEST: Duration = Duration::from_secs(20);
 #[serde(default)]
 struct TestBody {
     /// For a channel that writes to customers: a mail address, a phone, or Landbot's number of a customer.
-    to: Option<String>,
+    #[oai(default)]
+    to: String,
 }
 
 /// What came of a test.
@@ -86,6 +87,7 @@ impl Trials {
             return Err(ApiError::not_found("there is no channel of this name; GET /api/channels lists them"));
         };
         let TestBody { to } = body.read()?;
+        let to = Some(to).filter(|to| !to.is_empty());
         let trial = Trial::new(&web.renderer, &address, &**channel, to.as_deref(), &web.clock);
         let Trial { message, composed } = trial.map_err(|why| {
             let example = channel.writes_to().filter(|_| to.is_none()).map(example);

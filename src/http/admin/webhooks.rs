@@ -94,9 +94,9 @@ impl RecentWebhooks {
     /// They are kept in memory: at most 200 of them with 4 MiB, and none from before the last start. What nobody could
     /// read stays in the inbox.
     #[oai(path = "/", method = "get")]
-    async fn list_webhooks(&self, web: Data<&SharedWeb>, _reader: Reader) -> Json<WebhookList> {
+    async fn list_webhooks(&self, web: Data<&SharedWeb>, _reader: Reader) -> Result<Json<WebhookList>, ApiError> {
         let items = web.recent.all().iter().map(|call| WebhookItem::new(&web, call)).collect();
-        Json(WebhookList { items, next: None.into() })
+        Ok(Json(WebhookList { items, next: None.into() }))
     }
 
     /// Do a webhook once more
