@@ -68,8 +68,8 @@ struct NoteBody {
     #[oai(default, validator(max_length = 2000))]
     note: String,
     /// Who says so, in at most 100 characters; whose token it is unless said otherwise.
-    #[oai(validator(max_length = 100))]
-    by: Option<String>,
+    #[oai(default, validator(max_length = 100))]
+    by: String,
 }
 
 /// Who looks after a request.
@@ -80,8 +80,8 @@ struct AssigneeBody {
     #[oai(default, validator(max_length = 100))]
     assignee: String,
     /// Who says so, in at most 100 characters; whose token it is unless said otherwise.
-    #[oai(validator(max_length = 100))]
-    by: Option<String>,
+    #[oai(default, validator(max_length = 100))]
+    by: String,
 }
 
 /// Requests.
@@ -206,7 +206,7 @@ impl Requests {
         said: Optional<NoteBody>,
     ) -> Result<Json<RequestDetail>, ApiError> {
         let NoteBody { note, by } = said.read()?;
-        edit(&web, &operator, parse("id", &id)?, RequestField::Note, &note, by.as_deref()).await
+        edit(&web, &operator, parse("id", &id)?, RequestField::Note, &note, &by).await
     }
 
     /// Say who looks after a request
@@ -221,7 +221,7 @@ impl Requests {
         said: Optional<AssigneeBody>,
     ) -> Result<Json<RequestDetail>, ApiError> {
         let AssigneeBody { assignee, by } = said.read()?;
-        edit(&web, &operator, parse("id", &id)?, RequestField::Assignee, &assignee, by.as_deref()).await
+        edit(&web, &operator, parse("id", &id)?, RequestField::Assignee, &assignee, &by).await
     }
 }
 
@@ -253,9 +253,10 @@ async fn edit(
     id: RequestId,
     field: RequestField,
     value: &str,
-    by: Option<&str>,
+    by: &str,
 ) -> Result<Json<RequestDetail>, ApiError> {
-    let edit = RequestEdit::new(field, web.clock.now(), value, by.unwrap_or(&operator.name))
+    let by = if by.is_empty() { &operator.name } else { by };
+    let edit = RequestEdit::new(field, web.clock.now(), value, by)
         .map_err(|error| ApiError::bad_request(error.to_string()))?;
     if !web.store.edit_request(id, edit).await? {
         return Err(no_such_request());
