@@ -9,7 +9,13 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use serde_json::Value;
 
-use crate::domain::{Purpose, RequestState, State};
+use crate::domain::{Dimension, Purpose, RequestState, State};
+
+/// The words of [`CreditedTouch`](crate::store::CreditedTouch), and none.
+const TOUCHES: [&str; 3] = ["", "first", "last"];
+
+/// The words of [`Bucketing`](crate::domain::Bucketing), and none.
+const BUCKETS: [&str; 6] = ["", "none", "hour", "day", "week", "month"];
 
 /// A value, or null. Always there, where the framework's `Option` would be described as one that may be left out.
 #[derive(Debug)]
@@ -154,6 +160,27 @@ parameter!(
 );
 
 parameter!(
+    /// What a row of the ledger stands for; empty: not told.
+    DimensionText,
+    "string_dimension",
+    one_of(std::iter::once("").chain(Dimension::ALL.iter().map(|dimension| dimension.as_str())))
+);
+
+parameter!(
+    /// Which visit is credited; empty: not told.
+    TouchText,
+    "string_touch",
+    one_of(TOUCHES.into_iter())
+);
+
+parameter!(
+    /// How a period is cut; empty: not told.
+    BucketText,
+    "string_bucket",
+    one_of(BUCKETS.into_iter())
+);
+
+parameter!(
     /// A channel's address.
     ChannelText,
     "string_channel",
@@ -166,4 +193,21 @@ parameter!(
 
 fn one_of(words: impl Iterator<Item = &'static str>) -> MetaSchema {
     MetaSchema { enum_items: words.map(Value::from).collect(), ..MetaSchema::new("string") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Bucketing;
+    use crate::store::CreditedTouch;
+
+    #[test]
+    fn every_word_that_is_described_means_something() {
+        for word in &TOUCHES[1..] {
+            assert_eq!(word.parse::<CreditedTouch>().unwrap().to_string(), *word);
+        }
+        for word in &BUCKETS[1..] {
+            assert_eq!(word.parse::<Bucketing>().unwrap().to_string(), *word);
+        }
+    }
 }

@@ -208,6 +208,9 @@ async fn messages_are_counted_before_they_are_changed_together_and_a_selection_t
     let done = app.api("POST", &format!("{some}&expected=2")).await;
     assert_eq!((done.status, done.json()), (200, json!({ "changed": 2, "next": null })));
     assert_eq!(count("state=cancelled").await, 2);
+    let listed = app.items("/api/audit").await.len();
+    assert_eq!(app.api("POST", some).await.json()["changed"], 0);
+    assert_eq!(app.items("/api/audit").await.len(), listed, "where nothing was changed, nobody changed anything");
     let back = app.api("POST", "/api/messages/retry?state=cancelled&channel=email.welcome").await;
     assert_eq!(back.json()["changed"], 2);
     app.advance(2 * MINUTE).await;

@@ -129,6 +129,28 @@ async fn wrong_parameters_are_named() {
 }
 
 #[tokio::test]
+async fn what_a_form_sends_empty_was_not_told() {
+    let app = TestApp::start().await;
+    app.register("Ana", "ana@example.com").await;
+    for (path, empty) in [
+        ("/api/origins", "by=&touch=&from=&to=&bucket=&tz="),
+        ("/api/origins/why", "by="),
+        ("/api/users", "touch=&from=&to=&tz="),
+        ("/api/requests", "touch=&from=&to=&tz="),
+        ("/api/messages", "from=&to=&tz="),
+        ("/api/overview", "tz="),
+        ("/api/export/origins.csv", "by=&touch=&from=&to=&bucket=&tz="),
+        ("/api/export/users.csv", "touch=&from=&to=&tz="),
+    ] {
+        let (plain, answer) = (app.api("GET", path).await, app.api("GET", &format!("{path}?{empty}")).await);
+        assert_eq!((plain.status, answer.status), (200, 200), "{path} {answer:?}");
+        assert_eq!(answer.body, plain.body, "{path}");
+    }
+    let cancelled = app.api("POST", "/api/messages/cancel?state=pending&from=").await;
+    assert_eq!(cancelled.status, 400, "what changes many messages is not widened by a slip: {cancelled:?}");
+}
+
+#[tokio::test]
 async fn a_list_is_as_long_as_we_allow_however_much_is_asked_for() {
     let app = TestApp::start().await;
     app.register("Ana", "ana@example.com").await;

@@ -6,6 +6,7 @@ use poem_openapi::payload::Json;
 use super::super::Web;
 use super::super::errors::ApiError;
 use super::super::schemas::OrNull;
+use super::messages::Asked;
 use super::{parse, record};
 use crate::domain::{Actor, MessageId, State};
 use crate::store::{Counted, MessageFilter};
@@ -28,6 +29,46 @@ pub(super) enum Together {
     Cancel,
 }
 
+impl Together {
+    /// How it is called in the list of changes.
+    const fn action(self) -> &'static str {
+        match self {
+            Self::Retry => "message.retry",
+            Self::Cancel => "message.cancel",
+        }
+    }
+
+    /// What becomes of the messages.
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Retry => "retried",
+            Self::Cancel => "cancelled",
+        }
+    }
+
+    /// The states that they may be in.
+    const fn from(self) -> &'static [State] {
+        match self {
+            Self::Retry => State::RETRIED_TOGETHER,
+            Self::Cancel => State::CANCELLED_TOGETHER,
+        }
+    }
+
+    /// Which messages are to be changed: all of them are in one of the states that this is done from.
+    pub(super) fn filter(self, asked: &Asked) -> Result<MessageFilter, ApiError> {
+        // A script whose variable is not set must not change more than it means to.
+        if asked.days.is_blank() {
+            return Err(ApiError::bad_request("from, to: say when the messages were made, or leave it out"));
+        }
+        let filter = asked.filter()?;
+        if filter.state.is_some_and(|state| self.from().contains(&state)) {
+            return Ok(filter);
+        }
+        let (done, states) = (self.done(), self.from().iter().map(ToString::to_string).collect::<Vec<_>>());
+        Err(ApiError::bad_request(format!("state: messages are {done} together that are {}", states.join(" or "))))
+    }
+}
+
 /// Changes these messages, step by step, unless they are not what was counted.
 pub(super) async fn together(
     web: &Web,
@@ -46,24 +87,37 @@ pub(super) async fn together(
             )));
         }
     }
-    let (now, mut changed) = (web.clock.now(), 0);
+    let mut changed = 0;
+    let done = step_by_step(web, change, filter, &mut next, &mut changed).await;
+    // Also what was changed before it failed.
+    if changed > 0 {
+        let state = filter.state.map_or("", State::as_str);
+        record(web, operator, change.action(), "many", &format!("{changed} that were {state}")).await;
+    }
+    done?;
+    Ok(Json(MessageChanges { changed, next: next.map(|id| id.to_string()).into() }))
+}
+
+/// Changes these messages from the one after `next` on, and counts them.
+async fn step_by_step(
+    web: &Web,
+    change: Together,
+    filter: &MessageFilter,
+    next: &mut Option<MessageId>,
+    changed: &mut u64,
+) -> Result<(), ApiError> {
+    let now = web.clock.now();
     for _ in 0..STEPS {
-        let (filter, after) = (filter.clone(), next);
+        let filter = filter.clone();
         let step = match change {
-            Together::Retry => web.store.retry_messages(filter, after, now).await?,
-            Together::Cancel => web.store.cancel_messages(filter, after, now).await?,
+            Together::Retry => web.store.retry_messages(filter, *next, now).await?,
+            Together::Cancel => web.store.cancel_messages(filter, *next, now).await?,
         };
-        changed += step.changed;
-        next = step.next;
+        *changed += step.changed;
+        *next = step.next;
         if next.is_none() {
             break;
         }
     }
-    let action = match change {
-        Together::Retry => "message.retry",
-        Together::Cancel => "message.cancel",
-    };
-    let state = filter.state.map_or("", State::as_str);
-    record(web, operator, action, "many", &format!("{changed} that were {state}")).await;
-    Ok(Json(MessageChanges { changed, next: next.map(|id| id.to_string()).into() }))
+    Ok(())
 }

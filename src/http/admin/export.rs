@@ -17,12 +17,15 @@ use poem_openapi::{ApiResponse, OpenApi};
 use super::super::SharedWeb;
 use super::super::access::Reader;
 use super::super::errors::ApiError;
-use super::super::schemas::{ChannelText, IdText, PurposeText, RequestStateText, StateText};
-use super::origins::{Asked, topic_counts};
-use super::{Group, messages, origin, parse, period};
-use crate::domain::{RoutingTable, Topic, one_line};
+use super::super::schemas::{
+    BucketText, ChannelText, DimensionText, IdText, PurposeText, RequestStateText, StateText, TouchText,
+};
+use super::asked::{Days, Only};
+use super::origins::topic_counts;
+use super::{Group, messages, origins, requests, users};
+use crate::domain::RoutingTable;
 use crate::sheet::{BYTE_ORDER_MARK, Listed, Sheet};
-use crate::store::{Ledger, LedgerQuery, LedgerRow, Page, RequestFilter, StoreError, Tally, UserFilter};
+use crate::store::{Ledger, LedgerQuery, LedgerRow, Page, StoreError, Tally};
 
 /// How many rows are read at once: a matter of a millisecond or two.
 const PAGE: usize = 500;
@@ -58,7 +61,7 @@ impl Export {
     ///
     /// With the filters of the list. An answer that breaks off is not complete.
     #[oai(path = "/users.csv", method = "get")]
-    #[allow(clippy::too_many_arguments, reason = "each is a parameter of the address")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
     async fn export_users(
         &self,
         web: Data<&SharedWeb>,
@@ -67,7 +70,7 @@ impl Export {
         from: Query<Option<String>>,
         to: Query<Option<String>>,
         tz: Query<Option<String>>,
-        touch: Query<Option<String>>,
+        touch: Query<Option<TouchText>>,
         source: Query<Option<String>>,
         medium: Query<Option<String>>,
         campaign: Query<Option<String>>,
@@ -76,12 +79,8 @@ impl Export {
         country: Query<Option<String>>,
         landing_page: Query<Option<String>>,
     ) -> Result<Table, ApiError> {
-        let told = [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0];
-        let filter = UserFilter {
-            search: search.0.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
-            registered: period(from.0.as_deref(), to.0.as_deref(), tz.0.as_deref())?,
-            origin: origin(&web, touch.0.as_deref(), told)?,
-        };
+        let only = Only { source, medium, campaign, referrer, channel, country, landing_page };
+        let filter = users::Asked { search, days: Days { from, to, tz }, touch, only }.filter(&web)?;
         let store = Arc::clone(&web.store);
         let read = move |page| {
             let (store, filter) = (Arc::clone(&store), filter.clone());
@@ -94,7 +93,7 @@ impl Export {
     ///
     /// With the filters of the list. An answer that breaks off is not complete.
     #[oai(path = "/requests.csv", method = "get")]
-    #[allow(clippy::too_many_arguments, reason = "each is a parameter of the address")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
     async fn export_requests(
         &self,
         web: Data<&SharedWeb>,
@@ -106,7 +105,7 @@ impl Export {
         from: Query<Option<String>>,
         to: Query<Option<String>>,
         tz: Query<Option<String>>,
-        touch: Query<Option<String>>,
+        touch: Query<Option<TouchText>>,
         source: Query<Option<String>>,
         medium: Query<Option<String>>,
         campaign: Query<Option<String>>,
@@ -115,15 +114,9 @@ impl Export {
         country: Query<Option<String>>,
         landing_page: Query<Option<String>>,
     ) -> Result<Table, ApiError> {
-        let told = [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0];
-        let filter = RequestFilter {
-            state: state.0.map(|text| parse("state", &text)).transpose()?,
-            topic: topic.0.map(|text| Topic::new(&text)),
-            user: user.0.map(|text| parse("user", &text)).transpose()?,
-            assignee: assignee.0.map(|text| one_line(&text)),
-            came: period(from.0.as_deref(), to.0.as_deref(), tz.0.as_deref())?,
-            origin: origin(&web, touch.0.as_deref(), told)?,
-        };
+        let only = Only { source, medium, campaign, referrer, channel, country, landing_page };
+        let asked = requests::Asked { state, topic, user, assignee, days: Days { from, to, tz }, touch, only };
+        let filter = asked.filter(&web)?;
         let store = Arc::clone(&web.store);
         let read = move |page| {
             let (store, filter) = (Arc::clone(&store), filter.clone());
@@ -136,7 +129,7 @@ impl Export {
     ///
     /// With the filters of the list. An answer that breaks off is not complete.
     #[oai(path = "/messages.csv", method = "get")]
-    #[allow(clippy::too_many_arguments, reason = "each is a parameter of the address")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
     async fn export_messages(
         &self,
         web: Data<&SharedWeb>,
@@ -150,16 +143,7 @@ impl Export {
         to: Query<Option<String>>,
         tz: Query<Option<String>>,
     ) -> Result<Table, ApiError> {
-        let asked = messages::Asked {
-            state: state.0,
-            channel: channel.0,
-            purpose: purpose.0,
-            user: user.0,
-            request: request.0,
-            from: from.0,
-            to: to.0,
-            tz: tz.0,
-        };
+        let asked = messages::Asked { state, channel, purpose, user, request, days: Days { from, to, tz } };
         let filter = asked.filter()?;
         let store = Arc::clone(&web.store);
         let read = move |page| {
@@ -173,16 +157,16 @@ impl Export {
     ///
     /// With the parameters of the ledger, and up to 10,000 rows for each part of the period.
     #[oai(path = "/origins.csv", method = "get")]
-    #[allow(clippy::too_many_arguments, reason = "each is a parameter of the address")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
     async fn export_origins(
         &self,
         web: Data<&SharedWeb>,
         _reader: Reader,
-        by: Query<Option<String>>,
-        touch: Query<Option<String>>,
+        by: Query<Option<DimensionText>>,
+        touch: Query<Option<TouchText>>,
         from: Query<Option<String>>,
         to: Query<Option<String>>,
-        bucket: Query<Option<String>>,
+        bucket: Query<Option<BucketText>>,
         tz: Query<Option<String>>,
         source: Query<Option<String>>,
         medium: Query<Option<String>>,
@@ -192,15 +176,8 @@ impl Export {
         country: Query<Option<String>>,
         landing_page: Query<Option<String>>,
     ) -> Result<Table, ApiError> {
-        let asked = Asked {
-            by: by.0,
-            touch: touch.0,
-            from: from.0,
-            to: to.0,
-            bucket: bucket.0,
-            tz: tz.0,
-            only: [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0],
-        };
+        let only = Only { source, medium, campaign, referrer, channel, country, landing_page };
+        let asked = origins::Asked { by, touch, days: Days { from, to, tz }, bucket, only };
         let query = asked.query(web.clock.now(), MOST_ORIGINS)?;
         let ledger = web.store.ledger(query.clone(), Arc::clone(&web.origins)).await?;
         let written = ledger_sheet(&ledger, &query, &web.routes).map_err(|error| StoreError::unavailable(&error))?;

@@ -13,11 +13,12 @@ use super::super::SharedWeb;
 use super::super::access::{Operator, Reader};
 use super::super::errors::ApiError;
 use super::super::schemas::{ChannelText, IdText, LimitText, OrNull, PurposeText, StateText};
+use super::asked::{Days, Told};
 use super::bulk::{MessageChanges, Together, together};
 use super::detail::{MessageDetail, detail};
-use super::{Group, next, page, parse, period, record};
+use super::{Group, next, page, parse, record};
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, Message, Purpose, State};
+use crate::domain::{ChannelAddress, Message, Purpose};
 use crate::store::{Changed, Counted, MessageFilter};
 
 /// One message of the outbox.
@@ -129,16 +130,7 @@ impl Messages {
         limit: Query<Option<LimitText>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<MessageList>, ApiError> {
-        let asked = Asked {
-            state: state.0,
-            channel: channel.0,
-            purpose: purpose.0,
-            user: user.0,
-            request: request.0,
-            from: from.0,
-            to: to.0,
-            tz: tz.0,
-        };
+        let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz } };
         let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
         let messages = web.store.messages(asked.filter()?, page).await?;
         Ok(Json(MessageList {
@@ -163,16 +155,7 @@ impl Messages {
         to: Query<Option<String>>,
         tz: Query<Option<String>>,
     ) -> Result<Json<MessageCount>, ApiError> {
-        let asked = Asked {
-            state: state.0,
-            channel: channel.0,
-            purpose: purpose.0,
-            user: user.0,
-            request: request.0,
-            from: from.0,
-            to: to.0,
-            tz: tz.0,
-        };
+        let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz } };
         let Counted { count, more } = web.store.count_messages(asked.filter()?).await?;
         Ok(Json(MessageCount { count, more }))
     }
@@ -198,17 +181,8 @@ impl Messages {
         expected: Query<Option<u64>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<MessageChanges>, ApiError> {
-        let asked = Asked {
-            state: state.0,
-            channel: channel.0,
-            purpose: purpose.0,
-            user: user.0,
-            request: request.0,
-            from: from.0,
-            to: to.0,
-            tz: tz.0,
-        };
-        let filter = asked.together(State::RETRIED_TOGETHER, "retried")?;
+        let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz } };
+        let filter = Together::Retry.filter(&asked)?;
         let changes = together(&web, &operator, Together::Retry, &filter, expected.0, cursor.0.as_deref()).await;
         // Also of those that were changed before it failed.
         match &filter.channel {
@@ -238,17 +212,8 @@ impl Messages {
         expected: Query<Option<u64>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<MessageChanges>, ApiError> {
-        let asked = Asked {
-            state: state.0,
-            channel: channel.0,
-            purpose: purpose.0,
-            user: user.0,
-            request: request.0,
-            from: from.0,
-            to: to.0,
-            tz: tz.0,
-        };
-        let filter = asked.together(State::CANCELLED_TOGETHER, "cancelled")?;
+        let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz } };
+        let filter = Together::Cancel.filter(&asked)?;
         together(&web, &operator, Together::Cancel, &filter, expected.0, cursor.0.as_deref()).await
     }
 
@@ -313,37 +278,25 @@ pub(super) fn no_such_message() -> ApiError {
     ApiError::not_found("there is no message with this id; it may have been pruned")
 }
 
-/// What a list was asked for.
+/// Which messages a list was asked for.
 pub(super) struct Asked {
-    pub(super) state: Option<StateText>,
-    pub(super) channel: Option<ChannelText>,
-    pub(super) purpose: Option<PurposeText>,
-    pub(super) user: Option<IdText>,
-    pub(super) request: Option<IdText>,
-    pub(super) from: Option<String>,
-    pub(super) to: Option<String>,
-    pub(super) tz: Option<String>,
+    pub(super) state: Told<StateText>,
+    pub(super) channel: Told<ChannelText>,
+    pub(super) purpose: Told<PurposeText>,
+    pub(super) user: Told<IdText>,
+    pub(super) request: Told<IdText>,
+    pub(super) days: Days,
 }
 
 impl Asked {
-    pub(super) fn filter(self) -> Result<MessageFilter, ApiError> {
+    pub(super) fn filter(&self) -> Result<MessageFilter, ApiError> {
         Ok(MessageFilter {
-            state: self.state.map(|text| parse("state", &text)).transpose()?,
-            channel: self.channel.map(|text| parse("channel", &text)).transpose()?,
-            user: self.user.map(|text| parse("user", &text)).transpose()?,
-            request: self.request.map(|text| parse("request", &text)).transpose()?,
-            purpose: self.purpose.map(|text| parse("purpose", &text)).transpose()?,
-            made: period(self.from.as_deref(), self.to.as_deref(), self.tz.as_deref())?,
+            state: self.state.0.as_deref().map(|text| parse("state", text)).transpose()?,
+            channel: self.channel.0.as_deref().map(|text| parse("channel", text)).transpose()?,
+            user: self.user.0.as_deref().map(|text| parse("user", text)).transpose()?,
+            request: self.request.0.as_deref().map(|text| parse("request", text)).transpose()?,
+            purpose: self.purpose.0.as_deref().map(|text| parse("purpose", text)).transpose()?,
+            made: self.days.period()?,
         })
-    }
-
-    /// What is to be changed together: all of it is in one of these states.
-    fn together(self, states: &[State], done: &str) -> Result<MessageFilter, ApiError> {
-        let filter = self.filter()?;
-        if filter.state.is_some_and(|state| states.contains(&state)) {
-            return Ok(filter);
-        }
-        let states: Vec<_> = states.iter().map(ToString::to_string).collect();
-        Err(ApiError::bad_request(format!("state: messages are {done} together that are {}", states.join(" or "))))
     }
 }

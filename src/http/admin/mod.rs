@@ -4,16 +4,16 @@
 
 use std::num::IntErrorKind;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use poem_openapi::Tags;
 
 use super::Web;
 use super::errors::ApiError;
 use super::schemas::LimitText;
-use crate::domain::{Actor, AuditEntry, Dimension, Pattern, Timeline};
-use crate::store::{CreditedTouch, OriginFilter, Page, Period};
+use crate::domain::{Actor, AuditEntry};
+use crate::store::Page;
 
+mod asked;
 mod audit;
 mod bulk;
 mod channels;
@@ -115,33 +115,4 @@ where
     T::Err: std::fmt::Display,
 {
     text.parse().map_err(|error| ApiError::bad_request(format!("{name}: {error}")))
-}
-
-/// Reads `from` and `to`, days of the time zone `tz` or times.
-fn period(from: Option<&str>, to: Option<&str>, tz: Option<&str>) -> Result<Period, ApiError> {
-    let moment = |name: &str, text: Option<&str>| {
-        let read = text.map(|text| Timeline::moment(text, tz.unwrap_or("UTC"))).transpose();
-        read.map_err(|error| ApiError::bad_request(format!("{name}: {error}")))
-    };
-    let period = Period { from: moment("from", from)?, to: moment("to", to)? };
-    if period.from.zip(period.to).is_some_and(|(from, to)| from >= to) {
-        return Err(ApiError::bad_request("to: the period must end after it begins"));
-    }
-    Ok(period)
-}
-
-/// What was asked of the dimensions, in their order; nothing where they were not named.
-type Told = [Option<String>; Dimension::ALL.len()];
-
-/// The values that must hold; an empty text stands for what was not told.
-fn only(told: Told) -> Vec<(Dimension, Option<Pattern>)> {
-    let told = Dimension::ALL.into_iter().zip(told);
-    told.filter_map(|(dimension, text)| Some((dimension, Pattern::new(&text?)))).collect()
-}
-
-/// Reads `touch` and the dimensions; `None`: none of these was named.
-fn origin(web: &Web, touch: Option<&str>, told: Told) -> Result<Option<OriginFilter>, ApiError> {
-    let touch = touch.map_or(Ok(CreditedTouch::First), |touch| parse("touch", touch))?;
-    let only = only(told);
-    Ok((!only.is_empty()).then(|| OriginFilter { touch, only, rules: Arc::clone(&web.origins) }))
 }

@@ -13,10 +13,11 @@ use poem_openapi::{Object, OpenApi};
 use super::super::SharedWeb;
 use super::super::access::Reader;
 use super::super::errors::ApiError;
-use super::super::schemas::{LimitText, OrNull};
-use super::{Group, only, page, parse};
+use super::super::schemas::{BucketText, DimensionText, LimitText, OrNull, TouchText};
+use super::asked::{Days, Only, Told, credited, told_as};
+use super::{Group, page};
 use crate::domain::{Attribution, Bucketing, Dimension, Pattern, RoutingTable, Timeline, Timestamp, UserId};
-use crate::store::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, OriginReason, Tally};
+use crate::store::{Ledger, LedgerQuery, LedgerRow, OriginReason, Period, Tally};
 
 /// The period that is counted when nobody says from when.
 const PERIOD: Duration = Duration::from_hours(30 * 24);
@@ -216,16 +217,16 @@ impl Origins {
     /// unless said otherwise. A further parameter with the name of a dimension leaves out all other values: case and
     /// accents do not count, `*` stands for any characters, and an empty one for those of whom it was not told.
     #[oai(path = "/", method = "get")]
-    #[allow(clippy::too_many_arguments, reason = "each is a parameter of the address")]
+    #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
     async fn count_origins(
         &self,
         web: Data<&SharedWeb>,
         _reader: Reader,
-        by: Query<Option<String>>,
-        touch: Query<Option<String>>,
+        by: Query<Option<DimensionText>>,
+        touch: Query<Option<TouchText>>,
         from: Query<Option<String>>,
         to: Query<Option<String>>,
-        bucket: Query<Option<String>>,
+        bucket: Query<Option<BucketText>>,
         tz: Query<Option<String>>,
         source: Query<Option<String>>,
         medium: Query<Option<String>>,
@@ -237,15 +238,8 @@ impl Origins {
         limit: Query<Option<LimitText>>,
     ) -> Result<Json<OriginLedger>, ApiError> {
         let limit = page::<UserId>(limit.0.as_ref(), None)?.limit;
-        let asked = Asked {
-            by: by.0,
-            touch: touch.0,
-            from: from.0,
-            to: to.0,
-            bucket: bucket.0,
-            tz: tz.0,
-            only: [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0],
-        };
+        let only = Only { source, medium, campaign, referrer, channel, country, landing_page };
+        let asked = Asked { by, touch, days: Days { from, to, tz }, bucket, only };
         let query = asked.query(web.clock.now(), limit)?;
         let ledger = web.store.ledger(query.clone(), Arc::clone(&web.origins)).await?;
         Ok(Json(OriginLedger::new(ledger, &query, &web.routes)))
@@ -260,42 +254,40 @@ impl Origins {
         &self,
         web: Data<&SharedWeb>,
         _reader: Reader,
-        by: Query<Option<String>>,
+        by: Query<Option<DimensionText>>,
         value: Query<Option<String>>,
     ) -> Result<Json<ReasonList>, ApiError> {
-        let by = by.0.as_deref().map_or(Ok(Dimension::Source), |by| parse("by", by))?;
+        let by = dimension(&by)?;
         let value = Pattern::new(value.0.as_deref().unwrap_or_default());
         let reasons = web.store.origin_reasons(by, value, Arc::clone(&web.origins)).await?;
         Ok(Json(ReasonList { items: reasons.into_iter().map(ReasonItem::from).collect(), next: None.into() }))
     }
 }
 
-/// The parameters of the ledger, as they came.
+/// What a row stands for: a source unless said otherwise.
+fn dimension(by: &Told<DimensionText>) -> Result<Dimension, ApiError> {
+    Ok(told_as("by", by)?.unwrap_or(Dimension::Source))
+}
+
+/// What the ledger was asked for.
 pub(super) struct Asked {
-    pub(super) by: Option<String>,
-    pub(super) touch: Option<String>,
-    pub(super) from: Option<String>,
-    pub(super) to: Option<String>,
-    pub(super) bucket: Option<String>,
-    pub(super) tz: Option<String>,
-    /// In the order of [`Dimension::ALL`].
-    pub(super) only: [Option<String>; Dimension::ALL.len()],
+    pub(super) by: Told<DimensionText>,
+    pub(super) touch: Told<TouchText>,
+    pub(super) days: Days,
+    pub(super) bucket: Told<BucketText>,
+    pub(super) only: Only,
 }
 
 impl Asked {
-    /// What they mean at `now`.
-    pub(super) fn query(self, now: Timestamp, limit: usize) -> Result<LedgerQuery, ApiError> {
-        let by = self.by.as_deref().map_or(Ok(Dimension::Source), |by| parse("by", by))?;
-        let touch = self.touch.as_deref().map_or(Ok(CreditedTouch::First), |touch| parse("touch", touch))?;
-        let bucketing = self.bucket.as_deref().map_or(Ok(Bucketing::Whole), |bucket| parse("bucket", bucket))?;
-        let zone = self.tz.as_deref().unwrap_or("UTC");
-        let moment = |name: &str, text: &str| {
-            Timeline::moment(text, zone).map_err(|error| ApiError::bad_request(format!("{name}: {error}")))
-        };
-        let to = self.to.as_deref().map_or(Ok(now), |to| moment("to", to))?;
-        let from = self.from.as_deref().map_or_else(|| Ok(to.before(PERIOD)), |from| moment("from", from))?;
-        let timeline =
-            Timeline::new(from, to, bucketing, zone).map_err(|error| ApiError::bad_request(error.to_string()))?;
-        Ok(LedgerQuery { by, touch, timeline, only: only(self.only), limit })
+    /// What that means at `now`.
+    pub(super) fn query(&self, now: Timestamp, limit: usize) -> Result<LedgerQuery, ApiError> {
+        let (by, touch) = (dimension(&self.by)?, credited(&self.touch)?);
+        let bucketing = told_as("bucket", &self.bucket)?.unwrap_or(Bucketing::Whole);
+        let Period { from, to } = self.days.ends()?;
+        let to = to.unwrap_or(now);
+        let from = from.unwrap_or_else(|| to.before(PERIOD));
+        let timeline = Timeline::new(from, to, bucketing, self.days.zone())
+            .map_err(|error| ApiError::bad_request(error.to_string()))?;
+        Ok(LedgerQuery { by, touch, timeline, only: self.only.patterns(), limit })
     }
 }

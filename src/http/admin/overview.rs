@@ -10,6 +10,7 @@ use super::super::errors::ApiError;
 use super::super::schemas::OrNull;
 use super::super::{SharedWeb, Web, health};
 use super::Group;
+use super::asked::told;
 use super::requests::RequestCounts;
 use crate::domain::{State, Today};
 use crate::store::{Counted, Happened, Overview as Counts};
@@ -133,7 +134,7 @@ impl Overview {
         tz: Query<Option<String>>,
     ) -> Result<Json<OverviewItem>, ApiError> {
         let now = web.clock.now();
-        let days = Today::new(now, tz.0.as_deref().unwrap_or("UTC"));
+        let days = Today::new(now, told(&tz).unwrap_or("UTC"));
         let Today { start, yesterday, yesterday_until } =
             days.map_err(|error| ApiError::bad_request(format!("tz: {error}")))?;
         let periods = vec![(start, now.after(std::time::Duration::from_millis(1))), (yesterday, yesterday_until)];

@@ -9,10 +9,11 @@ use serde::Deserialize;
 use super::super::access::{Operator, Reader};
 use super::super::errors::ApiError;
 use super::super::optional::Optional;
-use super::super::schemas::{IdText, LimitText, OrNull, RequestStateText};
+use super::super::schemas::{IdText, LimitText, OrNull, RequestStateText, TouchText};
 use super::super::{SharedWeb, Web};
+use super::asked::{Days, Only, Told};
 use super::request::{RequestDetail, RequestEntryItem};
-use super::{Group, next, origin, page, parse, period, record};
+use super::{Group, next, page, parse, record};
 use crate::domain::{Actor, RequestChange, RequestEdit, RequestField, RequestId, RequestState, Topic, one_line};
 use crate::store::{Counted, RequestChanged, RequestFilter};
 
@@ -107,7 +108,7 @@ impl Requests {
         from: Query<Option<String>>,
         to: Query<Option<String>>,
         tz: Query<Option<String>>,
-        touch: Query<Option<String>>,
+        touch: Query<Option<TouchText>>,
         source: Query<Option<String>>,
         medium: Query<Option<String>>,
         campaign: Query<Option<String>>,
@@ -118,15 +119,9 @@ impl Requests {
         limit: Query<Option<LimitText>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<RequestList>, ApiError> {
-        let told = [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0];
-        let filter = RequestFilter {
-            state: state.0.map(|text| parse("state", &text)).transpose()?,
-            topic: topic.0.map(|text| Topic::new(&text)),
-            user: user.0.map(|text| parse("user", &text)).transpose()?,
-            assignee: assignee.0.map(|text| one_line(&text)),
-            came: period(from.0.as_deref(), to.0.as_deref(), tz.0.as_deref())?,
-            origin: origin(&web, touch.0.as_deref(), told)?,
-        };
+        let only = Only { source, medium, campaign, referrer, channel, country, landing_page };
+        let asked = Asked { state, topic, user, assignee, days: Days { from, to, tz }, touch, only };
+        let filter = asked.filter(&web)?;
         let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
         let entries = web.store.requests(filter, page).await?;
         Ok(Json(RequestList {
@@ -276,4 +271,29 @@ fn no_such_request() -> ApiError {
 async fn detail(web: &Web, id: RequestId) -> Result<Json<RequestDetail>, ApiError> {
     let history = web.store.request(id).await?.ok_or_else(no_such_request)?;
     Ok(Json(RequestDetail::new(&history, &web.channels)))
+}
+
+/// Which requests a list was asked for.
+pub(super) struct Asked {
+    pub(super) state: Told<RequestStateText>,
+    pub(super) topic: Told,
+    pub(super) user: Told<IdText>,
+    /// Empty: nobody's.
+    pub(super) assignee: Told,
+    pub(super) days: Days,
+    pub(super) touch: Told<TouchText>,
+    pub(super) only: Only,
+}
+
+impl Asked {
+    pub(super) fn filter(&self, web: &Web) -> Result<RequestFilter, ApiError> {
+        Ok(RequestFilter {
+            state: self.state.0.as_deref().map(|text| parse("state", text)).transpose()?,
+            topic: self.topic.0.as_deref().map(Topic::new),
+            user: self.user.0.as_deref().map(|text| parse("user", text)).transpose()?,
+            assignee: self.assignee.0.as_deref().map(one_line),
+            came: self.days.period()?,
+            origin: self.only.filter(web, &self.touch)?,
+        })
+    }
 }

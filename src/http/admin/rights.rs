@@ -18,7 +18,7 @@ use super::super::schemas::IdText;
 use super::detail::attempt_json;
 use super::messages::message_json;
 use super::request::request_json;
-use super::users::user_json;
+use super::users::{no_such_customer, user_json};
 use super::{Group, parse, record};
 use crate::channel::Channel;
 use crate::domain::{ChannelAddress, Clues, EmailAddress, Timestamp, User, UserId};
@@ -110,16 +110,14 @@ impl Rights {
                 "confirm: say this customer's mail address, phone or id, so that nobody else is erased by mistake",
             ));
         }
+        // Before, as whoever asks may hang up meanwhile; and once more for what comes until it is done.
+        web.recent.forget();
         let erased = web.store.erase_user(id, web.clock.now()).await?.ok_or_else(no_such_customer)?;
+        web.recent.forget();
         tracing::info!(user.id = %id, "Customer {id} was erased");
         record(&web, &owner, "user.erase", id, "").await;
-        web.recent.forget();
         Ok(Json(erased.into()))
     }
-}
-
-fn no_such_customer() -> ApiError {
-    ApiError::not_found("there is no customer with this id")
 }
 
 /// Whether `text` is the customer's mail address, phone or id.

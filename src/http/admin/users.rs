@@ -8,14 +8,15 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::ToJSON;
 use poem_openapi::{Object, OpenApi};
 
-use super::super::SharedWeb;
 use super::super::access::Reader;
 use super::super::errors::ApiError;
-use super::super::schemas::{IdText, LimitText, OrNull};
+use super::super::schemas::{IdText, LimitText, OrNull, TouchText};
+use super::super::{SharedWeb, Web};
+use super::asked::{Days, Only, Told, told};
 use super::messages::MessageItem;
 use super::origins::CreditedItem;
 use super::request::RequestItem;
-use super::{Group, next, origin, page, parse, period};
+use super::{Group, next, page, parse};
 use crate::domain::{Clues, User};
 use crate::store::{UserFilter, UserTimeline};
 
@@ -123,7 +124,7 @@ impl Users {
         from: Query<Option<String>>,
         to: Query<Option<String>>,
         tz: Query<Option<String>>,
-        touch: Query<Option<String>>,
+        touch: Query<Option<TouchText>>,
         source: Query<Option<String>>,
         medium: Query<Option<String>>,
         campaign: Query<Option<String>>,
@@ -135,12 +136,8 @@ impl Users {
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<UserList>, ApiError> {
         let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
-        let told = [source.0, medium.0, campaign.0, referrer.0, channel.0, country.0, landing_page.0];
-        let filter = UserFilter {
-            search: search.0.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
-            registered: period(from.0.as_deref(), to.0.as_deref(), tz.0.as_deref())?,
-            origin: origin(&web, touch.0.as_deref(), told)?,
-        };
+        let only = Only { source, medium, campaign, referrer, channel, country, landing_page };
+        let filter = Asked { search, days: Days { from, to, tz }, touch, only }.filter(&web)?;
         let users = web.store.users(filter, page).await?;
         let next = next(&users, page.limit, |user| user.id.to_string()).into();
         Ok(Json(UserList { items: users.into_iter().map(UserItem::from).collect(), next }))
@@ -155,8 +152,7 @@ impl Users {
         id: Path<IdText>,
     ) -> Result<Json<UserDetail>, ApiError> {
         let timeline = web.store.user(parse("id", &id)?).await?;
-        let UserTimeline { user, touches, requests, messages } =
-            timeline.ok_or_else(|| ApiError::not_found("there is no customer with this id"))?;
+        let UserTimeline { user, touches, requests, messages } = timeline.ok_or_else(no_such_customer)?;
         let touches = touches.into_iter().map(|touch| TouchItem {
             at: touch.at.to_string(),
             source: touch.origin.source(),
@@ -170,5 +166,27 @@ impl Users {
             requests: requests.iter().map(RequestItem::from).collect(),
             messages: messages.iter().map(|message| MessageItem::new(message, &web.channels)).collect(),
         }))
+    }
+}
+
+pub(super) fn no_such_customer() -> ApiError {
+    ApiError::not_found("there is no customer with this id")
+}
+
+/// Which customers a list was asked for.
+pub(super) struct Asked {
+    pub(super) search: Told,
+    pub(super) days: Days,
+    pub(super) touch: Told<TouchText>,
+    pub(super) only: Only,
+}
+
+impl Asked {
+    pub(super) fn filter(&self, web: &Web) -> Result<UserFilter, ApiError> {
+        Ok(UserFilter {
+            search: told(&self.search).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
+            registered: self.days.period()?,
+            origin: self.only.filter(web, &self.touch)?,
+        })
     }
 }
