@@ -34,7 +34,7 @@ pub(super) struct RecentCall {
     pub(super) id: CallId,
     pub(super) at: Timestamp,
     pub(super) area: Area,
-    /// Path and query, secrets redacted.
+    /// Path and query, secrets redacted; without the query when it was refused.
     pub(super) path: String,
     /// Those that say something about the body, or name the call.
     pub(super) headers: Vec<(String, String)>,
@@ -61,10 +61,12 @@ impl RecentCall {
         let is_refused = is_refusal(http_status);
         let came = if is_refused { &[][..] } else { delivery.came() };
         let body = came[..came.len().min(LONGEST_BODY)].to_vec();
+        let headers = if is_refused { &[][..] } else { &delivery.headers };
         let is_kept =
             |(name, value): &&(String, String)| READ_HEADERS.contains(&name.as_str()) && value.len() <= LONGEST_HEADER;
         let line = delivery.request_line(is_secret_in_path);
-        let path = line.split_once(' ').map_or("", |(_, path)| path);
+        let target = line.split_once(' ').map_or("", |(_, target)| target);
+        let path = if is_refused { target.split('?').next().unwrap_or_default() } else { target };
         // A query is as long as a head may be.
         let (path, _) = path.split_at(path.floor_char_boundary(LONGEST_HEADER));
         let query = if is_refused { String::new() } else { without_redacted(&line) };
@@ -73,7 +75,7 @@ impl RecentCall {
             at,
             area: delivery.area(),
             path: path.to_owned(),
-            headers: delivery.headers.iter().filter(is_kept).cloned().collect(),
+            headers: headers.iter().filter(is_kept).cloned().collect(),
             truncated: body.len() < came.len() || delivery.body.is_err() || query.len() > LONGEST_BODY,
             query: if query.len() > LONGEST_BODY { String::new() } else { query },
             body,

@@ -28,10 +28,12 @@ async fn the_last_calls_are_shown_with_what_was_understood_of_them_and_without_t
     let app = TestApp::start_with(WITH_SECRET).await;
     let ana = br#"{"first_name": "Ana", "mail": "ana@example.com", "tel": "612 345 678", "utm_source": "google"}"#;
     app.send("POST", "/umishop_api/s3cret/user?token=s3cret&ref=x", &[("Authorization", "Bearer s3cret")], ana).await;
-    let wrong = app.send("POST", "/umishop_api/wr0ng/user", &[], b"a stranger's words").await;
+    let headers = [("Content-Type", "text/stranger")];
+    let path = "/umishop_api/wr0ng/user?email=eva@example.com";
+    let wrong = app.send("POST", path, &headers, b"a stranger's words").await;
     assert_eq!(wrong.status, 401);
     let answer = app.api("GET", "/api/webhooks").await;
-    for secret in ["s3cret", "wr0ng", "stranger"] {
+    for secret in ["s3cret", "wr0ng", "stranger", "eva"] {
         assert!(!answer.body.contains(secret), "{secret}: {answer:?}");
     }
     let calls = answer.json()["items"].clone();

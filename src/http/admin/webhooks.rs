@@ -22,9 +22,9 @@ use crate::intake::{self, Reading};
 struct WebhookItem {
     id: String,
     at: String,
-    /// The address that was called; secrets are redacted.
+    /// The address that was called; secrets are redacted. Without its query when the secret was missing or wrong.
     path: String,
-    /// Empty when the sender told none.
+    /// Empty when the sender told none, or no right secret.
     content_type: String,
     /// The body; bytes that are no UTF-8 are shown as U+FFFD. Empty when the secret was missing or wrong.
     body: String,
