@@ -35,8 +35,10 @@ impl Condition {
     /// What is to be said of the channel to everybody, in one line; `None`: it works.
     pub fn headline(&self, channel: &ChannelAddress) -> Option<String> {
         match (self.paused_at, &self.trouble) {
-            (Some(paused_at), _) => Some(format!("{channel} is paused by an operator since {paused_at}")),
-            (None, Some(trouble)) => Some(format!("{channel} is in trouble since {}", trouble.since)),
+            (Some(paused_at), _) => {
+                Some(format!("{channel} is paused by an operator since {}", paused_at.to_readable()))
+            }
+            (None, Some(trouble)) => Some(format!("{channel} is in trouble since {}", trouble.since.to_readable())),
             (None, None) => None,
         }
     }

@@ -1,5 +1,6 @@
 //! For machines that watch over this one.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use poem::http::{StatusCode, header};
@@ -73,8 +74,8 @@ pub(super) async fn look(web: &Web, told: bool) -> Health {
     let doubted = now.since(web.clock.certain_now());
     if doubted > DOUBT {
         warnings.push(format!(
-            "the clock jumped ahead by {} s: until it has stood for a day nothing expires or is pruned by it",
-            doubted.as_secs()
+            "the clock jumped ahead by {}: until it has stood for a day nothing expires or is pruned by it",
+            to_the_minute(doubted)
         ));
     }
     match web.store.next_due().await {
@@ -82,9 +83,14 @@ pub(super) async fn look(web: &Web, told: bool) -> Health {
         // Late messages are told, but do not turn webhooks away: they are stored all the same.
         Ok(channels) => warnings.extend(channels.into_iter().filter_map(|(channel, due)| {
             let late = now.since(due);
-            (late > TOO_LATE).then(|| format!("{channel}: a message is {} s late", late.as_secs()))
+            (late > TOO_LATE).then(|| format!("{channel}: a message is {} late", to_the_minute(late)))
         })),
     }
     warnings.extend(web.backup.last().error.map(|(_, error)| detail("there is no new backup", &error)));
     Health { reasons, warnings }
+}
+
+/// A time for people to read, as in `18h 51m`.
+fn to_the_minute(time: Duration) -> impl Display {
+    humantime::format_duration(Duration::from_mins(time.as_secs() / 60))
 }

@@ -205,6 +205,19 @@ async fn a_paused_channel_sends_nothing_until_it_is_resumed_also_after_a_restart
     assert_eq!(app.api("POST", "/api/channels/http.none/pause").await.status, 404);
 }
 
+#[tokio::test]
+async fn what_is_wrong_is_said_for_people() {
+    let app = TestApp::start().await;
+    app.register("Ana", "ana@example.com").await;
+    app.api("POST", "/api/channels/email.welcome/pause").await;
+    app.pass(Duration::from_secs(60 + 67_874));
+    let expected = [
+        "email.welcome is paused by an operator since 2026-11-24 09:30 UTC",
+        "email.welcome: a message is 18h 51m late",
+    ];
+    assert_eq!(app.get("/readyz").await.json()["warnings"], json!(expected));
+}
+
 /// The message as a boot claims it and leaves it, when it dies or settles.
 struct Claims<'a> {
     app: &'a TestApp,
