@@ -178,8 +178,12 @@ fn known(web: &Web, text: &str) -> Result<ChannelAddress, ApiError> {
     let address: ChannelAddress = parse("address", text)?;
     match web.conditions.of(&address) {
         Some(_) => Ok(address),
-        None => Err(ApiError::not_found("there is no channel of this name; GET /api/channels lists them")),
+        None => Err(no_such_channel()),
     }
+}
+
+pub(super) fn no_such_channel() -> ApiError {
+    ApiError::not_found("there is no channel of this name; GET /api/channels lists them")
 }
 
 async fn show(web: &Web, address: &ChannelAddress) -> Result<Json<ChannelItem>, ApiError> {

@@ -13,6 +13,7 @@ use super::super::access::Operator;
 use super::super::errors::ApiError;
 use super::super::optional::Optional;
 use super::super::schemas::ChannelText;
+use super::channels::no_such_channel;
 use super::{Group, parse, record};
 use crate::domain::{ChannelAddress, Outcome};
 use crate::trial::{Trial, example};
@@ -84,7 +85,7 @@ impl Trials {
     ) -> Result<Json<TestItem>, ApiError> {
         let address: ChannelAddress = parse("address", &address)?;
         let Some(channel) = web.channels.get(&address) else {
-            return Err(ApiError::not_found("there is no channel of this name; GET /api/channels lists them"));
+            return Err(no_such_channel());
         };
         let TestBody { to } = body.read()?;
         let to = Some(to).filter(|to| !to.is_empty());
