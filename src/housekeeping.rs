@@ -1,5 +1,5 @@
-//! What is done beside serving: pruning what is past its retention and backups, by the calendar, and mending times when
-//! the clock was set back.
+//! What is done beside serving: pruning what is past its retention, tending the origin ledger and backups, by the
+//! calendar, and mending times when the clock was set back.
 //!
 //! The scheduler only rings; it knows no guard against a ring that comes while the one before is still being answered,
 //! and it forgets what runs when it is shut down. Both are seen to here. Its repeating timers stop for good after one
