@@ -187,4 +187,7 @@ async fn lists_are_downloaded_as_tables_with_their_filters() {
     assert!(origins.contains("\r\ngoogle,") && origins.contains(",1100,0,0,"), "{origins}");
     assert_eq!(app.api("GET", "/api/export/messages.csv?state=lost").await.status, 400);
     assert_eq!(app.get("/api/export/users.csv").await.status, 401);
+    let listed = app.items("/api/audit").await;
+    let taken = |action: &str| listed.iter().filter(|entry| entry["action"] == action).count();
+    assert_eq!((taken("user.export"), taken("request.export"), taken("message.export")), (2, 2, 1), "{listed:?}");
 }

@@ -24,7 +24,7 @@ struct AuditItem {
     role: String,
     /// What they did, as in `message.retry`.
     action: String,
-    /// To what: an id, or a channel's address.
+    /// To what: an id, a channel's address, or `many`.
     target: String,
     /// More about it; may be empty.
     detail: String,

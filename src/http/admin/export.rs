@@ -22,7 +22,7 @@ use super::super::schemas::{
 };
 use super::asked::{Days, Only};
 use super::origins::topic_counts;
-use super::{Group, messages, origins, requests, users};
+use super::{Group, messages, origins, record, requests, users};
 use crate::domain::RoutingTable;
 use crate::sheet::{BYTE_ORDER_MARK, Listed, Sheet};
 use crate::store::{Ledger, LedgerQuery, LedgerRow, Page, StoreError, Tally};
@@ -65,7 +65,7 @@ impl Export {
     async fn export_users(
         &self,
         web: Data<&SharedWeb>,
-        _reader: Reader,
+        reader: Reader,
         search: Query<Option<String>>,
         from: Query<Option<String>>,
         to: Query<Option<String>>,
@@ -86,6 +86,7 @@ impl Export {
             let (store, filter) = (Arc::clone(&store), filter.clone());
             async move { store.users(filter, page).await }
         };
+        record(&web, &reader, "user.export", "many", "").await;
         Ok(Table::new("users.csv", listed(read, |user| user.id)))
     }
 
@@ -97,7 +98,7 @@ impl Export {
     async fn export_requests(
         &self,
         web: Data<&SharedWeb>,
-        _reader: Reader,
+        reader: Reader,
         state: Query<Option<RequestStateText>>,
         topic: Query<Option<String>>,
         user: Query<Option<IdText>>,
@@ -122,6 +123,7 @@ impl Export {
             let (store, filter) = (Arc::clone(&store), filter.clone());
             async move { store.requests(filter, page).await }
         };
+        record(&web, &reader, "request.export", "many", "").await;
         Ok(Table::new("requests.csv", listed(read, |entry| entry.request.id)))
     }
 
@@ -133,7 +135,7 @@ impl Export {
     async fn export_messages(
         &self,
         web: Data<&SharedWeb>,
-        _reader: Reader,
+        reader: Reader,
         state: Query<Option<StateText>>,
         channel: Query<Option<ChannelText>>,
         purpose: Query<Option<PurposeText>>,
@@ -150,6 +152,7 @@ impl Export {
             let (store, filter) = (Arc::clone(&store), filter.clone());
             async move { store.messages(filter, page).await }
         };
+        record(&web, &reader, "message.export", "many", "").await;
         Ok(Table::new("messages.csv", listed(read, |message| message.id)))
     }
 

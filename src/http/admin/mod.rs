@@ -80,7 +80,7 @@ enum Group {
     Operator,
 }
 
-/// Keeps that `actor` has just changed something: the action as `thing.verb`, and to what. Neither `target` nor `detail`
+/// Keeps that `actor` has just changed something, or taken customers' data along: the action as `thing.verb`, and to what. Neither `target` nor `detail`
 /// may tell a customer's name or address. What is done is done, so nobody is told if it cannot be kept but the log.
 async fn record(web: &Web, actor: &Actor, action: &str, target: impl std::fmt::Display, detail: &str) {
     let entry = AuditEntry::new(web.clock.now(), actor, action, &target.to_string(), detail);
