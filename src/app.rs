@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::alerts::{self, Alerts};
 use crate::backups::{BackupStatus, Backups, Directory};
 use crate::channel::{Capture, Channel};
-use crate::clock::{Clock, TOLERATED};
-use crate::conditions::{Condition, Conditions};
+use crate::clock::Clock;
+use crate::conditions::Conditions;
 use crate::config::{self, Auth, Config, StoreUrl};
-use crate::domain::{Actor, ChannelAddress, OriginRules, Role, Timestamp, UnsubscribeKey};
+use crate::domain::{ChannelAddress, OriginRules, UnsubscribeKey};
 use crate::housekeeping::Housekeeping;
 use crate::http::{
     self, AccessRules, ConnectionLimits, EventStreams, Gate, IntakeAuth, IntakeRules, Proxies, RecentCalls,
@@ -30,21 +30,18 @@ use crate::metrics::Metrics;
 use crate::relay::{Relay, Served};
 use crate::render::{Renderer, Texts, Unsubscribe};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{AccessStore, Corrected, NewLoginLink, Rescued, Retention, Store};
+use crate::store::{Retention, Store};
 use crate::wake::Wake;
 
+mod login;
 mod shown;
+mod start;
 
+pub use login::{login_code, login_link};
 pub use shown::landbot_setup;
 
 /// How long requests that are being answered may take when the server stops.
 const FINISH_REQUESTS: Duration = Duration::from_secs(10);
-
-/// How long a login link works.
-const LOGIN_LINK: Duration = Duration::from_hours(24);
-
-/// After so long without an entry, the clock at the start may as well be wrong.
-const QUIET: Duration = Duration::from_hours(30 * 24);
 
 /// How long answers may take when the store has broken.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -89,13 +86,13 @@ impl App {
 
     /// Puts the program together over `store`.
     pub async fn with_store(config: Config, clock: Clock, store: Arc<dyn Store>) -> anyhow::Result<Self> {
-        let login_code = first_login_code(&config, &*store, clock.now()).await?;
+        let login_code = login::first_login_code(&config, &*store, clock.now()).await?;
         let unsubscribe_key = unsubscribe_key(&*store).await?;
         let renderer = Arc::new(Renderer::new(texts(&config, Some(unsubscribe_key.clone())))?);
         let served = served(&config);
         let wake = Wake::new(served.iter().map(|served| &served.address));
         let channels = served.iter().map(|served| (served.address.clone(), Arc::clone(&served.channel))).collect();
-        let conditions = conditions(&*store, &served).await?;
+        let conditions = start::conditions(&*store, &served).await?;
         let metrics = Metrics::new(served.iter().map(|served| &served.address), clock.now());
         let relay = Relay::new(
             Arc::clone(&store),
@@ -106,23 +103,10 @@ impl App {
             &metrics,
             served,
         );
-        tell_rescued(relay.rescue().await?);
-        check_clock(&*store, &clock).await?;
-        for (channel, _) in store.next_due().await?.iter().filter(|(channel, _)| !config.channels.contains_key(channel))
-        {
-            tracing::warn!(%channel, "Messages wait for {channel}, which is no longer configured: configure it, or cancel them");
-        }
-        let retention = Retention {
-            delivered: config.retention.delivered,
-            dead: config.retention.dead,
-            inbox: config.retention.inbox,
-            captures: config.retention.captures,
-            attempts: config.retention.attempts,
-            questions: config.retention.questions,
-            touches: config.retention.touches,
-            customers: config.retention.customers,
-            audit: config.retention.audit,
-        };
+        start::tell_rescued(relay.rescue().await?);
+        start::check_clock(&*store, &clock).await?;
+        start::tell_unconfigured(&*store, &config).await?;
+        let retention = retention(&config.retention);
         let prune_at = config.retention.prune.clone();
         let origins = Arc::clone(&config.origins);
         let connections = connections(&config.server);
@@ -207,27 +191,6 @@ impl App {
     }
 }
 
-/// Holds the time of day against what was written last: the machine may have started with a wrong one.
-async fn check_clock(store: &dyn Store, clock: &Clock) -> anyhow::Result<()> {
-    let now = clock.now();
-    let Corrected { newest, messages } = store.correct_times(now).await?;
-    match newest {
-        Some(newest) if newest > now.after(TOLERATED) => tracing::warn!(
-            messages,
-            "The newest entry is of {newest}, and this machine's clock says {now}: one of them is wrong. {messages} messages wait from now on"
-        ),
-        Some(newest) if now.since(newest) > QUIET => {
-            // It costs a day's delay of what could wait for months.
-            clock.doubt(now.since(newest));
-            tracing::info!(
-                "The newest entry is of {newest}; for a day nothing expires and nothing is pruned since then"
-            );
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
 /// Waits until the store is broken, lets nobody in any more, and gives those who wait for an answer a moment to hear it.
 async fn refuse_the_rest(store: &dyn Store, clock: &Clock, shutdown: &CancellationToken) {
     store.broken().await;
@@ -251,6 +214,20 @@ async fn drain(relay: JoinHandle<()>, clock: Clock, shutdown: CancellationToken)
     }
 }
 
+fn retention(kept: &config::Retention) -> Retention {
+    Retention {
+        delivered: kept.delivered,
+        dead: kept.dead,
+        inbox: kept.inbox,
+        captures: kept.captures,
+        attempts: kept.attempts,
+        questions: kept.questions,
+        touches: kept.touches,
+        customers: kept.customers,
+        audit: kept.audit,
+    }
+}
+
 fn connections(server: &config::Server) -> ConnectionLimits {
     ConnectionLimits {
         header_timeout: server.header_timeout,
@@ -260,35 +237,6 @@ fn connections(server: &config::Server) -> ConnectionLimits {
         connections_per_address: server.connections_per_address,
         proxies: Proxies::new(server.trusted_proxies.clone()),
     }
-}
-
-/// The code of a login link for the first owner, if without it nobody can come in: there is no token, and nobody has ever
-/// signed in.
-async fn first_login_code(config: &Config, store: &dyn Store, now: Timestamp) -> anyhow::Result<Option<String>> {
-    // The configuration's token has taken the place of the one that an earlier version made.
-    if config.admin.token.is_some() {
-        return Ok(None);
-    }
-    store.adopt_first_token(now).await?;
-    if store.has_access().await? {
-        return Ok(None);
-    }
-    let owner = Actor { name: "first login link".to_owned(), role: Role::Owner };
-    login_code(store, owner, now).await.map(Some)
-}
-
-/// A fresh login link's code, by which `actor` signs in once within the day: see [`login_link`].
-pub async fn login_code(store: &dyn AccessStore, actor: Actor, now: Timestamp) -> anyhow::Result<String> {
-    let code = http::fresh_secret().context("the system has no randomness for a login link")?;
-    let link = NewLoginLink { hash: http::hash(&code), actor, expires_at: now.after(LOGIN_LINK) };
-    store.create_login_link(link).await?;
-    Ok(code)
-}
-
-/// The address that signs in by `code`.
-pub fn login_link(site: &str, code: &str) -> String {
-    // Browsers keep what follows a `#` to themselves, so that no log of a proxy has it.
-    format!("{site}/admin#login={code}")
 }
 
 /// Where backups are made, if the configuration says so.
@@ -348,37 +296,6 @@ pub fn served(config: &Config) -> Vec<Served> {
         rules: settings.rules.clone(),
     });
     served.collect()
-}
-
-/// The channels' conditions at the start: what an earlier life noted of those that are served.
-async fn conditions(store: &dyn Store, served: &[Served]) -> anyhow::Result<Conditions> {
-    let notes = store.channel_notes().await?;
-    let conditions = served.iter().map(|served| {
-        let note = notes.iter().find(|note| note.channel == served.address);
-        let condition = note.map_or_else(Condition::default, |note| Condition {
-            paused_at: note.paused_at,
-            not_before: note.not_before,
-            ..Condition::default()
-        });
-        (served.address.clone(), condition)
-    });
-    Ok(Conditions::new(conditions, store.feed()))
-}
-
-fn tell_rescued(rescued: Rescued) {
-    let Rescued { pending, dead, suspects } = rescued;
-    if pending > 0 {
-        tracing::info!(pending, "Rescued {pending} messages that an earlier start left unfinished");
-    }
-    if suspects > 0 {
-        tracing::warn!(
-            suspects,
-            "{suspects} messages were on their way at several crashes; they are sent one at a time"
-        );
-    }
-    if dead > 0 {
-        tracing::error!(dead, "{dead} messages are dead letters: umishop died too often while sending them");
-    }
 }
 
 /// How the web reaches the channels, and what the alerts look at.

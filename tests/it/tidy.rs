@@ -95,7 +95,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("clap", &["cli/", "main.rs"]),
     ("figment", &["config/", "channel/"]),
     ("tokio_cron_scheduler", &["housekeeping.rs"]),
-    ("anyhow", &["cli/", "app.rs", "main.rs"]),
+    ("anyhow", &["cli/", "app.rs", "app/", "main.rs"]),
     ("minijinja", &["render", "channel/http"]),
 ];
 
