@@ -55,7 +55,7 @@ impl Together {
     }
 
     /// Which messages are to be changed: all of them are in one of the states that this is done from.
-    pub(super) fn filter(self, asked: &Asked) -> Result<MessageFilter, ApiError> {
+    fn filter(self, asked: &Asked) -> Result<MessageFilter, ApiError> {
         // A script whose variable is not set must not change more than it means to.
         if asked.days.is_blank() {
             return Err(ApiError::bad_request("from, to: say when the messages were made, or leave it out"));
@@ -69,15 +69,16 @@ impl Together {
     }
 }
 
-/// Changes these messages, step by step, unless they are not what was counted.
+/// Changes the messages that were asked for, step by step, unless they are not what was counted.
 pub(super) async fn together(
     web: &Web,
     operator: &Actor,
     change: Together,
-    filter: &MessageFilter,
+    asked: &Asked,
     expected: Option<u64>,
     cursor: Option<&str>,
 ) -> Result<Json<MessageChanges>, ApiError> {
+    let filter = change.filter(asked)?;
     let mut next: Option<MessageId> = cursor.map(|cursor| parse("cursor", cursor)).transpose()?;
     if let Some(expected) = expected.filter(|_| next.is_none()) {
         let Counted { count, .. } = web.store.count_messages(filter.clone()).await?;
@@ -88,14 +89,26 @@ pub(super) async fn together(
         }
     }
     let mut changed = 0;
-    let done = step_by_step(web, change, filter, &mut next, &mut changed).await;
+    let done = step_by_step(web, change, &filter, &mut next, &mut changed).await;
     // Also what was changed before it failed.
     if changed > 0 {
+        if matches!(change, Together::Retry) {
+            wake(web, &filter);
+        }
         let state = filter.state.map_or("", State::as_str);
         record(web, operator, change.action(), "many", &format!("{changed} that were {state}")).await;
     }
     done?;
     Ok(Json(MessageChanges { changed, next: next.map(|id| id.to_string()).into() }))
+}
+
+/// Says that messages like these are due.
+fn wake(web: &Web, filter: &MessageFilter) {
+    let now = web.clock.now();
+    match &filter.channel {
+        Some(channel) => web.wake.at(channel, now),
+        None => web.channels.keys().for_each(|channel| web.wake.at(channel, now)),
+    }
 }
 
 /// Changes these messages from the one after `next` on, and counts them.

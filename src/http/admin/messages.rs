@@ -182,14 +182,7 @@ impl Messages {
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<MessageChanges>, ApiError> {
         let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz } };
-        let filter = Together::Retry.filter(&asked)?;
-        let changes = together(&web, &operator, Together::Retry, &filter, expected.0, cursor.0.as_deref()).await;
-        // Also of those that were changed before it failed.
-        match &filter.channel {
-            Some(channel) => web.wake.at(channel, web.clock.now()),
-            None => web.channels.keys().for_each(|channel| web.wake.at(channel, web.clock.now())),
-        }
-        changes
+        together(&web, &operator, Together::Retry, &asked, expected.0, cursor.0.as_deref()).await
     }
 
     /// Call all messages off that a list would show
@@ -213,8 +206,7 @@ impl Messages {
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<MessageChanges>, ApiError> {
         let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz } };
-        let filter = Together::Cancel.filter(&asked)?;
-        together(&web, &operator, Together::Cancel, &filter, expected.0, cursor.0.as_deref()).await
+        together(&web, &operator, Together::Cancel, &asked, expected.0, cursor.0.as_deref()).await
     }
 
     /// Show a message with its attempts and its text
