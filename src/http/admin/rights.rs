@@ -110,8 +110,6 @@ impl Rights {
                 "confirm: say this customer's mail address, phone or id, so that nobody else is erased by mistake",
             ));
         }
-        // Before, as whoever asks may hang up meanwhile; and once more for what comes until it is done.
-        web.recent.forget();
         let erased = web.store.erase_user(id, web.clock.now()).await?.ok_or_else(no_such_customer)?;
         web.recent.forget();
         tracing::info!(user.id = %id, "Customer {id} was erased");
