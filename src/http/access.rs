@@ -60,19 +60,19 @@ pub(super) struct Caller {
 }
 
 /// Who makes this call, whatever it is. An error says why it is nobody.
+///
+/// Where there is a token, no session is looked at. What else stands in `Authorization` is not for us: a proxy's password,
+/// which browsers send along.
 pub(super) async fn caller(web: &Web, request: &Request) -> poem::Result<Caller> {
-    if request.headers().contains_key(header::AUTHORIZATION) {
-        return by_token(web, request).await;
-    }
-    match cookie(request) {
-        Some(secret) => by_session(web, request, hash(secret)).await,
-        None => Err(ApiError::nobody().into_error()),
+    let bearer = request.headers().typed_get::<Authorization<authorization::Bearer>>();
+    match (bearer, cookie(request)) {
+        (Some(bearer), _) => by_token(web, request, hash(bearer.token())).await,
+        (None, Some(secret)) => by_session(web, request, hash(secret)).await,
+        (None, None) => Err(ApiError::nobody().into_error()),
     }
 }
 
-async fn by_token(web: &Web, request: &Request) -> poem::Result<Caller> {
-    let bearer = request.headers().typed_get::<Authorization<authorization::Bearer>>();
-    let Some(shown) = bearer.map(|bearer| hash(bearer.token())) else { return Err(ApiError::nobody().into_error()) };
+async fn by_token(web: &Web, request: &Request, shown: SecretHash) -> poem::Result<Caller> {
     if let Some(actor) = web.access.configured(&shown) {
         return Ok(Caller { actor, expires_at: None, session: None });
     }

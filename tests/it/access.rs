@@ -190,6 +190,23 @@ async fn a_page_of_another_site_changes_nothing_by_the_cookie() {
 }
 
 #[tokio::test]
+async fn a_password_that_a_proxy_asks_for_does_not_get_in_the_way_of_the_session() {
+    let app = TestApp::start().await;
+    let session = cookie(&sign_in(&app, &json!({ "token": ADMIN_TOKEN })).await);
+    // A browser sends it along with every call from then on.
+    let proxys = ("Authorization", "Basic c2hvcDpwYXNz");
+    assert_eq!(with_cookie(&app, "GET", "/api/users", &session, &[proxys]).await.status, 200);
+    let changed = with_cookie(&app, "POST", "/api/channels/email.welcome/pause", &session, &[proxys]).await;
+    assert_eq!(changed.status, 403, "it is no token: what changes something must come from the console");
+    let wrong = ("Authorization", "Bearer wrong");
+    assert_eq!(
+        with_cookie(&app, "GET", "/api/users", &session, &[wrong]).await.status,
+        401,
+        "a token is looked at alone"
+    );
+}
+
+#[tokio::test]
 async fn behind_a_proxy_the_console_is_known_by_the_public_address_and_its_cookie_stays_on_tls() {
     let app = TestApp::start_with("[server]\npublic_url = \"https://shop.example\"").await;
     let answer = sign_in(&app, &json!({ "token": ADMIN_TOKEN })).await;
