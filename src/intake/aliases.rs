@@ -95,6 +95,11 @@ pub(super) fn is_contact(key: &str) -> bool {
     matches!(meaning(key, false), Meaning::Known { field: Field::Email | Field::Phone, .. })
 }
 
+/// Whether the name, in snake case, is that of a mail address.
+pub(super) fn is_email(key: &str) -> bool {
+    matches!(meaning(key, false), Meaning::Known { field: Field::Email, .. })
+}
+
 /// Whether two names are the same but for the places where their words part.
 pub(super) fn same(a: &str, b: &str) -> bool {
     fn letters(name: &str) -> impl Iterator<Item = u8> {

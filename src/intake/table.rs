@@ -1,6 +1,6 @@
 //! A table of customers, one a row, under the names that bots give to the same fields.
 
-use super::aliases::snake_case;
+use super::aliases::{self, snake_case};
 use super::envelope::{Given, Place};
 use super::value::{self, Value};
 use super::{Fields, Received, gather};
@@ -69,12 +69,13 @@ impl Columns {
 
     /// Whether one of them is what a customer can be written to by.
     pub fn tell_a_contact(&self) -> bool {
-        self.keys.iter().flatten().any(|key| super::aliases::is_contact(key))
+        self.keys.iter().flatten().any(|key| aliases::is_contact(key))
     }
 
-    /// The first column that is a mail address, else the first one.
+    /// The first column that is a mail address, else the first one that is a phone.
     pub fn of_contact(&self) -> usize {
-        self.keys.iter().position(|key| key.as_deref().is_some_and(super::aliases::is_contact)).unwrap_or(0)
+        let first = |is_it: fn(&str) -> bool| self.keys.iter().position(|key| key.as_deref().is_some_and(is_it));
+        first(aliases::is_email).or_else(|| first(aliases::is_contact)).unwrap_or(0)
     }
 
     /// Reads a row. `default_country` is where phones without a calling code are, unless the row names a country.

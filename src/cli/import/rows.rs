@@ -1,6 +1,6 @@
 //! Reading a table of customers: which separator it has, what its columns are, and what is wrong with which row.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{Cursor, Read};
 
 use anyhow::{Context as _, bail};
 use csv::StringRecord;
@@ -10,7 +10,7 @@ use crate::intake::Columns;
 use crate::sheet::BYTE_ORDER_MARK;
 
 /// How much of the table the separator is looked for in, in bytes.
-const LOOKED_AT: usize = 1 << 16;
+const LOOKED_AT: u64 = 1 << 16;
 
 /// What rows are read by.
 #[derive(Clone)]
@@ -61,17 +61,18 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Looks at the beginning of the table, and reads the names of its columns.
-    pub(super) fn new(source: Box<dyn Read + Send>, rules: Rules) -> anyhow::Result<Self> {
-        let mut source = BufReader::with_capacity(LOOKED_AT, source);
-        let start = source.fill_buf().context("cannot read the table")?;
+    pub(super) fn new(mut source: Box<dyn Read + Send>, rules: Rules) -> anyhow::Result<Self> {
+        // A pipe hands out what it has: of the first line perhaps only some letters.
+        let mut start = Vec::new();
+        source.by_ref().take(LOOKED_AT).read_to_end(&mut start).context("cannot read the table")?;
         if start.starts_with(&[0xFF, 0xFE]) || start.starts_with(&[0xFE, 0xFF]) {
             bail!("the table is in UTF-16: save it as \"CSV UTF-8\"");
         }
         let mark = if start.starts_with(BYTE_ORDER_MARK.as_bytes()) { BYTE_ORDER_MARK.len() } else { 0 };
         let Look { separator, line_break } = look(&start[mark..]);
-        source.consume(mark);
+        let start = Cursor::new(start.split_off(mark));
         // The last line ends like the others, so that it is counted like them.
-        let source: Box<dyn Read + Send> = Box::new(source.chain(line_break.as_bytes()));
+        let source: Box<dyn Read + Send> = Box::new(start.chain(source).chain(line_break.as_bytes()));
         let mut reader =
             csv::ReaderBuilder::new().delimiter(separator).has_headers(false).flexible(true).from_reader(source);
         let mut record = StringRecord::new();
@@ -187,13 +188,16 @@ fn look(start: &[u8]) -> Look {
 mod tests {
     use super::*;
 
-    fn rows(table: &[u8]) -> anyhow::Result<Rows> {
-        let rules = Rules {
+    fn rules() -> Rules {
+        Rules {
             country: Country::parse("ES").unwrap(),
             zone: "Europe/Madrid".to_owned(),
             now: Timestamp::from_millis(1_800_000_000_000),
-        };
-        Rows::new(Box::new(std::io::Cursor::new(table.to_vec())), rules)
+        }
+    }
+
+    fn rows(table: &[u8]) -> anyhow::Result<Rows> {
+        Rows::new(Box::new(std::io::Cursor::new(table.to_vec())), rules())
     }
 
     #[test]
@@ -238,6 +242,31 @@ mod tests {
         assert!(refused(b"\xFF\xFEe\0").contains("UTF-16"));
         let mut latin = rows(b"email,name\nana@example.com,Nu\xF1ez\n").unwrap();
         assert!(latin.next().map(drop).unwrap_err().to_string().starts_with("line 2 is not in UTF-8"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_mail_address_is_told_of_its_column() {
+        let mut rows = rows(b"phone,name,email\n612345678,Ana,ana@example\n,Eva,\n").unwrap();
+        for line in 2..4 {
+            let refused = rows.next().unwrap().unwrap().unwrap_err();
+            assert_eq!((refused.line, refused.column.as_str()), (line, "email"), "{}", refused.why);
+        }
+    }
+
+    #[test]
+    fn a_table_that_comes_bit_by_bit_is_read_like_a_file() {
+        struct Slow(std::io::Cursor<Vec<u8>>);
+        impl Read for Slow {
+            fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+                self.0.read(&mut into[..1])
+            }
+        }
+        let table = "\u{FEFF}name;email\r\nAna;ana@example.com\r\nEva;\r\n";
+        let slow = Slow(std::io::Cursor::new(table.as_bytes().to_vec()));
+        let mut rows = Rows::new(Box::new(slow), rules()).unwrap();
+        assert_eq!(rows.next().unwrap().unwrap().unwrap().user.name, "Ana");
+        assert_eq!(rows.next().unwrap().unwrap().unwrap_err().line, 3);
+        assert!(rows.next().unwrap().is_none());
     }
 
     #[test]
