@@ -204,7 +204,14 @@ async fn show(
 /// Changes what is noted beside the request.
 async fn edit(store: &SqliteStore, id: RequestId, field: RequestField, value: &str, by: &str) -> anyhow::Result<()> {
     let edit = RequestEdit::new(field, Clock::system().now(), value, by)?;
-    if store.edit_request(id, edit).await? { Ok(()) } else { bail!("there is no such request") }
+    if !store.edit_request(id, edit).await? {
+        bail!("there is no such request");
+    }
+    let action = match field {
+        RequestField::Note => "request.note",
+        RequestField::Assignee => "request.assign",
+    };
+    record(store, action, id, "").await
 }
 
 fn named(assignee: &str) -> &str {

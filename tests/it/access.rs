@@ -409,6 +409,8 @@ async fn changes_by_the_command_line_are_listed_too() {
             "1 that were cancelled",
         ),
         (&["requests", "answer", &request], "request.answer", &request, ""),
+        (&["requests", "note", &request, "Wants a call"], "request.note", &request, ""),
+        (&["requests", "assign", &request, "Eva"], "request.assign", &request, ""),
     ] {
         assert_eq!(run(app.directory(), arguments).0, Some(0), "{arguments:?}");
         let all = app.items("/api/audit").await;
