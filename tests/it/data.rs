@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use umishop::domain::Timestamp;
 
 use crate::client;
 use crate::command_line::{configured, json_of, run};
@@ -69,6 +70,36 @@ fn nobody_is_welcomed_unless_the_operator_asks_for_it() {
     let messages = json_of(directory.path(), &["messages", "--json"]);
     assert_eq!(messages.as_array().unwrap().len(), 1, "a mail reaches only one of them: {messages}");
     assert_eq!(messages[0]["recipient"], "new@example.com");
+}
+
+#[test]
+fn an_imported_customer_waits_for_their_welcome_as_if_they_had_just_registered() {
+    let directory = configured("[welcome]\ndelay = \"2days\"\n");
+    assert_eq!(counts(&import(directory.path(), "email\nnew@example.com\n", &["--welcome"])), [1, 0, 0, 0]);
+    let messages = json_of(directory.path(), &["messages", "--json"]);
+    let time = |name: &str| Timestamp::parse(messages[0][name].as_str().unwrap()).unwrap();
+    assert_eq!(time("due_at").since(time("created_at")), std::time::Duration::from_hours(48));
+    // An id begins with the time at which it was made. One that lies ahead is a wrong clock's: what waits for it is due.
+    let id = messages[0]["id"].as_str().unwrap().replace('-', "");
+    assert_eq!(i64::from_str_radix(&id[..12], 16).unwrap(), time("created_at").as_millis());
+}
+
+#[test]
+fn an_import_is_in_the_list_of_changes() {
+    let directory = configured("");
+    let listed = || {
+        let entries = json_of(directory.path(), &["audit", "--json"]);
+        let told =
+            |entry: &Value| ["who", "action", "target", "detail"].map(|name| entry[name].as_str().unwrap().to_owned());
+        let listed: Vec<[String; 4]> = entries.as_array().unwrap().iter().map(told).collect();
+        listed
+    };
+    import(directory.path(), TABLE, &[]);
+    let expected = ["command line", "user.import", "many", "2 new, 0 merged"].map(str::to_owned);
+    assert_eq!(listed(), [expected.clone()]);
+    import(directory.path(), TABLE, &[]);
+    import(directory.path(), "email\nnew@example.com\n", &["--dry-run"]);
+    assert_eq!(listed(), [expected], "an import that changed nothing is no change");
 }
 
 #[test]

@@ -4,11 +4,10 @@
 //! transaction, so that whatever ends an import leaves whole bites, and the same import takes up where it ended.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -16,22 +15,22 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::progress::{Progress, per_second};
 use self::rows::{Refused, Rows, Rules};
+use self::target::Target;
 use super::{Global, block_on};
 use crate::clock::Clock;
-use crate::config::{Config, StoreUrl};
+use crate::config::Config;
 use crate::domain::{ChannelAddress, ContactField, MessageId, NewMessage, Purpose, Timestamp};
 use crate::sheet::Sheet;
-use crate::store::sqlite::{OpenError, SqliteStore, Trial};
-use crate::store::{Arrival, Imported, Store};
+use crate::store::{Arrival, Imported};
 
+mod progress;
 mod rows;
+mod target;
 
 /// How many rows one transaction takes, so that webhooks do not wait for it.
 const BITE: usize = 500;
-
-/// How long a server beside us may write undisturbed after each of them: about as long as one takes.
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// How many refused rows are told where no file was named for them.
 const TOLD: usize = 20;
@@ -60,7 +59,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
     let rules = Rules { country: config.intake.default_country, zone: arguments.tz.clone(), now };
     let (source, length) = open(&arguments.file)?;
     let rows = Rows::new(source, rules)?;
-    let welcome = if arguments.welcome { Some(welcome(&config, now)?) } else { None };
+    let welcome = if arguments.welcome { Some(Welcome::new(&config, now)?) } else { None };
     let errors = arguments.errors.as_deref().map(errors_file).transpose()?;
     let mut import = Import {
         out,
@@ -69,12 +68,15 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
         progress: Progress::new(length, !global.json),
         counts: Counts::default(),
         reached_at: config.welcome_reaches().into(),
+        now,
     };
     let ended = block_on(async {
         let target = if arguments.dry_run { Target::trial(&config)? } else { Target::store(&config)? };
         let taken = import.take(rows, welcome, &target).await;
+        let recorded = target.record(import.counts.new, import.counts.merged).await;
         target.close().await?;
-        taken
+        let ended = taken?;
+        recorded.map(|()| ended)
     });
     import.progress.clear();
     import.report(global, arguments, ended)
@@ -96,57 +98,26 @@ fn errors_file(file: &Path) -> anyhow::Result<Sheet<File>> {
     Ok(errors)
 }
 
-/// The channel of the welcome, and when it is due.
-fn welcome(config: &Config, now: Timestamp) -> anyhow::Result<(ChannelAddress, Timestamp)> {
-    let channel = config.welcome.channel.clone().context("there is no welcome: [welcome] channel is empty")?;
-    Ok((channel, now.after(config.welcome.delay)))
+/// What greets the new customers.
+struct Welcome {
+    channel: ChannelAddress,
+    now: Timestamp,
+    due_at: Timestamp,
 }
 
-/// Where the rows go.
-enum Target {
-    /// The store; the flag says whether a server runs beside us.
-    Store(Arc<SqliteStore>, bool),
-    Trial(Box<Trial>),
-}
-
-impl Target {
-    fn store(config: &Config) -> anyhow::Result<Self> {
-        let StoreUrl::Sqlite(path) = &config.store;
-        let failed = || format!("cannot open the database {}", path.display());
-        let (store, beside) = match SqliteStore::open(path) {
-            Err(OpenError::Locked { .. }) => (SqliteStore::open_beside(path).with_context(failed)?, true),
-            opened => (opened.with_context(failed)?, false),
-        };
-        Ok(Self::Store(Arc::new(store.keeping_free(config.keep_free)), beside))
+impl Welcome {
+    fn new(config: &Config, now: Timestamp) -> anyhow::Result<Self> {
+        let channel = config.welcome.channel.clone().context("there is no welcome: [welcome] channel is empty")?;
+        Ok(Self { channel, now, due_at: now.after(config.welcome.delay) })
     }
 
-    fn trial(config: &Config) -> anyhow::Result<Self> {
-        let StoreUrl::Sqlite(path) = &config.store;
-        let trial = Trial::new(path).with_context(|| format!("cannot open the database {}", path.display()))?;
-        Ok(Self::Trial(Box::new(trial)))
-    }
-
-    async fn import(&self, customers: Vec<Imported>, reached_at: &Arc<[ContactField]>) -> anyhow::Result<Vec<Arrival>> {
-        match self {
-            Self::Trial(trial) => {
-                // Nothing here waits, and Ctrl-C is to be heard all the same.
-                tokio::task::yield_now().await;
-                Ok(trial.import(&customers, reached_at)?)
-            }
-            Self::Store(store, beside) => {
-                let arrivals = store.import(Arc::new(customers), Arc::clone(reached_at)).await?;
-                if *beside {
-                    Clock::system().sleep_until(None, PAUSE).await;
-                }
-                Ok(arrivals)
-            }
-        }
-    }
-
-    async fn close(self) -> anyhow::Result<()> {
-        match self {
-            Self::Trial(_) => Ok(()),
-            Self::Store(store, _) => Ok(store.close().await?),
+    fn message(&self) -> NewMessage {
+        NewMessage {
+            id: MessageId::new(self.now),
+            channel: self.channel.clone(),
+            purpose: Purpose::Welcome,
+            due_at: self.due_at,
+            fallback: None,
         }
     }
 }
@@ -162,11 +133,7 @@ struct Bite {
 }
 
 /// Reads the table to its end, or until nobody takes the bites any more.
-fn read(
-    mut rows: Rows,
-    welcome: Option<&(ChannelAddress, Timestamp)>,
-    bites: &mpsc::Sender<anyhow::Result<Bite>>,
-) -> anyhow::Result<()> {
+fn read(mut rows: Rows, welcome: Option<&Welcome>, bites: &mpsc::Sender<anyhow::Result<Bite>>) -> anyhow::Result<()> {
     loop {
         let mut bite = Bite::default();
         let mut ended = None;
@@ -175,7 +142,7 @@ fn read(
                 Ok(Some(Ok(row))) => {
                     bite.lines.push(row.line);
                     let (user, registered_at) = (row.user, row.registered_at);
-                    bite.customers.push(Imported { user, registered_at, welcome: welcome.map(new_message) });
+                    bite.customers.push(Imported { user, registered_at, welcome: welcome.map(Welcome::message) });
                 }
                 Ok(Some(Err(refused))) => bite.refused.push(refused),
                 Ok(None) => ended = Some(Ok(())),
@@ -193,11 +160,6 @@ fn read(
             None => {}
         }
     }
-}
-
-fn new_message((channel, due_at): &(ChannelAddress, Timestamp)) -> NewMessage {
-    let (id, channel, due_at) = (MessageId::new(*due_at), channel.clone(), *due_at);
-    NewMessage { id, channel, purpose: Purpose::Welcome, due_at, fallback: None }
 }
 
 /// How many rows came to what.
@@ -237,15 +199,11 @@ struct Import<'a> {
     progress: Progress,
     counts: Counts,
     reached_at: Arc<[ContactField]>,
+    now: Timestamp,
 }
 
 impl Import<'_> {
-    async fn take(
-        &mut self,
-        rows: Rows,
-        welcome: Option<(ChannelAddress, Timestamp)>,
-        target: &Target,
-    ) -> anyhow::Result<Ended> {
+    async fn take(&mut self, rows: Rows, welcome: Option<Welcome>, target: &Target) -> anyhow::Result<Ended> {
         let (send, mut bites) = mpsc::channel(2);
         tokio::task::spawn_blocking(move || {
             if let Err(error) = read(rows, welcome.as_ref(), &send) {
@@ -277,7 +235,7 @@ impl Import<'_> {
 
     async fn bite(&mut self, bite: Bite, target: &Target) -> anyhow::Result<()> {
         let Bite { lines, customers, refused, position } = bite;
-        let arrivals = target.import(customers, &self.reached_at).await?;
+        let arrivals = target.import(customers, &self.reached_at, self.now).await?;
         let mut each: Vec<(u64, String)> = Vec::new();
         for (line, arrival) in lines.into_iter().zip(arrivals) {
             self.counts.count(arrival);
@@ -324,7 +282,7 @@ impl Import<'_> {
             errors.flush()?;
         }
         let Counts { new, merged, unchanged, refused } = self.counts;
-        let (rows, took) = (self.counts.rows(), self.progress.begun.elapsed());
+        let (rows, took) = (self.counts.rows(), self.progress.took());
         if global.json {
             let answer = json!({
                 "rows": rows, "new": new, "merged": merged, "unchanged": unchanged, "refused": refused,
@@ -351,43 +309,6 @@ impl Import<'_> {
                 bail!("stopped: {rows} rows are done; the same command goes on, and changes nothing twice")
             }
             Err(error) => Err(error.context(format!("only {rows} rows are done"))),
-        }
-    }
-}
-
-fn per_second(rows: u64, took: Duration) -> u64 {
-    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
-    rows.saturating_mul(1000) / millis
-}
-
-/// One line on a terminal that says how far it is.
-struct Progress {
-    shown: bool,
-    length: Option<u64>,
-    begun: Instant,
-    last: Option<Instant>,
-}
-
-impl Progress {
-    fn new(length: Option<u64>, wanted: bool) -> Self {
-        Self { shown: wanted && io::stderr().is_terminal(), length, begun: Instant::now(), last: None }
-    }
-
-    fn show(&mut self, rows: u64, position: u64) {
-        let is_due = self.last.is_none_or(|last| last.elapsed() >= Duration::from_millis(200));
-        if !self.shown || !is_due {
-            return;
-        }
-        self.last = Some(Instant::now());
-        let part = self.length.filter(|length| *length > 0).map(|length| format!("{:>3} %  ", position * 100 / length));
-        let rate = per_second(rows, self.begun.elapsed());
-        // A terminal that is gone needs no progress.
-        drop(write!(io::stderr(), "\r{}{rows} rows  {rate} rows/s   ", part.unwrap_or_default()));
-    }
-
-    fn clear(&mut self) {
-        if self.shown && self.last.take().is_some() {
-            drop(write!(io::stderr(), "\r{:60}\r", ""));
         }
     }
 }

@@ -8,23 +8,30 @@ use rusqlite::Connection;
 use super::intake::{self, Known};
 use super::opening::OpenError;
 use super::{SqliteStore, StoreError, ledger, migrations, reads};
-use crate::domain::{ContactField, Context};
+use crate::domain::{ContactField, Context, Timestamp};
 use crate::store::{Arrival, Imported};
 
 impl SqliteStore {
     /// Takes customers of another program, all of them in one transaction. Who is known already is merged by the rules
     /// of the webhooks; but a row is no visit, and so adds no touch: importing it again changes nothing. A welcome goes to
-    /// whom it can reach at one of `reached_at`.
+    /// whom it can reach at one of `reached_at`, and is of `now`.
     pub async fn import(
         &self,
         customers: Arc<Vec<Imported>>,
         reached_at: Arc<[ContactField]>,
+        now: Timestamp,
     ) -> Result<Vec<Arrival>, StoreError> {
-        self.take(move |connection| customers.iter().map(|new| import(connection, new, &reached_at)).collect()).await
+        self.take(move |connection| customers.iter().map(|new| import(connection, new, &reached_at, now)).collect())
+            .await
     }
 }
 
-fn import(connection: &Connection, new: &Imported, reached_at: &[ContactField]) -> Result<Arrival, StoreError> {
+fn import(
+    connection: &Connection,
+    new: &Imported,
+    reached_at: &[ContactField],
+    now: Timestamp,
+) -> Result<Arrival, StoreError> {
     let (user, at) = (&new.user, new.registered_at);
     let found = intake::find(connection, &user.contact)?;
     let is_new = found.is_none();
@@ -56,7 +63,7 @@ fn import(connection: &Connection, new: &Imported, reached_at: &[ContactField]) 
         Arrival::Unchanged => {}
     }
     if let Some((welcome, context)) = &welcome {
-        intake::enqueue(connection, welcome, Some(&known.user), None, context, welcome.due_at)?;
+        intake::enqueue(connection, welcome, Some(&known.user), None, context, now)?;
     }
     Ok(arrival)
 }
@@ -81,12 +88,17 @@ impl Trial {
         Ok(Self { real, trial })
     }
 
-    /// What would come of these customers, after those before.
-    pub fn import(&self, customers: &[Imported], reached_at: &[ContactField]) -> Result<Vec<Arrival>, StoreError> {
+    /// What would come of these customers at `now`, after those before.
+    pub fn import(
+        &self,
+        customers: &[Imported],
+        reached_at: &[ContactField],
+        now: Timestamp,
+    ) -> Result<Vec<Arrival>, StoreError> {
         self.trial.execute_batch("BEGIN")?;
         let arrivals = customers.iter().map(|new| {
             self.bring_in(new)?;
-            import(&self.trial, new, reached_at)
+            import(&self.trial, new, reached_at, now)
         });
         let arrivals = arrivals.collect::<Result<_, StoreError>>()?;
         self.trial.execute_batch("COMMIT")?;

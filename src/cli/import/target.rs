@@ -1,0 +1,80 @@
+//! Where the rows of an import go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::super::record;
+use crate::clock::Clock;
+use crate::config::{Config, StoreUrl};
+use crate::domain::{ContactField, Timestamp};
+use crate::store::sqlite::{OpenError, SqliteStore, Trial};
+use crate::store::{Arrival, Imported, Store as _};
+
+/// How long a server beside us may write undisturbed after each transaction: about as long as one takes.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Into the database, or nowhere.
+pub(super) enum Target {
+    /// The store; the flag says whether a server runs beside us.
+    Store(Arc<SqliteStore>, bool),
+    Trial(Box<Trial>),
+}
+
+impl Target {
+    pub(super) fn store(config: &Config) -> anyhow::Result<Self> {
+        let StoreUrl::Sqlite(path) = &config.store;
+        let failed = || format!("cannot open the database {}", path.display());
+        let (store, beside) = match SqliteStore::open(path) {
+            Err(OpenError::Locked { .. }) => (SqliteStore::open_beside(path).with_context(failed)?, true),
+            opened => (opened.with_context(failed)?, false),
+        };
+        Ok(Self::Store(Arc::new(store.keeping_free(config.keep_free)), beside))
+    }
+
+    pub(super) fn trial(config: &Config) -> anyhow::Result<Self> {
+        let StoreUrl::Sqlite(path) = &config.store;
+        let trial = Trial::new(path).with_context(|| format!("cannot open the database {}", path.display()))?;
+        Ok(Self::Trial(Box::new(trial)))
+    }
+
+    pub(super) async fn import(
+        &self,
+        customers: Vec<Imported>,
+        reached_at: &Arc<[ContactField]>,
+        now: Timestamp,
+    ) -> anyhow::Result<Vec<Arrival>> {
+        match self {
+            Self::Trial(trial) => {
+                // Nothing here waits, and Ctrl-C is to be heard all the same.
+                tokio::task::yield_now().await;
+                Ok(trial.import(&customers, reached_at, now)?)
+            }
+            Self::Store(store, beside) => {
+                let arrivals = store.import(Arc::new(customers), Arc::clone(reached_at), now).await?;
+                if *beside {
+                    Clock::system().sleep_until(None, PAUSE).await;
+                }
+                Ok(arrivals)
+            }
+        }
+    }
+
+    /// Keeps that so many customers were taken in.
+    pub(super) async fn record(&self, new: u64, merged: u64) -> anyhow::Result<()> {
+        match self {
+            Self::Store(store, _) if new + merged > 0 => {
+                record(store, "user.import", "many", &format!("{new} new, {merged} merged")).await
+            }
+            Self::Store(..) | Self::Trial(_) => Ok(()),
+        }
+    }
+
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        match self {
+            Self::Trial(_) => Ok(()),
+            Self::Store(store, _) => Ok(store.close().await?),
+        }
+    }
+}
