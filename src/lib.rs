@@ -4,11 +4,10 @@
 //! The modules in the order a request meets them: [`http`] takes it in, [`intake`] reads it, [`domain`] decides,
 //! [`store`] keeps it, [`wake`] nudges the [`relay`], [`render`] finds the words, and a [`channel`] carries them.
 //! [`config`] says how, [`housekeeping`] tidies up and makes [`backups`], [`alerts`] tell the operator what is wrong,
-//! [`clock`] tells the time, [`conditions`] how each channel is doing, [`changes`] what has changed, [`metrics`] count what happens, [`preview`] shows
-//! an operator what was said, a [`trial`] tries a channel, [`landbot`] says what to paste there, [`doctor`] whether all is well, [`crash`] lets the campaign end it anywhere. [`app`] puts all of it together, and [`cli`] is the way in.
-//! [`clock`] tells the time, [`conditions`] how each channel is doing, [`metrics`] count what happens, [`preview`] shows
-//! an operator what was said, [`doctor`] whether all is well, [`crash`] lets the campaign end it anywhere, [`demo`] makes a year up,
-//! [`sheet`] writes tables. [`app`] puts all of it together, and [`cli`] is the way in.
+//! [`clock`] tells the time, [`conditions`] how each channel is doing, [`changes`] what has changed, [`metrics`] count
+//! what happens, [`preview`] shows an operator what was said, a [`trial`] tries a channel, [`landbot`] says what to paste
+//! there, [`sheet`] writes tables, [`doctor`] says whether all is well, [`demo`] makes a year up, [`crash`] lets the
+//! campaign end it anywhere. [`app`] puts all of it together, and [`cli`] is the way in.
 
 pub mod alerts;
 pub mod app;

@@ -267,6 +267,17 @@ fn the_architecture_page_names_every_file() {
     };
     let missing: Vec<String> = sources().into_iter().map(|source| source.path).filter(|path| !names(path)).collect();
     assert!(missing.is_empty(), "docs/architecture.md does not name {missing:?}");
+    let files: BTreeSet<String> = sources().into_iter().map(|source| source.path).collect();
+    let sections = page.split("\n### `src/").skip(1).filter_map(|section| section.split_once("/`\n"));
+    let gone: Vec<String> = sections
+        .flat_map(|(folder, text)| {
+            let list = text.trim_start().split("\n\n").next().unwrap_or_default();
+            let named = list.split('`').filter(|name| Path::new(name).extension().is_some_and(|end| end == "rs"));
+            named.map(move |file| format!("{folder}/{file}"))
+        })
+        .filter(|path| !files.contains(path))
+        .collect();
+    assert!(gone.is_empty(), "docs/architecture.md names {gone:?}, which are not there");
 }
 
 #[test]
