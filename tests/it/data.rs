@@ -199,6 +199,10 @@ async fn lists_are_downloaded_as_tables_with_their_filters() {
     }
     app.pass(std::time::Duration::from_secs(1));
     app.ask("Sales", "Two\nlines, \"quoted\"").await;
+    let id = app.items("/api/requests").await[0]["id"].as_str().unwrap().to_owned();
+    for noted in [["assign", "Eva"], ["note", "Wants a call"]] {
+        assert_eq!(run(app.directory(), &["requests", noted[0], &id, noted[1]]).0, Some(0));
+    }
     let table = async |path: &str| {
         let answer = app.api("GET", path).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -211,7 +215,7 @@ async fn lists_are_downloaded_as_tables_with_their_filters() {
     assert_eq!((users.lines().count(), users.matches(",'=cmd(),").count()), (1_102, 1_100));
     assert_eq!(table("/api/export/users.csv?search=77@").await.lines().count(), 2);
     let requests = table("/api/export/requests.csv?state=new&topic=sales").await;
-    assert!(requests.contains(",\"Two\nlines, \"\"quoted\"\"\","), "{requests}");
+    assert!(requests.contains(",\"Two\nlines, \"\"quoted\"\"\",Eva,Wants a call,"), "{requests}");
     assert_eq!(table("/api/export/requests.csv?state=closed").await.lines().count(), 1);
     assert_eq!(table("/api/export/messages.csv?purpose=request").await.lines().count(), 2);
     let origins = table("/api/export/origins.csv?by=source&source=google").await;
