@@ -96,7 +96,7 @@ fn an_import_is_in_the_list_of_changes() {
     };
     import(directory.path(), TABLE, &[]);
     let expected = ["command line", "user.import", "many", "2 new, 0 merged"].map(str::to_owned);
-    assert_eq!(listed(), [expected.clone()]);
+    assert_eq!(listed(), std::slice::from_ref(&expected));
     import(directory.path(), TABLE, &[]);
     import(directory.path(), "email\nnew@example.com\n", &["--dry-run"]);
     assert_eq!(listed(), [expected], "an import that changed nothing is no change");

@@ -272,8 +272,8 @@ fn the_architecture_page_names_every_file() {
     let gone: Vec<String> = sections
         .flat_map(|(folder, text)| {
             let list = text.trim_start().split("\n\n").next().unwrap_or_default();
-            let named = list.split('`').filter(|name| Path::new(name).extension().is_some_and(|end| end == "rs"));
-            named.map(move |file| format!("{folder}/{file}"))
+            let listed = list.split('`').filter(|name| Path::new(name).extension().is_some_and(|end| end == "rs"));
+            listed.map(move |file| format!("{folder}/{file}"))
         })
         .filter(|path| !files.contains(path))
         .collect();
