@@ -89,7 +89,9 @@ fn shown(path: &[String], value: &Value) -> String {
     }
 }
 
-/// Whether a text may be shown: it is no secret, or only says where one stands.
+/// Whether a text may be shown: it is no secret, or only says where one stands. Of a store's address, that of a file is
+/// none.
 fn is_open(path: &[String], text: &str) -> bool {
-    !tree::is_secret(path) || text.is_empty() || text.starts_with("env:") || text.starts_with("file:")
+    let is_file = text.starts_with("sqlite:") && path == ["store", "url"];
+    !tree::is_secret(path) || is_file || text.is_empty() || text.starts_with("env:") || text.starts_with("file:")
 }

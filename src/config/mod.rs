@@ -286,11 +286,11 @@ pub struct Retention {
     pub dead: Duration,
     /// Unreadable webhooks.
     pub inbox: Duration,
-    /// What a sandboxed channel kept; here and below `None`: as long as the rest.
+    /// What a sandboxed channel kept; `None`: as long as its message.
     pub captures: Option<Duration>,
-    /// What came of each attempt.
+    /// What came of each attempt; `None`: as long as its message.
     pub attempts: Option<Duration>,
-    /// The words of closed requests.
+    /// The words of closed requests; here and below `None`: for good.
     pub questions: Option<Duration>,
     /// What was told of visits.
     pub touches: Option<Duration>,

@@ -1,6 +1,7 @@
 //! Holds a layer against the compiled-in file, which has every key with its default: whatever is not in it is not a
 //! key, and a value of another form is a mistake. What is wrong is told and taken out, so that the rest can be read.
-//! The keys of a channel are left to its kind, and `[origins] aliases` has whatever names the shop likes. A condition of a route may be a list of texts as well.
+//! The keys of a channel are left to its kind, and `[origins] aliases` has whatever names the shop likes. A condition of a
+//! route may be a list of texts as well.
 
 use figment::value::{Dict, Value};
 

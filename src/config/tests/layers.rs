@@ -225,6 +225,7 @@ fn every_key_that_counts_is_shown_with_who_wrote_it_and_no_secret() {
     };
     assert_eq!(of("server.listen"), Some(("127.0.0.1:9000", "file", Some(1))));
     assert_eq!(of("admin.token"), Some(("file:token", "file", Some(2))));
+    assert!(matches!(of("store.url"), Some(("sqlite:umishop.db", "default", Some(_)))), "a file's name is no secret");
     assert_eq!(of("channels.http.x"), Some(("•••", "file", Some(4))));
     assert_eq!(of("admin.metrics_token"), Some(("•••", "environment", None)));
     assert_eq!(of("server.public_url"), Some(("https://shop.test", "environment", None)));
