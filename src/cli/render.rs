@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::{Global, block_on};
+use super::{Global, block_on, rights};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -19,7 +19,7 @@ use crate::domain::{
 use crate::preview::compose;
 use crate::render::{Draft, Renderer};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Page, RequestEntry, Store, UserFilter, UserTimeline};
+use crate::store::{RequestEntry, Store, UserTimeline};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     /// The language that its readers read, as in es or pt-BR [default: what is known of them]
     #[arg(long, value_parser = language)]
     language: Option<String>,
-    /// Say what is known of this customer, by their id or mail address, and what they asked last
+    /// Say what is known of this customer, by their id, mail address or phone, and what they asked last
     #[arg(long, value_name = "CUSTOMER", conflicts_with = "message")]
     user: Option<String>,
     /// Say what this request says, and what has become of it
@@ -166,20 +166,8 @@ async fn of_request(
 }
 
 async fn find(store: &SqliteStore, user: &str) -> anyhow::Result<UserTimeline> {
-    let id = match (user.parse::<UserId>(), EmailAddress::parse(user)) {
-        (Ok(id), _) => Some(id),
-        (_, Ok(address)) => {
-            let filter = UserFilter { search: Some(address.to_string()), ..UserFilter::default() };
-            let found = store.users(filter, Page { limit: 500, before: None }).await?;
-            found.into_iter().find(|found| found.email.as_ref() == Some(&address)).map(|found| found.id)
-        }
-        _ => bail!("`{user}` is neither a customer's id nor a mail address"),
-    };
-    let found = match id {
-        Some(id) => store.user(id).await?,
-        None => None,
-    };
-    found.with_context(|| format!("there is no customer {user}"))
+    let id = rights::find(store, user).await?.id;
+    store.user(id).await?.with_context(|| format!("there is no customer {user}"))
 }
 
 fn of_user(timeline: &UserTimeline, purpose: Purpose, now: Timestamp, key: UnsubscribeKey) -> anyhow::Result<Subject> {

@@ -93,7 +93,7 @@ pub(super) async fn erase(
 }
 
 /// The one customer that `text` names.
-async fn find(store: &SqliteStore, text: &str) -> anyhow::Result<User> {
+pub(super) async fn find(store: &SqliteStore, text: &str) -> anyhow::Result<User> {
     let found: Vec<User> = if let Ok(id) = text.parse::<UserId>() {
         store.user(id).await?.map(|timeline| timeline.user).into_iter().collect()
     } else {
@@ -105,7 +105,9 @@ async fn find(store: &SqliteStore, text: &str) -> anyhow::Result<User> {
     match &found[..] {
         [user] => Ok(user.clone()),
         [] => {
-            bail!("there is no customer with this id, mail address or phone; `umishop users` looks for parts of them")
+            bail!(
+                "there is no customer whose id, mail address or phone is {text}; `umishop users` looks for parts of them"
+            )
         }
         several => {
             let ids: Vec<_> = several.iter().map(|user| user.id.to_string()).collect();

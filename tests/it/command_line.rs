@@ -108,8 +108,10 @@ async fn render_shows_what_a_message_would_say_with_what_is_known_and_sends_noth
     let (code, ..) = run(directory.path(), &["render", "welcome", "--out", file.to_str().unwrap()]);
     assert!(code == Some(0) && std::fs::read_to_string(file).unwrap().starts_with("Message-ID: "));
     for (arguments, complaint) in [
-        (&["render", "request", "--user", "luz@example.com"][..], "there is no customer luz@example.com"),
-        (&["render", "request", "--user", "luz"], "neither a customer's id nor a mail address"),
+        (
+            &["render", "request", "--user", "luz@example.com"][..],
+            "there is no customer whose id, mail address or phone",
+        ),
         (&["render", "alert"], "no channel is named for the purpose alert: name one with --channel"),
         (&["render", "request", "--channel", "slack.x"], "there is no channel slack.x; the configured ones are"),
     ] {
