@@ -1,12 +1,14 @@
 //! How long each table keeps what is in it, and that every column is accounted for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use umishop::domain::OriginRules;
 use umishop::store::{Pruned, Retention};
 
-use crate::support::{TestApp, retention};
+use crate::support::{ADMIN_TOKEN, TestApp, retention};
 
 const DAY: Duration = Duration::from_hours(24);
 const YEAR: Duration = Duration::from_hours(24 * 365);
@@ -73,6 +75,54 @@ async fn the_words_of_a_request_go_when_it_has_been_closed_for_long_enough() {
     kept.sort_by_key(Value::to_string);
     assert_eq!(kept, ["", "closed late", "open"]);
     assert_eq!(prune(&app, Retention { questions: Some(DAY), ..KEEP }).await, Pruned::default());
+}
+
+#[tokio::test]
+async fn a_note_that_is_written_later_goes_too_and_what_its_caller_named_a_request_names_nothing_any_more() {
+    let app = TestApp::start().await;
+    let ask = async |question: &str| {
+        let body = json!({ "email": "ana@example.com", "topic": "Sales", "question": question, "request_id": "one" });
+        app.post("/umishop_api/topic", &body).await
+    };
+    let id = ask("Is it blue?").await.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(app.api("POST", &format!("/api/requests/{id}/close")).await.status, 200);
+    app.pass(DAY * 2);
+    let words = Retention { questions: Some(DAY), ..KEEP };
+    assert_eq!(prune(&app, words).await.questions, 1);
+    let (token, note) = (format!("Bearer {ADMIN_TOKEN}"), json!({ "note": "Ana called again" }).to_string());
+    let path = format!("/api/requests/{id}/note");
+    assert_eq!(app.send("POST", &path, &[("Authorization", &token)], note.as_bytes()).await.status, 200);
+    assert_eq!(prune(&app, words).await.questions, 1);
+    let request = app.api("GET", &format!("/api/requests/{id}")).await.json();
+    assert!(!request.to_string().contains("Ana called again"), "{request}");
+    let again = ask("Is it green?").await;
+    assert_eq!((again.status, again.json()["id"] == json!(id)), (200, false), "{again:?}");
+}
+
+#[tokio::test]
+async fn nothing_that_the_ledger_has_still_to_count_goes_before_it_is_counted() {
+    let app = TestApp::start().await;
+    app.register("Eva", "eva@example.com").await;
+    visit(&app, "ana@example.com", "summer").await;
+    app.advance(DAY).await;
+    let id = app.items("/api/requests").await[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(app.api("POST", &format!("/api/requests/{id}/close")).await.status, 200);
+    let counts = async || app.api("GET", "/api/origins?by=campaign").await.json()["items"].clone();
+    let before = counts().await;
+    assert!(before[0]["welcomed"] == 1 && before[1]["delivered"] == 1, "{before}");
+    // As an upgrade leaves what is older than the ledger.
+    let connection = Connection::open(app.directory().join("umishop.db")).unwrap();
+    let uncount = "UPDATE users SET first_origin = NULL, last_origin = NULL, registered_origin = NULL, welcomed_at = NULL;
+                   UPDATE requests SET first_origin = NULL, last_origin = NULL, delivered_at = NULL;
+                   DELETE FROM registration_days; DELETE FROM request_days;";
+    connection.execute_batch(uncount).unwrap();
+    app.pass(DAY * 2);
+    let everything = Retention { questions: Some(DAY), touches: Some(DAY), attempts: Some(DAY), ..retention(DAY, DAY, DAY) };
+    assert_eq!(prune(&app, everything).await, Pruned::default());
+    while app.store().tend_ledger(Arc::new(OriginRules::default()), app.now()).await.unwrap() {}
+    let pruned = prune(&app, everything).await;
+    assert!(pruned.messages > 0 && pruned.questions == 1, "{pruned:?}");
+    assert_eq!(counts().await, before);
 }
 
 #[tokio::test]

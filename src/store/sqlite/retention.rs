@@ -1,8 +1,10 @@
 //! Pruning: what is past its retention goes, some at a time.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
-use super::{StoreError, erase, rows};
+use super::{StoreError, erase, ledger, rows};
 use crate::domain::{Timestamp, UserId};
 use crate::store::{Pruned, Retention};
 
@@ -17,7 +19,11 @@ pub(super) fn prune(
     limit: usize,
 ) -> Result<Pruned, StoreError> {
     let bite = Bite { connection, now, limit };
-    let mut pruned = bite.messages(retention)?;
+    // After an upgrade the ledger still counts what is older than itself, by messages, attempts and links: until it has,
+    // these stay.
+    let counted = ledger::is_complete(connection)?;
+    let once_counted = |kept: Option<Duration>| kept.filter(|_| counted);
+    let mut pruned = if counted { bite.messages(retention)? } else { Pruned::default() };
     let before = |kept| now.before(kept);
     let (inbox, more_inbox) = bite.inbox(before(retention.inbox))?;
     let (_, more_traces) = bite.traces()?;
@@ -25,9 +31,9 @@ pub(super) fn prune(
     pruned.more |= more_inbox || more_traces;
     let optional: [(_, &dyn Fn(Timestamp) -> Done, _); 6] = [
         (retention.captures, &|at| bite.captures(at), &mut pruned.captures),
-        (retention.attempts, &|at| bite.attempts(at), &mut pruned.attempts),
-        (retention.questions, &|at| bite.questions(at), &mut pruned.questions),
-        (retention.touches, &|at| bite.touches(at), &mut pruned.touches),
+        (once_counted(retention.attempts), &|at| bite.attempts(at), &mut pruned.attempts),
+        (once_counted(retention.questions), &|at| bite.questions(at), &mut pruned.questions),
+        (once_counted(retention.touches), &|at| bite.touches(at), &mut pruned.touches),
         (retention.customers, &|at| bite.customers(at), &mut pruned.customers),
         (retention.audit, &|at| bite.audit(at), &mut pruned.audit),
     ];
@@ -106,32 +112,30 @@ impl Bite<'_> {
     }
 
     /// What was asked, noted and told with requests that were closed before then. That they were, and their topics, stays.
+    /// Without its words a request cannot be told from another one that its caller names alike: so the name goes, too.
     fn questions(&self, before: Timestamp) -> Done {
         let sql = "SELECT id FROM requests INDEXED BY requests_worded
-                    WHERE state = 'closed' AND question <> '' AND id < ?1
+                    WHERE state = 'closed' AND (question <> '' OR note <> '') AND id < ?1
                           AND (SELECT at FROM request_changes WHERE request_id = requests.id AND state = 'closed') < ?2
                     LIMIT ?3";
         let parameters = params![&rows::first_id(before)[..], before.as_millis(), self.limit()];
         let ids = rows::collect(self.connection, sql, parameters, |row| row.get::<_, Vec<u8>>(0))?;
+        let blanks = [
+            "UPDATE requests SET question = '', note = '', origin = '{}', source = '', idempotency_key = NULL,
+                                 fingerprint = x'' WHERE id = ?1",
+            "DELETE FROM request_edits WHERE request_id = ?1 AND field = 'note'",
+            "UPDATE request_changes SET note = '' WHERE request_id = ?1",
+        ];
         for id in &ids {
-            let blank = "UPDATE requests SET question = '', note = '', origin = '{}', source = '', fingerprint = x'' WHERE id = ?1";
-            self.connection.prepare_cached(blank)?.execute([id])?;
-            let notes = "DELETE FROM request_edits WHERE request_id = ?1 AND field = 'note'";
-            self.connection.prepare_cached(notes)?.execute([id])?;
-            let blank = "UPDATE request_changes SET note = '' WHERE request_id = ?1";
-            self.connection.prepare_cached(blank)?.execute([id])?;
+            for blank in blanks {
+                self.connection.prepare_cached(blank)?.execute([id])?;
+            }
         }
         Ok((ids.len() as u64, ids.len() == self.limit))
     }
 
-    /// What was told of visits goes, that there were any stays. The ledger has counted them, but for those of customers
-    /// from before it that it has not come to yet.
+    /// What was told of visits goes, that there were any stays.
     fn touches(&self, before: Timestamp) -> Done {
-        let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE first_origin IS NULL AND id > x'')
-                       OR EXISTS (SELECT 1 FROM requests WHERE first_origin IS NULL AND id > x'')";
-        if self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))? {
-            return Ok((0, false));
-        }
         let sql = "UPDATE touches SET origin = '{}', source = ''
                     WHERE rowid IN (SELECT rowid FROM touches WHERE origin <> '{}' AND at < ?1 LIMIT ?2)";
         self.execute(sql, params![before.as_millis(), self.limit()])

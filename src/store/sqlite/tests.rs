@@ -72,7 +72,7 @@ const INDEXES: &[(&str, &str)] = &[
     ("DELETE FROM captures WHERE rowid", "sqlite_autoindex_captures_1 (message_id<?)"),
     ("DELETE FROM audit", "sqlite_autoindex_audit_1 (id<?)"),
     ("DELETE FROM attempts", "PRIMARY KEY (message_id<?)"),
-    ("state = 'closed' AND question <> ''", "requests_worded (id<?)"),
+    ("state = 'closed' AND (question <> ''", "requests_worded (id<?)"),
     ("UPDATE touches", "touches_told (at<?)"),
     ("FROM touches WHERE user_id = users.id", "touches_user (user_id=? AND at>?)"),
 ];

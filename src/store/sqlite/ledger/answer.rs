@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::days::{self, Kind, Topics};
 use super::tally::{self, Sum};
-use super::{StoreError, origins};
+use super::{StoreError, is_complete, origins};
 use crate::domain::{OriginRules, Timestamp};
 use crate::store::{CreditedTouch, Ledger, LedgerQuery};
 
@@ -94,13 +94,6 @@ fn rank(
     let mut ranked: Vec<usize> = (0..counts.len()).filter(|value| counts[*value] > 0).collect();
     ranked.sort_by(|a, b| counts[*b].cmp(&counts[*a]).then_with(|| values.names[*a].cmp(&values.names[*b])));
     Ok(ranked)
-}
-
-/// Whether nothing is left that is from before the ledger.
-fn is_complete(connection: &Connection) -> Result<bool, StoreError> {
-    let sql = "SELECT NOT EXISTS (SELECT 1 FROM users WHERE first_origin IS NULL)
-                  AND NOT EXISTS (SELECT 1 FROM requests WHERE first_origin IS NULL)";
-    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
 /// What each origin is counted as.

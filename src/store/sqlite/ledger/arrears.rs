@@ -8,6 +8,13 @@ use crate::domain::{Clues, Dimension, Origin, OriginRules, Phone, Timestamp};
 /// How many rows of each one transaction catches up with, so that webhooks do not wait for it.
 const BITE: u32 = 200;
 
+/// Whether nothing is left that is from before the ledger.
+pub(in crate::store::sqlite) fn is_complete(connection: &Connection) -> Result<bool, StoreError> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM users WHERE first_origin IS NULL)
+                  AND NOT EXISTS (SELECT 1 FROM requests WHERE first_origin IS NULL)";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
 /// Counts some of what is uncounted, and tells some origins anew. Says whether there may be more.
 pub(in crate::store::sqlite) fn catch_up(connection: &Connection, rules: &OriginRules) -> Result<bool, StoreError> {
     let ids = |sql: &str| rows::collect(connection, sql, [BITE], |row| row.get::<_, Vec<u8>>(0));

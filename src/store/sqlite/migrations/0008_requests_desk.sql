@@ -28,6 +28,9 @@ CREATE INDEX requests_last     ON requests (last_origin, id);
 CREATE INDEX users_first       ON users (first_origin, id);
 CREATE INDEX users_last        ON users (coalesce(registered_origin, last_origin), id);
 
+-- A note can be written when the question has gone already.
+DROP INDEX requests_worded;
+CREATE INDEX requests_worded ON requests (id) WHERE state = 'closed' AND (question <> '' OR note <> '');
 
 -- What few messages have is found without a look at all others.
 CREATE INDEX messages_channel ON messages (channel, id);
