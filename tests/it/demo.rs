@@ -164,6 +164,10 @@ fn a_demo_takes_the_place_of_a_demo_and_of_nothing_else() {
     for _ in 0..2 {
         let (code, out, error) = make("tour");
         assert!(code == Some(0) && out.contains("cd tour && umishop serve"), "{error}");
+        // Of the customers of the one before nothing is left that a restore would follow.
+        let list = directory.path().join("tour/umishop.db.erased");
+        assert!(!list.exists());
+        fs::write(list, "2026-01-01T00:00:00.000Z 01936f7e-2a4c-7d31-9c55-0c8e5b1f2a3d\n").unwrap();
     }
     let shop = directory.path().join("shop");
     fs::create_dir(&shop).unwrap();

@@ -10,8 +10,9 @@ use super::{SqliteStore, StoreError, disk, migrations};
 /// The setting that marks it.
 const MARK: &str = "invented";
 
-/// What belongs to a database: itself, its log, and the journal of deliveries with the part before it.
-const FILES: [&str; 5] = ["", "-wal", "-shm", ".delivered", ".delivered.old"];
+/// What belongs to a database: itself, its log, the journal of deliveries with the part before it, and the list of the
+/// erased.
+const FILES: [&str; 6] = ["", "-wal", "-shm", ".delivered", ".delivered.old", ".erased"];
 
 /// Why there is no new database for invented customers.
 #[derive(Debug, thiserror::Error)]
