@@ -103,6 +103,22 @@ async fn an_operator_does_what_the_day_brings_and_makes_no_tokens() {
 }
 
 #[tokio::test]
+async fn a_session_that_began_under_a_clock_that_was_ahead_lasts_no_longer_than_another() {
+    let app = TestApp::start().await;
+    let (right, shown) = (app.now(), token(&app, "operator").await);
+    app.set_clock(right.after(DAY * 3650));
+    let session = cookie(&sign_in(&app, &json!({ "token": ADMIN_TOKEN })).await);
+    assert_eq!(with_token(&app, "GET", "/api/users", &shown).await, 200);
+    app.set_clock(right);
+    let app = app.restart().await;
+    let used = owner(&app, "GET", "/api/tokens", &json!({})).await.json()["items"][0]["last_used_at"].clone();
+    assert_eq!(used, json!(right.to_string()));
+    assert_eq!(with_cookie(&app, "GET", "/api/users", &session, &[]).await.status, 200);
+    app.pass(DAY * 60);
+    assert_eq!(with_cookie(&app, "GET", "/api/users", &session, &[]).await.status, 401);
+}
+
+#[tokio::test]
 async fn the_first_link_signs_in_once_and_there_is_another_until_somebody_did() {
     let app = first_start().await;
     let unused = app.login_code.clone().unwrap();

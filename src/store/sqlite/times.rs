@@ -15,6 +15,7 @@ const LONGEST_WAIT: Duration = Duration::from_hours(40 * 24);
 /// to wait when it was put into the outbox or last tried. What is due, and what waits for a moment named under the right
 /// clock, is left alone.
 pub(super) fn correct(connection: &Connection, now: Timestamp) -> Result<Corrected, StoreError> {
+    correct_access(connection, now)?;
     let newest = newest(connection)?;
     let is_ahead = newest.is_some_and(|newest| newest > now);
     if !is_ahead && latest_due(connection)?.is_none_or(|due| due <= now.after(LONGEST_WAIT)) {
@@ -39,6 +40,15 @@ pub(super) fn correct(connection: &Connection, now: Timestamp) -> Result<Correct
     // Else the same question would be a duplicate until that moment comes.
     connection.execute("UPDATE requests SET seen_at = ?1 WHERE seen_at > ?1", [now.as_millis()])?;
     Ok(Corrected { newest, messages: messages as u64 })
+}
+
+/// Lets no session last longer, with or without being used, than it was to; nor a token seem to be used already.
+fn correct_access(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    let sessions = "UPDATE sessions SET expires_at = expires_at - max(created_at - ?1, 0), created_at = min(created_at, ?1),
+                                        seen_at = ?1 WHERE seen_at > ?1";
+    connection.execute(sessions, [now.as_millis()])?;
+    connection.execute("UPDATE tokens SET last_used_at = ?1 WHERE last_used_at > ?1", [now.as_millis()])?;
+    Ok(())
 }
 
 /// When the newest customer, request, message or unreadable webhook was written. Their ids begin with that moment.
