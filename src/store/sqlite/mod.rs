@@ -422,8 +422,9 @@ impl Store for SqliteStore {
         }
         let mut more = false;
         for kind in ledger::Kind::ALL {
-            let reserved = writer.write_patiently(move |connection| ledger::reserve(connection, kind, now)).await?;
-            let Some(day) = reserved else { continue };
+            let unpacked = self.readers.read(move |connection| ledger::first_unpacked(connection, kind, now)).await?;
+            let Some(day) = unpacked else { continue };
+            writer.write_patiently(move |connection| ledger::reserve(connection, kind, day)).await?;
             let packed = self.readers.read(move |connection| ledger::pack(connection, kind, day)).await?;
             writer.write_patiently(move |connection| ledger::fill(connection, kind, day, &packed)).await?;
             more = true;

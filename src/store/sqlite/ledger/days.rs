@@ -154,9 +154,8 @@ pub(super) fn changed(connection: &Connection, kind: Kind, at: Timestamp) -> Res
     Ok(())
 }
 
-/// The first day before `now`'s that is not packed, now marked as being so. Whatever changes it from now on takes the
-/// mark away.
-pub(in crate::store::sqlite) fn reserve(
+/// The first day before `now`'s that is not packed. Goes from day to day, which may take a while after many years.
+pub(in crate::store::sqlite) fn first_unpacked(
     connection: &Connection,
     kind: Kind,
     now: Timestamp,
@@ -168,11 +167,16 @@ pub(in crate::store::sqlite) fn reserve(
         let Some(day) = next.map(|at| at.div_euclid(DAY)).filter(|day| *day < today) else { return Ok(None) };
         let is_packed: bool = connection.prepare_cached(kind.is_packed())?.query_row([day], |row| row.get(0))?;
         if !is_packed {
-            connection.prepare_cached(kind.reserve())?.execute([day])?;
             return Ok(Some(day));
         }
         from = (day + 1) * DAY;
     }
+}
+
+/// Marks a day as being packed. Whatever changes it from now on takes the mark away.
+pub(in crate::store::sqlite) fn reserve(connection: &Connection, kind: Kind, day: i64) -> Result<(), StoreError> {
+    connection.prepare_cached(kind.reserve())?.execute([day])?;
+    Ok(())
 }
 
 /// The facts of a day, packed.

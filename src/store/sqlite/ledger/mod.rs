@@ -20,7 +20,7 @@ mod tally;
 
 pub(super) use answer::answer;
 pub(super) use arrears::{catch_up, count_all_of, count_user, is_complete};
-pub(super) use days::{Kind, fill, pack, reserve};
+pub(super) use days::{Kind, fill, first_unpacked, pack, reserve};
 pub(super) use origins::matching;
 pub(super) use reasons::reasons;
 
