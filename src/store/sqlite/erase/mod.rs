@@ -5,6 +5,7 @@
 //! is deleted is overwritten (`secure_delete`), also in free pages; the log is emptied after the commit, by the caller.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -20,13 +21,18 @@ mod tests;
 pub(super) use list::{List, complete, in_database, read};
 pub(super) use marks::{Marks, entries};
 
+/// How much later than one that came after it a webhook may be written.
+const OVERTAKEN: Duration = Duration::from_mins(1);
+
 /// What was found of a customer before their turn came, so that nobody waits while all the inbox is looked through.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
+    /// By what they were known then.
+    marks: Marks,
     /// Unreadable webhooks that name them.
-    pub(super) inbox: Vec<InboxId>,
-    /// Those that came at this moment or later have not been looked at; `None`: none has.
-    pub(super) until: Option<Timestamp>,
+    inbox: Vec<InboxId>,
+    /// Those that came at this moment or later have not all been looked at; `None`: none has.
+    until: Option<Timestamp>,
 }
 
 impl SqliteStore {
@@ -50,10 +56,10 @@ impl SqliteStore {
     async fn find_in_inbox(&self, id: UserId) -> Result<Option<Found>, StoreError> {
         let Some((user, _)) = self.readers.read(move |connection| user(connection, id)).await? else { return Ok(None) };
         let newest = self.readers.read(|connection| reads::inbox(connection, Page { limit: 1, before: None })).await?;
-        let until = newest.first().map(|entry| rows::made_at(entry.id.as_bytes()));
-        let (marks, mut found, mut before) = (Marks::of(&user), Found { inbox: Vec::new(), until }, None);
+        let until = newest.first().map(|entry| rows::made_at(entry.id.as_bytes()).before(OVERTAKEN));
+        let (mut found, mut before) = (Found { marks: Marks::of(&user), inbox: Vec::new(), until }, None);
         loop {
-            let marks = marks.clone();
+            let marks = found.marks.clone();
             let (bite, next) = self.readers.read(move |connection| entries(connection, &marks, before)).await?;
             found.inbox.extend(bite.into_iter().map(|entry| entry.id));
             before = next;
@@ -89,10 +95,9 @@ pub(super) fn erase(
         return Ok(Some(erased));
     }
     let marks = Marks::of(&user);
-    for entry in marks::entries_since(connection, &marks, found.until.unwrap_or(Timestamp::from_millis(0)))?
-        .iter()
-        .chain(&found.inbox)
-    {
+    // Whoever was told of meanwhile, with a phone say, is looked for once more.
+    let until = found.until.filter(|_| found.marks == marks).unwrap_or(Timestamp::from_millis(0));
+    for entry in marks::entries_since(connection, &marks, until)?.iter().chain(&found.inbox) {
         let deleted = connection.prepare_cached("DELETE FROM inbox WHERE id = ?1")?.execute([&entry.as_bytes()[..]])?;
         erased.inbox += deleted as u64;
     }

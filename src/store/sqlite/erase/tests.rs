@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::{connect, directory, suffixed};
 use super::*;
-use crate::domain::{Contact, ContactField, EmailAddress, MessageId, NewMessage, NewUser, Origin, Purpose};
-use crate::store::{Registration, Store, UserFilter};
+use crate::domain::{Contact, ContactField, EmailAddress, MessageId, NewMessage, NewUser, Origin, Phone, Purpose};
+use crate::store::{InboxEntry, Registration, Store, UserFilter};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const ADDRESS: &str = "ximena.q@example.com";
@@ -102,4 +102,47 @@ async fn a_kill_at_any_moment_of_an_erasure_leaves_the_customer_whole_or_nothing
         seen[usize::from(is_erased)] += 1;
     }
     assert!(seen[0] > 10 && seen[1] >= 3, "{seen:?}");
+}
+
+fn unreadable(at: Timestamp, body: &str) -> InboxEntry {
+    InboxEntry {
+        id: InboxId::new(at),
+        received_at: at,
+        request_line: String::new(),
+        headers: String::new(),
+        body: body.into(),
+        why: String::new(),
+    }
+}
+
+/// How many unreadable webhooks an erasure finds if this comes while the inbox is looked through.
+async fn found_after(meanwhile: impl AsyncFnOnce(&SqliteStore)) -> u64 {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("umishop.db");
+    let id = database(&path).await;
+    let store = SqliteStore::open(&path).unwrap();
+    for (at, body) in [(NOW.before(Duration::from_hours(1)), "[1, \"+34612000111\""), (NOW, "[1, 2")] {
+        store.keep_unreadable(unreadable(at, body)).await.unwrap();
+    }
+    let found = store.find_in_inbox(id).await.unwrap().unwrap();
+    meanwhile(&store).await;
+    let erase = move |connection: &Connection| erase(connection, id, &found, NOW);
+    let erased = store.writer().unwrap().write(erase).await.unwrap().unwrap();
+    store.close().await.unwrap();
+    erased.inbox
+}
+
+#[tokio::test]
+async fn what_is_written_and_told_while_an_erasure_looks_through_the_inbox_is_not_overlooked() {
+    let late = unreadable(NOW.before(Duration::from_secs(1)), &format!("[1, {ADDRESS:?}"));
+    assert_eq!(found_after(async |_| {}).await, 0);
+    assert_eq!(
+        found_after(async |store| store.keep_unreadable(late).await.unwrap()).await,
+        1,
+        "it came before another"
+    );
+    let mut told = registration(ADDRESS);
+    told.user.contact.phone = Some(Phone { raw: "+34612000111".into(), e164: Some("+34612000111".into()) });
+    let tell = async |store: &SqliteStore| drop(store.register_user(told, NOW).await.unwrap());
+    assert_eq!(found_after(tell).await, 1, "by a phone that was not known");
 }
