@@ -6,16 +6,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::Feed;
 use crate::domain::{
-    About, Attempt, BootId, ChannelAddress, Dimension, EmailAddress, Follower, InboxId, Message, MessageId, Origin,
-    OriginRules, Pattern, Request, RequestChange, RequestEdit, RequestId, RequestState, Settlement, State, Suppression,
-    Timestamp, User, UserId,
+    About, BootId, ChannelAddress, Dimension, EmailAddress, Follower, InboxId, Message, MessageId, OriginRules,
+    Pattern, RequestChange, RequestEdit, RequestId, RequestState, Settlement, Suppression, Timestamp, User, UserId,
 };
 
 mod access;
@@ -27,8 +25,10 @@ mod ledger;
 mod outbox;
 mod overview;
 mod requests;
+mod retention;
 mod rights;
 pub mod sqlite;
+mod users;
 
 pub use access::{AccessStore, NewLoginLink, NewToken, Proof, Session, Token};
 pub use backup::{BackedUp, BackupError, Counts};
@@ -36,10 +36,15 @@ pub use figures::StoreFigures;
 pub use filters::{MessageFilter, OriginFilter, Period, RequestFilter, UserFilter};
 pub use intake::{Arrival, Imported, InboxEntry, Registered, Registration, Submission, Submitted};
 pub use ledger::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, OriginReason, Tally, UnknownTouch};
-pub use outbox::{Alert, Backlog, ChannelNote, Claimed, Incidents, Overdue, Rescued, Swept, Troubles, Waiting};
+pub use outbox::{
+    Alert, Backlog, Changed, Changes, ChannelNote, Claimed, Incidents, MessageHistory, Overdue, Rescued, Swept,
+    Troubles, Waiting,
+};
 pub use overview::{Counted, Happened, Overview};
 pub use requests::{RequestChanged, RequestEntry, RequestHistory, RoutedRequest};
+pub use retention::{Pruned, Retention};
 pub use rights::{Erased, ExportedRequest, UserExport};
+pub use users::{Subscription, Touch, UserTimeline, UserTouch};
 
 /// Why the store did not do what was asked. Nothing was written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -68,59 +73,6 @@ impl StoreError {
     }
 }
 
-/// Whether a customer wants to be written to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subscription {
-    /// The language that they read, as a tag; empty when nothing tells.
-    pub language: String,
-    /// Whether they do: everybody does who has not said otherwise.
-    pub subscribed: bool,
-}
-
-/// A later visit of a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Touch {
-    /// When it was.
-    pub at: Timestamp,
-    /// Where they came from that time.
-    pub origin: Origin,
-}
-
-/// A later visit, and whose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserTouch {
-    /// Its place among all visits; later ones have higher numbers.
-    pub number: i64,
-    /// Whose it was.
-    pub user_id: UserId,
-    /// The visit.
-    pub touch: Touch,
-}
-
-/// A user with everything that happened to them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserTimeline {
-    /// The user.
-    pub user: User,
-    /// Later visits, oldest first.
-    pub touches: Vec<Touch>,
-    /// Their requests, oldest first.
-    pub requests: Vec<Request>,
-    /// Every message to or about them, oldest first.
-    pub messages: Vec<Message>,
-}
-
-/// A message with everything that was tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageHistory {
-    /// The message.
-    pub message: Message,
-    /// Every attempt, oldest first.
-    pub attempts: Vec<Attempt>,
-    /// The exact bytes that a sandboxed channel kept.
-    pub capture: Option<Vec<u8>>,
-}
-
 /// Which part of a list: newest first, `limit` entries that are older than `before`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page<Id> {
@@ -128,67 +80,6 @@ pub struct Page<Id> {
     pub limit: usize,
     /// The last entry of the page before; `None`: from the newest on.
     pub before: Option<Id>,
-}
-
-/// How long what is finished is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Delivered and cancelled messages with their attempts and captures.
-    pub delivered: Duration,
-    /// Dead letters.
-    pub dead: Duration,
-    /// Unreadable webhooks.
-    pub inbox: Duration,
-    /// What a sandboxed channel kept, from when the message was made; here and below `None`: as long as the rest.
-    pub captures: Option<Duration>,
-    /// What came of each attempt, from when the message was made.
-    pub attempts: Option<Duration>,
-    /// What was asked, noted and told with requests that are closed.
-    pub questions: Option<Duration>,
-    /// What was told of visits.
-    pub touches: Option<Duration>,
-    /// Customers of whom nothing was heard: they are erased.
-    pub customers: Option<Duration>,
-    /// The list of changes.
-    pub audit: Option<Duration>,
-}
-
-/// How much was deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pruned {
-    /// Messages.
-    pub messages: u64,
-    /// Unreadable webhooks.
-    pub inbox: u64,
-    /// What a sandboxed channel kept.
-    pub captures: u64,
-    /// Attempts.
-    pub attempts: u64,
-    /// Requests, of their words.
-    pub questions: u64,
-    /// Visits, of what was told of them.
-    pub touches: u64,
-    /// Customers, who were erased.
-    pub customers: u64,
-    /// Entries of the list of changes.
-    pub audit: u64,
-    /// Whether there may be more to delete.
-    pub more: bool,
-}
-
-impl Pruned {
-    /// With what another bite deleted.
-    pub const fn add(&mut self, other: Self) {
-        self.messages += other.messages;
-        self.inbox += other.inbox;
-        self.captures += other.captures;
-        self.attempts += other.attempts;
-        self.questions += other.questions;
-        self.touches += other.touches;
-        self.customers += other.customers;
-        self.audit += other.audit;
-        self.more = other.more;
-    }
 }
 
 /// What was mended after the clock had been wrong.
@@ -211,26 +102,6 @@ pub struct Files {
     pub full: Option<String>,
     /// Why the journal of deliveries, which a restore needs, was not written the last time; `None`: it was.
     pub journal: Option<String>,
-}
-
-/// Whether an operator's wish changed anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Changed {
-    /// It did.
-    Yes,
-    /// The message is in a state that does not allow it.
-    NotFrom(State),
-    /// There is no such message.
-    NotFound,
-}
-
-/// How many messages were changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Changes {
-    /// How many.
-    pub changed: u64,
-    /// Where to go on; `None`: all were seen.
-    pub next: Option<MessageId>,
 }
 
 /// Everything umishop remembers.

@@ -1,9 +1,9 @@
-//! The outbox's own values: what a claim, a rescue, a sweep or a look at the backlog comes to.
+//! The outbox's own values: what a claim, a rescue, a sweep, an operator's wish or a look at the backlog comes to.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::{ChannelAddress, Claim, Context, NewMessage, Timestamp};
+use crate::domain::{Attempt, ChannelAddress, Claim, Context, Message, MessageId, NewMessage, State, Timestamp};
 
 /// What a claim found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -139,4 +139,35 @@ pub struct Alert {
     pub context: Context,
     /// The messages that carry it.
     pub messages: Vec<NewMessage>,
+}
+
+/// A message with everything that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageHistory {
+    /// The message.
+    pub message: Message,
+    /// Every attempt, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// The exact bytes that a sandboxed channel kept.
+    pub capture: Option<Vec<u8>>,
+}
+
+/// Whether an operator's wish changed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It did.
+    Yes,
+    /// The message is in a state that does not allow it.
+    NotFrom(State),
+    /// There is no such message.
+    NotFound,
+}
+
+/// How many messages were changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// How many.
+    pub changed: u64,
+    /// Where to go on; `None`: all were seen.
+    pub next: Option<MessageId>,
 }

@@ -112,12 +112,14 @@ async fn nothing_that_the_ledger_has_still_to_count_goes_before_it_is_counted() 
     assert!(before[0]["welcomed"] == 1 && before[1]["delivered"] == 1, "{before}");
     // As an upgrade leaves what is older than the ledger.
     let connection = Connection::open(app.directory().join("umishop.db")).unwrap();
-    let uncount = "UPDATE users SET first_origin = NULL, last_origin = NULL, registered_origin = NULL, welcomed_at = NULL;
+    let uncount =
+        "UPDATE users SET first_origin = NULL, last_origin = NULL, registered_origin = NULL, welcomed_at = NULL;
                    UPDATE requests SET first_origin = NULL, last_origin = NULL, delivered_at = NULL;
                    DELETE FROM registration_days; DELETE FROM request_days;";
     connection.execute_batch(uncount).unwrap();
     app.pass(DAY * 2);
-    let everything = Retention { questions: Some(DAY), touches: Some(DAY), attempts: Some(DAY), ..retention(DAY, DAY, DAY) };
+    let everything =
+        Retention { questions: Some(DAY), touches: Some(DAY), attempts: Some(DAY), ..retention(DAY, DAY, DAY) };
     assert_eq!(prune(&app, everything).await, Pruned::default());
     while app.store().tend_ledger(Arc::new(OriginRules::default()), app.now()).await.unwrap() {}
     let pruned = prune(&app, everything).await;

@@ -44,7 +44,8 @@ pub(super) fn correct(connection: &Connection, now: Timestamp) -> Result<Correct
 
 /// Lets no session last longer, with or without being used, than it was to; nor a token seem to be used already.
 fn correct_access(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-    let sessions = "UPDATE sessions SET expires_at = expires_at - max(created_at - ?1, 0), created_at = min(created_at, ?1),
+    let sessions =
+        "UPDATE sessions SET expires_at = expires_at - max(created_at - ?1, 0), created_at = min(created_at, ?1),
                                         seen_at = ?1 WHERE seen_at > ?1";
     connection.execute(sessions, [now.as_millis()])?;
     connection.execute("UPDATE tokens SET last_used_at = ?1 WHERE last_used_at > ?1", [now.as_millis()])?;
