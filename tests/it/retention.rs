@@ -160,6 +160,8 @@ async fn customers_of_whom_nothing_was_heard_are_erased_and_those_who_were_or_wa
     visit(&app, "asks@example.com", "winter").await;
     let silence = Retention { customers: Some(DAY), ..KEEP };
     assert_eq!(prune(&app, silence).await, Pruned { customers: 45, ..Pruned::default() });
+    let list = std::fs::read_to_string(app.directory().join("umishop.db.erased")).unwrap();
+    assert_eq!(list.lines().count(), 45, "a restore must not bring them back");
     let users = app.items("/api/users?limit=100").await;
     let mut left: Vec<_> = users.iter().filter_map(|user| user["email"].as_str()).collect();
     left.sort_unstable();

@@ -327,9 +327,13 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, retention: Retention, now: Timestamp) -> Result<Pruned, StoreError> {
-        self.writer()?
-            .write_patiently(move |connection| retention::prune(connection, retention, now, PRUNE_BATCH))
-            .await
+        let prune = move |connection: &_| retention::prune(connection, retention, now, PRUNE_BATCH);
+        let pruned = self.writer()?.write_patiently(prune).await?;
+        // Once, after the last bite.
+        if retention.customers.is_some() && !pruned.more {
+            self.finish_erasing().await;
+        }
+        Ok(pruned)
     }
 
     async fn users(&self, filter: UserFilter, page: Page<UserId>) -> Result<Vec<User>, StoreError> {

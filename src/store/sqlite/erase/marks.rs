@@ -37,6 +37,11 @@ impl Marks {
         Self(marks)
     }
 
+    /// With those of another customer.
+    pub(super) fn add(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Whether one of them stands in `text`, and not only as a part of somebody else's.
     pub(super) fn stand_in(&self, text: &str) -> bool {
         let text = text.to_lowercase();
@@ -99,7 +104,7 @@ pub(super) fn entries_since(
 
 /// Takes the marks out of what the ledger knows of origins. How many customers came by each stays as it is, under another
 /// name.
-pub(super) fn take_out_of_origins(connection: &Connection, marks: &[Marks]) -> Result<(), StoreError> {
+pub(super) fn take_out_of_origins(connection: &Connection, marks: &Marks) -> Result<(), StoreError> {
     // No mark is without an at sign or a number.
     let suspects: Vec<(i64, Clues)> = rows::collect(
         connection,
@@ -123,8 +128,7 @@ pub(super) fn take_out_of_origins(connection: &Connection, marks: &[Marks]) -> R
 }
 
 /// Puts `instead` in the place of every text with a mark in it. Says whether there was one.
-fn replace(clues: &mut Clues, marks: &[Marks], instead: &str) -> bool {
-    let is_marked = |text: &str| marks.iter().any(|marks| marks.stand_in(text));
+fn replace(clues: &mut Clues, marks: &Marks, instead: &str) -> bool {
     let mut replaced = false;
     let texts = [
         &mut clues.source,
@@ -138,14 +142,14 @@ fn replace(clues: &mut Clues, marks: &[Marks], instead: &str) -> bool {
         &mut clues.country,
     ];
     for text in texts {
-        if is_marked(text) {
+        if marks.stand_in(text) {
             instead.clone_into(text);
             replaced = true;
         }
     }
-    if clues.clicks.iter().any(|name| is_marked(name)) {
+    if clues.clicks.iter().any(|name| marks.stand_in(name)) {
         let clicks = std::mem::take(&mut clues.clicks).into_iter();
-        clues.clicks = clicks.map(|name| if is_marked(&name) { instead.to_owned() } else { name }).collect();
+        clues.clicks = clicks.map(|name| if marks.stand_in(&name) { instead.to_owned() } else { name }).collect();
         replaced = true;
     }
     replaced

@@ -42,9 +42,8 @@ impl SqliteStore {
         let writer = self.writer()?;
         let erased = writer.write_patiently(move |connection| erase(connection, id, &found, now)).await?;
         let Some(mut erased) = erased else { return Ok(None) };
-        self.write_down().await;
+        self.finish_erasing().await;
         // The log is tended to after a write is answered: it has been tried after the first when the second is.
-        self.empty_log.store(true, Ordering::Relaxed);
         for _ in 0..2 {
             writer.write_patiently(|_| Ok(())).await?;
         }
@@ -69,8 +68,10 @@ impl SqliteStore {
         }
     }
 
-    /// Completes the list beside the database. If that fails, the next start does it.
-    async fn write_down(&self) {
+    /// Completes the list beside the database, and has the log emptied after the next write. If the list cannot be
+    /// completed, the next start does it.
+    pub(super) async fn finish_erasing(&self) {
+        self.empty_log.store(true, Ordering::Relaxed);
         let path = self.path.clone();
         let written = self
             .readers
@@ -102,20 +103,20 @@ pub(super) fn erase(
         erased.inbox += deleted as u64;
     }
     erased.messages = forget(connection, &user, now)?;
-    marks::take_out_of_origins(connection, &[marks])?;
+    marks::take_out_of_origins(connection, &marks)?;
     Ok(Some(erased))
 }
 
 /// The same for customers of whom nothing was heard for so long that no unreadable webhook is from them.
 pub(super) fn erase_silent(connection: &Connection, ids: &[UserId], now: Timestamp) -> Result<(), StoreError> {
-    let mut marks = Vec::with_capacity(ids.len());
+    let mut marks = Marks::default();
     for id in ids {
         if let Some((user, None)) = user(connection, *id)? {
-            marks.push(Marks::of(&user));
+            marks.add(Marks::of(&user));
             forget(connection, &user, now)?;
         }
     }
-    if marks.is_empty() { Ok(()) } else { marks::take_out_of_origins(connection, &marks) }
+    marks::take_out_of_origins(connection, &marks)
 }
 
 /// The customer, and when they were erased.

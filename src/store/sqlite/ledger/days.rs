@@ -292,7 +292,7 @@ fn unpack(mut packed: &[u8], kind: Kind, start: i64, topics: &mut Topics, mut sh
     }
     let mut at = start;
     while !packed.is_empty() {
-        at += take(&mut packed)?;
+        at = at.checked_add(take(&mut packed)?)?;
         let (first, last) = (take(&mut packed)?, take(&mut packed)?);
         let topic = *numbers.get(usize::try_from(take(&mut packed)?).ok()?)?;
         let fate = match take(&mut packed)? {
