@@ -105,6 +105,9 @@ pub(super) fn entries_since(
 /// Takes the marks out of what the ledger knows of origins. How many customers came by each stays as it is, under another
 /// name.
 pub(super) fn take_out_of_origins(connection: &Connection, marks: &Marks) -> Result<(), StoreError> {
+    if marks.0.is_empty() {
+        return Ok(());
+    }
     // No mark is without an at sign or a number.
     let suspects: Vec<(i64, Clues)> = rows::collect(
         connection,
