@@ -126,21 +126,26 @@ async fn all(
     }
     let now = Clock::system().now();
     let (mut changed, mut after) = (0, None);
-    loop {
+    let ended = loop {
         let bite = match change {
             Change::Retry => store.retry_messages(filter.clone(), after, now).await,
             Change::Cancel => store.cancel_messages(filter.clone(), after, now).await,
         };
-        let bite = bite.with_context(|| format!("only {changed} messages were {}", change.done()))?;
-        changed += bite.changed;
-        after = bite.next;
-        if after.is_none() {
-            break;
+        match bite {
+            Ok(bite) => {
+                changed += bite.changed;
+                after = bite.next;
+                if after.is_none() {
+                    break Ok(());
+                }
+            }
+            Err(error) => break Err(error),
         }
-    }
+    };
     if changed > 0 {
         record(store, change.action(), "many", &format!("{changed} that were {state}")).await?;
     }
+    ended.with_context(|| format!("only {changed} messages were {}", change.done()))?;
     if global.json {
         writeln!(out, "{}", json!({ "changed": changed }))?;
     } else {

@@ -207,11 +207,7 @@ async fn edit(store: &SqliteStore, id: RequestId, field: RequestField, value: &s
     if !store.edit_request(id, edit).await? {
         bail!("there is no such request");
     }
-    let action = match field {
-        RequestField::Note => "request.note",
-        RequestField::Assignee => "request.assign",
-    };
-    record(store, action, id, "").await
+    record(store, field.action(), id, "").await
 }
 
 fn named(assignee: &str) -> &str {

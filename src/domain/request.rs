@@ -169,6 +169,16 @@ words!(
     }
 );
 
+impl RequestField {
+    /// What changing it is called in the list of changes.
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::Note => "request.note",
+            Self::Assignee => "request.assign",
+        }
+    }
+}
+
 /// What is noted beside a request became another. Kept for as long as the request; no channel hears of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestEdit {

@@ -256,11 +256,7 @@ async fn edit(
     if !web.store.edit_request(id, edit).await? {
         return Err(no_such_request());
     }
-    let action = match field {
-        RequestField::Note => "request.note",
-        RequestField::Assignee => "request.assign",
-    };
-    record(web, operator, action, id, "").await;
+    record(web, operator, field.action(), id, "").await;
     detail(web, id).await
 }
 
