@@ -21,6 +21,11 @@ export function session() {
   return signedIn;
 }
 
+/** The name of who is signed in; the empty text: nobody. */
+export function whoami() {
+  return signedIn?.name ?? "";
+}
+
 /** Whether who is signed in may do what takes the role `role`. */
 export function may(role) {
   return ROLES.indexOf(signedIn?.role) >= ROLES.indexOf(role);

@@ -1,23 +1,10 @@
 /**
- * What several pages are built from: calls whose failures are told, filters of lists, texts to paste elsewhere, tabs.
+ * What several pages are built from: calls whose failures are told, texts to paste elsewhere, tabs.
  */
 
-import { ApiError, call } from "./admin-api.js";
-import { chips, copyButton, toast } from "./admin-controls.js";
-import { address } from "./admin-parts.js";
+import { ApiError } from "./admin-api.js";
+import { copyButton, toast } from "./admin-controls.js";
 import { element } from "./element.js";
-
-const DAY = /^\d{4}-\d{2}-\d{2}$/;
-
-/** A call to a part of the server that an older one does not have: null then. */
-export async function callIfThere(path, options) {
-  try {
-    return await call(path, options);
-  } catch (error) {
-    if (error.status === 404) return null;
-    throw error;
-  }
-}
 
 /** Does `work` while `button`, if there is one, cannot be pressed again. What the server refuses is told, and resolves with undefined. */
 export async function attempt(button, work) {
@@ -38,59 +25,6 @@ export async function attempt(button, work) {
 /** Has the page read again what it shows. */
 export function readAgain(node) {
   node.dispatchEvent(new CustomEvent("refresh", { bubbles: true }));
-}
-
-/** Fills `place` with what `make` makes of `value`, if that has changed since the last time. */
-export function fill(place, value, make) {
-  const print = JSON.stringify(value);
-  if (place.print === print) return;
-  place.print = print;
-  const held = place.contains(document.activeElement);
-  place.replaceChildren(...[make(value)].flat(Infinity).filter(Boolean));
-  if (held) place.querySelector("button:not(:disabled), a, input")?.focus();
-}
-
-/** The filters as the API takes them: days of the operator's own calendar become moments, `to` the one after its day. */
-export function forApi({ from, to, ...others }) {
-  const moment = (text, later) => {
-    if (!DAY.test(text)) return text;
-    const [year, month, day] = text.split("-").map(Number);
-    return new Date(year, month - 1, day + later).toISOString();
-  };
-  return { ...others, ...(from && { from: moment(from, 0) }), ...(to && { to: moment(to, 1) }) };
-}
-
-/** A field among a list's filters: `type` is `date` or `text`, for which `values` are proposed. Empty takes the filter away. */
-export function field(page, filters, name, label, type = "text") {
-  const { [name]: value = "", ...others } = filters;
-  const id = `filter-${name}`;
-  const change = (event) => {
-    const text = event.currentTarget.value.trim();
-    location.hash = address(page, text ? { ...others, [name]: text } : others);
-  };
-  const input = element("input", {
-    id, type, change, value: type === "date" ? value.slice(0, 10) : value, list: type === "text" ? `${id}-values` : null,
-    autocomplete: "off", spellcheck: "false", placeholder: "any",
-  });
-  return element("div", { class: "choice" }, element("label", { for: id }, label), input, type === "text" && element("datalist", { id: `${id}-values` }));
-}
-
-/** Proposes values in the text field that `field` made. */
-export function propose(bar, name, values) {
-  const list = bar.querySelector(`#filter-${name}-values`);
-  const there = new Set([...list.children].map((option) => option.value));
-  const news = new Set(values.filter((value) => value && !there.has(value)));
-  list.append(...[...news].map((value) => element("option", { value })));
-}
-
-/** Chips for the filters that no control shows; `words` name those whose value says nothing to a reader, as an id does. */
-export function otherFilters(page, filters, shown, words = {}) {
-  const rest = Object.entries(filters).filter(([name]) => !shown.includes(name));
-  const kept = Object.fromEntries(Object.entries(filters).filter(([name]) => shown.includes(name)));
-  return chips(rest.map(([name, value]) => {
-    const { [name]: _, ...others } = filters;
-    return [name.replaceAll("_", " "), words[name] ?? (value || "not told"), address(page, others)];
-  }), address(page, kept));
 }
 
 /** A text to paste elsewhere, under its name, with a button that copies it; `of` tells texts of the same name apart. */

@@ -1,11 +1,10 @@
 /** Channels: how each way to reach people is doing, what is wrong with it and how to mend it; test, pause, resume. */
 
-import { call } from "./admin-api.js";
-import { attempt, fill } from "./admin-blocks.js";
+import { call, may } from "./admin-api.js";
+import { attempt, readAgain } from "./admin-blocks.js";
 import { ask, toast } from "./admin-controls.js";
-import { address, count, duration, facts, heading, liveList, reconcile, section, table, time, word } from "./admin-parts.js";
+import { address, count, duration, facts, fill, heading, liveList, reconcile, section, table, time, word } from "./admin-parts.js";
 import { messageRow, COLUMNS } from "./admin-messages.js";
-import { may } from "./admin-role.js";
 import { element } from "./element.js";
 
 /** What to call a channel's condition, and which colour it has. */
@@ -40,7 +39,7 @@ function channelList() {
     async refresh(signal) {
       ({ items } = await call("channels", { signal }));
       const trouble = items.filter((channel) => channel.condition !== "working").length;
-      sum.textContent = trouble === 0 ? `All ${items.length} are working.` : `${trouble} of ${items.length} want your attention.`;
+      sum.textContent = trouble === 0 ? `All ${items.length} are working.` : `${trouble} of ${items.length} ${trouble === 1 ? "wants" : "want"} your attention.`;
       again();
     },
   };
@@ -100,7 +99,7 @@ function buttons(channel, again) {
     const changed = await attempt(button, () => call(`channels/${encodeURIComponent(channel.address)}/${verb}`, { method: "POST" }));
     if (!changed) return;
     toast(verb === "pause" ? `${channel.address} is paused.` : `${channel.address} sends again.`);
-    button.dispatchEvent(new CustomEvent("refresh", { bubbles: true }));
+    readAgain(button);
   };
   const button = (verb, label) => element("button", { type: "button", class: "small", click: (event) => act(verb, event.currentTarget) }, label);
   return element("p", { class: "actions" },

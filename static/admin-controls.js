@@ -1,7 +1,8 @@
 /**
- * What the operator acts with: filters that live in the address, the period, dialogs, short notes, copying, downloads.
+ * What the operator acts with: choices that live in the address, dialogs, short notes, copying, downloads.
  */
 
+import { queryOf } from "./admin-parts.js";
 import { element } from "./element.js";
 
 const NOTE_LASTS = 6_000;
@@ -36,7 +37,7 @@ export function chips(filters, everything) {
 
 /** A link to a list as CSV, with the filters that it shows. */
 export function csvLink(list, filters = {}) {
-  const query = new URLSearchParams(Object.entries(filters).filter(([, value]) => value !== undefined && value !== null)).toString();
+  const query = queryOf(filters);
   return element("a", { class: "button", href: `/api/export/${list}.csv${query ? `?${query}` : ""}`, download: `${list}.csv` }, "CSV");
 }
 
@@ -89,6 +90,7 @@ export function ask({ title, content = [], confirm, danger = false }) {
     } }, form);
     document.body.append(dialog);
     dialog.showModal();
+    addEventListener("hashchange", () => dialog.close(), { once: true }); // what it asks about is gone
   });
 }
 

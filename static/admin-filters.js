@@ -1,10 +1,15 @@
 /** What a list of customers or requests is narrowed to: their origins, and a period. All of it is in the address. */
 
 import { chips } from "./admin-controls.js";
+import { address } from "./admin-parts.js";
+import { dayAfter, dayIn, isDay, ownZone } from "./admin-period.js";
 import { element } from "./element.js";
 
 /** What is known of an origin. */
 export const DIMENSIONS = { source: "Source", medium: "Medium", campaign: "Campaign", referrer: "Referrer", channel: "Channel", country: "Country", landing_page: "Landing page" };
+
+/** What filters are called in their chips. */
+const NAMES = { ...DIMENSIONS, touch: "Credited" };
 
 /** The filters that follow a customer's origin, as `/api/users`, `/api/requests` and the exports know them. */
 export const ORIGIN_FILTERS = ["touch", "from", "to", "tz", ...Object.keys(DIMENSIONS)];
@@ -55,4 +60,50 @@ export function addFilter(filters, to) {
     location.hash = to({ [name.value]: value.value.trim() });
   } }, name, value, element("button", { class: "small" }, "Narrow"),
   element("span", { id: "filter-hint", class: "unseen" }, "A star stands for any text. Left empty it finds those of whom it was not told."));
+}
+
+/** The filters as the API takes them: days are those of the operator's own calendar, and `to` is the one after its day. */
+export function forApi({ from, to, tz = ownZone, ...others }) {
+  if (!from && !to) return others;
+  return { ...others, tz, ...(from && { from }), ...(to && { to: isDay(to) ? dayAfter(to) : to }) };
+}
+
+/** A field among a list's filters: `type` is `date` or `text`, for which `values` are proposed. Empty takes the filter away. */
+export function field(page, filters, name, label, type = "text") {
+  const { [name]: value = "", ...others } = filters;
+  const id = `filter-${name}`;
+  const change = (event) => {
+    const text = event.currentTarget.value.trim();
+    location.hash = address(page, text ? { ...others, [name]: text } : others);
+  };
+  const input = element("input", {
+    id, type, change, value: type === "date" ? dayOf(value, name, filters.tz) : value, list: type === "text" ? `${id}-values` : null,
+    autocomplete: "off", spellcheck: "false", placeholder: "any",
+  });
+  return element("div", { class: "choice" }, element("label", { for: id }, label), input, type === "text" && element("datalist", { id: `${id}-values` }));
+}
+
+/** The day in which a period that is told by moments begins, or its last one. */
+function dayOf(text, name, zone = ownZone) {
+  const moment = Date.parse(text);
+  if (isDay(text) || Number.isNaN(moment)) return text;
+  return dayIn(zone, new Date(name === "to" ? moment - 1 : moment));
+}
+
+/** Proposes values in the text field that `field` made. */
+export function propose(bar, name, values) {
+  const list = bar.querySelector(`#filter-${name}-values`);
+  const there = new Set([...list.children].map((option) => option.value));
+  const news = new Set(values.filter((value) => value && !there.has(value)));
+  list.append(...[...news].map((value) => element("option", { value })));
+}
+
+/** Chips for the filters that no control shows; `words` name those whose value says nothing to a reader, as an id does. */
+export function otherFilters(page, filters, shown, words = {}) {
+  const rest = Object.entries(filters).filter(([name]) => !shown.includes(name));
+  const kept = Object.fromEntries(Object.entries(filters).filter(([name]) => shown.includes(name)));
+  return chips(rest.map(([name, value]) => {
+    const { [name]: _, ...others } = filters;
+    return [NAMES[name] ?? name.replaceAll("_", " "), words[name] ?? valueName(value, name), address(page, others)];
+  }), address(page, kept));
 }

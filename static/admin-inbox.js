@@ -3,11 +3,10 @@
  * that what a customer said can still be saved.
  */
 
-import { call } from "./admin-api.js";
-import { attempt, callIfThere, fill, tabs } from "./admin-blocks.js";
+import { call, may } from "./admin-api.js";
+import { attempt, tabs } from "./admin-blocks.js";
 import { ask, copyButton, segments, toast } from "./admin-controls.js";
-import { duration, facts, heading, liveList, reconcile, time } from "./admin-parts.js";
-import { may } from "./admin-role.js";
+import { duration, facts, fill, heading, liveList, reconcile, time } from "./admin-parts.js";
 import { element } from "./element.js";
 
 const LONGEST = 80; // characters of a title
@@ -83,19 +82,16 @@ function calls() {
   const again = () => reconcile(place, items.map((one) => ({ ...one, replay: replays.get(one.id) })), (one) => callEntry(one, again));
   return {
     title: "Inbox",
-    about: ["inbox"],
+    about: ["webhooks"],
     nodes: [heading("Inbox"), which(""), place, rest],
     async refresh(signal) {
-      const answer = await callIfThere("webhooks", { signal });
-      items = answer?.items ?? [];
+      ({ items } = await call("webhooks", { signal }));
       again();
       place.hidden = !items.length;
-      fill(rest, [answer === null, items.length > 0], ([missing, some]) => (some
+      fill(rest, items.length > 0, (some) => (some
         ? element("p", { class: "quiet" }, "The last 200 calls since the server started; older ones are forgotten. What was accepted is kept for good.")
-        : element("div", { class: "empty" }, missing ? element("b", {}, "This server does not keep the last calls.") : [
-          element("b", {}, "No webhook has arrived since the server started."),
-          element("p", {}, "Every call of your bot shows up here with what was understood of it. ", element("a", { href: "#/landbot" }, "What to paste into Landbot")),
-        ])));
+        : element("div", { class: "empty" }, element("b", {}, "No webhook has arrived since the server started."),
+          element("p", {}, "Every call of your bot shows up here with what was understood of it. ", element("a", { href: "#/landbot" }, "What to paste into Landbot")))));
     },
   };
 }

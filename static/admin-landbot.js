@@ -1,9 +1,9 @@
 /** Landbot: what to paste into its builder, what is still to do, and whether a call has arrived. */
 
 import { call } from "./admin-api.js";
-import { fill, pasteBlock } from "./admin-blocks.js";
+import { pasteBlock } from "./admin-blocks.js";
 import { copyButton } from "./admin-controls.js";
-import { heading, section, time } from "./admin-parts.js";
+import { fill, heading, section, time } from "./admin-parts.js";
 import { element } from "./element.js";
 
 /** What the Webhook blocks do, by the names of the webhooks. */
@@ -15,7 +15,7 @@ export function landbot() {
   const place = { live: element("div", { role: "status" }), checklist: element("div"), hooks: element("div") };
   return {
     title: "Landbot",
-    about: ["inbox"],
+    about: ["webhooks"],
     nodes: [
       heading("Landbot"),
       element("p", { class: "lead" }, "Your bot calls two webhooks: one registers the customer, one carries the question. Copy what stands here into its Webhook blocks, press ",

@@ -1,12 +1,14 @@
 /**
  * What changes on the server, as soon as it says so: one stream of events for the whole console. Where there is none,
- * because the server has none or a proxy swallows it, everything counts as changed every few seconds.
+ * because too many consoles are open or a proxy swallows it, everything counts as changed every few seconds.
  *
  * A browser opens few connections to one server, so a tab that nobody looks at lets its stream go.
  */
 
 const POLL = 3_000;
 const TRY_AGAIN = 60_000;
+/** What the stream never names: it is asked for as if there were none. */
+const UNTOLD = ["settings"];
 
 const watchers = new Set();
 let wanted = false; // whether anybody is signed in
@@ -16,7 +18,7 @@ let poll;
 let again = 0; // until when a stream that was refused is left alone
 
 /**
- * Calls `refresh` whenever one of `about` (messages, requests, users, channels, inbox) may have changed; an empty list
+ * Calls `refresh` whenever one of `about` (messages, requests, users, channels, inbox, webhooks, settings) may have changed; an empty list
  * means anything. The answer ends it.
  */
 export function onChange(about, refresh) {
@@ -54,8 +56,7 @@ function keep() {
 
 /** Without a stream everything may have changed; and once in a while there is one again. */
 function check() {
-  if (flowing) return;
-  tell();
+  tell(flowing ? UNTOLD : null);
   if (!stream) keep();
 }
 

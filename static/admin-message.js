@@ -1,10 +1,9 @@
 /** One message: why it is where it is, what it says, every attempt, and what an operator can do about it. */
 
-import { call } from "./admin-api.js";
-import { attempt, fill, tabs } from "./admin-blocks.js";
+import { call, may } from "./admin-api.js";
+import { attempt, tabs } from "./admin-blocks.js";
 import { toast } from "./admin-controls.js";
-import { facts, fixedTable, row, section, time, word } from "./admin-parts.js";
-import { may } from "./admin-role.js";
+import { facts, fill, fixedTable, row, section, time, word } from "./admin-parts.js";
 import { element } from "./element.js";
 import { readMail } from "./mail.js";
 
@@ -24,11 +23,11 @@ export function messageDetail(id) {
   const place = { head: element("div"), why: element("div"), attempts: element("div"), text: element("div") };
 
   function show(message) {
-    const { history = [], text, captured, preview, why, ...item } = message;
+    const { history, text, captured, preview, why, ...item } = message;
     fill(place.head, item, () => summary(item, act));
     fill(place.why, [why, item], () => whyCard(item, why));
     fill(place.attempts, history, () => attemptTable(history));
-    fill(place.text, [text, captured, preview, item.state === "delivered"], () => content(message));
+    fill(place.text, [text, captured, preview, item.state], () => content(message));
   }
 
   async function act(verb, done, button) {
@@ -112,10 +111,12 @@ function attemptTable(history) {
   ]))));
 }
 
+const TITLES = { delivered: "What was sent", dead: "What was to be sent", cancelled: "What was to be sent" };
+
 /** What was or will be sent: as its reader sees it, as plain text, and byte for byte. */
 function content(message) {
-  const { captured, state } = message;
-  const title = captured ? "What would have been sent" : state === "delivered" ? "What was sent" : "What will be sent";
+  const { captured, state, preview } = message;
+  const title = captured ? "What would have been sent" : TITLES[state] ?? "What will be sent";
   const { subject, text, html, post, source, lines } = partsOf(message);
   if (!source) return section(title, element("p", { class: "quiet" }, "There is no text to show."));
   const pre = (name, value) => element("pre", { tabindex: "0", role: "region", "aria-label": name }, value);
@@ -125,7 +126,8 @@ function content(message) {
     text && { name: "Text", node: pre("Text", text) },
     { name: "Source", node: pre("Source", source) },
   ].filter(Boolean);
-  return section(title, facts([...lines, ["Subject", subject]]), captured && element("p", { class: "quiet" }, "Kept by the sandbox; nobody was written to."), tabs("What it says", panels));
+  return section(title, facts([...lines, ["Subject", subject]]), captured && element("p", { class: "quiet" }, "Kept by the sandbox; nobody was written to."),
+    preview?.current === false && element("p", { class: "warn" }, "The texts have changed since: what it says is shown as it would be now, its source as it was kept."), tabs("What it says", panels));
 }
 
 /** The parts to show: those the server told, else what can be read out of the bytes on the wire. */

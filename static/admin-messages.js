@@ -1,12 +1,12 @@
 /** Messages: the outbox as a list, and what can be done with many of them at once. */
 
-import { call } from "./admin-api.js";
-import { attempt, callIfThere, field, fill, forApi, otherFilters, readAgain } from "./admin-blocks.js";
+import { call, may } from "./admin-api.js";
+import { attempt, readAgain } from "./admin-blocks.js";
 import { ask, choice, csvLink, segments, toast } from "./admin-controls.js";
+import { field, forApi, otherFilters } from "./admin-filters.js";
 import { keyLegend, stepAmong } from "./admin-keys.js";
 import { CANCELLED, customer, messageDetail, RETRIED } from "./admin-message.js";
-import { address, filtersOf, fixedTable, heading, liveList, number, row, table, time, word } from "./admin-parts.js";
-import { may } from "./admin-role.js";
+import { address, fill, filtersOf, fixedTable, heading, liveList, number, row, table, time, word } from "./admin-parts.js";
 import { element } from "./element.js";
 
 const STATES = ["pending", "sending", "delivered", "dead", "held", "cancelled"];
@@ -28,7 +28,7 @@ export function messageRow(message) {
   return row([
     ["when", element("a", { href: `#/messages/${message.id}`, class: "whole" }, time(message.created_at))],
     ["state", word(message.state)],
-    ["to", element("b", {}, customer(message)), message.name && message.recipient ? element("span", { class: "quiet" }, `→ ${message.recipient}`) : null],
+    ["to", element("b", {}, customer(message)), message.name && message.recipient ? element("span", { class: "quiet" }, `→ ${message.recipient}`) : null],
     ["channel", message.channel],
     ["purpose", message.purpose],
     ["attempts", message.attempts ? `${message.attempts}×` : ""],
@@ -43,7 +43,7 @@ export function messageTable(messages) {
 
 /** `#/messages`, with its filters, and `#/messages/{id}`. */
 export function messages(query, id) {
-  return id ? messageDetail(id) : messageList(filtersOf(query, [...SHOWN, "user", "request"]));
+  return id ? messageDetail(id) : messageList(filtersOf(query, [...SHOWN, "tz", "user", "request"]));
 }
 
 function messageList(filters) {
@@ -51,7 +51,7 @@ function messageList(filters) {
   const { node, rows } = table("Messages", COLUMNS);
   const list = liveList({ path: "messages", filters: asked, frame: node, place: rows, make: messageRow, empty: nothing(filters) });
   const channels = element("div");
-  const many = bulk(asked);
+  const many = bulk(filters);
   return {
     title: "Messages",
     about: ["messages"],
@@ -61,7 +61,7 @@ function messageList(filters) {
       element("div", { class: "controls", role: "search", "aria-label": "Filters" }, channels,
         choice("Purpose", withAny(PURPOSES, filters.purpose), filters.purpose ?? "", (purpose) => narrowed(filters, "purpose", purpose)),
         field("messages", filters, "from", "From", "date"), field("messages", filters, "to", "To", "date")),
-      otherFilters("messages", filters, SHOWN, { user: "one", request: "one" }), many.node, list.nodes,
+      otherFilters("messages", filters, [...SHOWN, "tz"], { user: "one", request: "one" }), many.node, list.nodes,
       keyLegend([
         { key: "j", label: "next", act: () => stepAmong(rows, 1) },
         { key: "k", label: "previous", act: () => stepAmong(rows, -1) },
@@ -91,8 +91,8 @@ function withAny(values, chosen) {
 /** How many messages the filters find, and what may be done with all of them. */
 function bulk(filters) {
   const node = element("p", { class: "bulk" });
-  const query = new URLSearchParams(filters).toString();
-  const count = (signal) => callIfThere(`messages/count?${query}`, { signal });
+  const asked = forApi(filters);
+  const count = (signal) => call(`messages/count?${new URLSearchParams(asked)}`, { signal });
 
   async function act(verb, button) {
     const found = await attempt(button, () => count());
@@ -108,8 +108,8 @@ function bulk(filters) {
   /** The server answers after some seconds' worth of messages, and says where to go on. */
   async function inSteps(verb, expected, add) {
     for (let cursor = ""; cursor !== null;) {
-      const asked = new URLSearchParams({ ...filters, expected: String(expected), ...(cursor && { cursor }) });
-      const { changed, next } = await call(`messages/${verb}?${asked}`, { method: "POST" });
+      const query = new URLSearchParams({ ...asked, expected: String(expected), ...(cursor && { cursor }) });
+      const { changed, next } = await call(`messages/${verb}?${query}`, { method: "POST" });
       add(changed);
       cursor = next ?? null;
     }
@@ -117,8 +117,7 @@ function bulk(filters) {
   }
 
   async function refresh(signal) {
-    const found = await count(signal);
-    if (found) fill(node, found, () => parts(found));
+    fill(node, await count(signal), parts);
   }
 
   function parts(found) {

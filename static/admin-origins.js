@@ -7,7 +7,7 @@ import { call } from "./admin-api.js";
 import { COLOURS, meter, trendChart } from "./admin-charts.js";
 import { choice, csvLink, segments } from "./admin-controls.js";
 import { DIMENSIONS, originChips, valueName } from "./admin-filters.js";
-import { address, change, count, duration, fill, filtersOf, heading, nothing, number, row, section, share, table } from "./admin-parts.js";
+import { address, change, count, duration, fill, filtersOf, heading, nothing, number, queryOf, row, section, share, table } from "./admin-parts.js";
 import { ownZone, partMark, partName, periodBefore, periodControls, readPeriod, usualBucket, zoneControl } from "./admin-period.js";
 import { element } from "./element.js";
 
@@ -24,8 +24,7 @@ let choicesOpen = false; // stays as it was left while filters change
 
 /** Counts by where customers came from: the API's answer. */
 export function readLedger(parameters, signal) {
-  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null));
-  return call(`origins?${query}`, { signal });
+  return call(`origins?${queryOf(parameters)}`, { signal });
 }
 
 /** What the address asks for; what it does not say is as usual. */
@@ -62,15 +61,15 @@ export function origins(query) {
     if (text === print) return;
     print = text;
     const { whole, parts, before, partsBefore } = answers;
-    fill(state, !whole.complete && notComplete());
+    fill(state, whole.complete, () => !whole.complete && notComplete());
     if (!whole.total.registrations && !whole.total.requests && !before?.total.registrations) {
       chart.node.hidden = true;
-      fill(body, emptyLedger(settings));
+      fill(body, "nobody", () => emptyLedger(settings));
       return;
     }
     chart.node.hidden = false;
     chart.show(chartData(settings, parts, partsBefore));
-    fill(body, ledgerTable(settings, whole, before, to), topics(settings, whole));
+    fill(body, text, () => [ledgerTable(settings, whole, before, to), topics(settings, whole)]);
   }
 
   return {
@@ -133,14 +132,14 @@ function why({ only }) {
   const [name, value] = Object.entries(only).at(-1) ?? [];
   if (!name) return null;
   const place = element("div");
-  const fill = async (event) => {
+  const tell = async (event) => {
     if (!event.currentTarget.open || place.children.length) return;
     const { items } = await call(`origins/why?${new URLSearchParams({ by: name, value })}`);
     place.replaceChildren(items.length
       ? element("ul", { class: "reasons" }, items.map(reason))
       : element("p", { class: "quiet" }, "Nobody came from there so far."));
   };
-  return element("details", { class: "explain", toggle: fill }, element("summary", {}, `Why is it called “${valueName(value, name)}”?`), place);
+  return element("details", { class: "explain", toggle: tell }, element("summary", {}, `Why is it called “${valueName(value, name)}”?`), place);
 }
 
 function reason({ value, from, why, visits }) {
@@ -162,8 +161,8 @@ function chartData({ by, bucket, zone, measure, lines, compare }, ledger, before
   };
 }
 
-/** The columns after the name and the counts; those of answers only where the server knows of answers. */
-function columnsOf(sample) {
+/** The columns after the name and the counts. */
+function columnsOf() {
   const part = (name, of) => (item) => share(item[name], item[of]);
   const time = (name) => (item) => duration(item[name]);
   return [
@@ -173,13 +172,14 @@ function columnsOf(sample) {
     null, // requests
     ["Delivered", part("delivered", "requests")],
     ["After", time("median_to_delivery_ms")],
-    ...("answered" in sample ? [["Answered", part("answered", "requests")], ["After", time("median_to_answer_ms")]] : []),
+    ["Answered", part("answered", "requests")],
+    ["After", time("median_to_answer_ms")],
   ];
 }
 
 function ledgerTable(settings, ledger, before, to) {
   const { by, only } = settings;
-  const columns = columnsOf(ledger.total);
+  const columns = columnsOf();
   const at = columns.indexOf(null);
   const names = [DIMENSIONS[by], "Registered", ...columns.slice(0, at).map(([name]) => name), "Asked", ...columns.slice(at + 1).map(([name]) => name)];
   const { node, rows } = table(`Customers by ${DIMENSIONS[by].toLowerCase()}`, names);

@@ -5,7 +5,7 @@ import { meter, trendChart } from "./admin-charts.js";
 import { valueName } from "./admin-filters.js";
 import { readLedger, topicBars } from "./admin-origins.js";
 import { address, change, count, fill, number, section, share, time, word } from "./admin-parts.js";
-import { ownZone, partMark, partName, periodBefore, readPeriod } from "./admin-period.js";
+import { dayIn, ownZone, partMark, partName, periodBefore, readPeriod } from "./admin-period.js";
 import { element } from "./element.js";
 
 const PACE = 3_000;
@@ -19,7 +19,6 @@ export function overview() {
   const origins = element("div", { class: "beside" });
   let ledger = null;
   let readAt = -Infinity;
-  let print = "";
 
   /** The ledger is read less often than the rest: it changes slowly as seen from here, and costs more. */
   async function readOrigins(signal) {
@@ -33,29 +32,16 @@ export function overview() {
     readAt = performance.now();
     ledger = now;
     chart.show(chartData(now, before));
-    fill(origins, originParts(now));
+    fill(origins, now, originParts);
   }
 
   async function refresh(signal) {
-    const [known] = await Promise.all([readOverview(signal), readOrigins(signal)]);
-    const empty = !ledger.total.registrations && !ledger.total.requests && !known?.last_webhook_at;
+    const [known] = await Promise.all([call(`overview?${new URLSearchParams({ tz: ownZone })}`, { signal }), readOrigins(signal)]);
+    const empty = !ledger.total.registrations && !ledger.total.requests && !known.last_webhook_at;
     chart.node.hidden = origins.hidden = empty;
-    const text = JSON.stringify([empty, known]);
-    if (text === print) return;
-    print = text;
-    fill(numbers, empty && firstSteps(), known && [health(known), !empty && [today(known), waiting(known)]]);
+    fill(numbers, [empty, known], () => [empty && firstSteps(), health(known), !empty && [today(known), waiting(known)]]);
   }
   return { title: "Overview", pace: PACE, nodes: [element("h1", {}, "Overview"), numbers, chart.node, origins], refresh };
-}
-
-/** A server from before the overview has none: then the rest of the page has to do. */
-async function readOverview(signal) {
-  try {
-    return await call(`overview?${new URLSearchParams({ tz: ownZone })}`, { signal });
-  } catch (error) {
-    if (error.status === 404) return null;
-    throw error;
-  }
 }
 
 function chartData(now, before) {
@@ -85,7 +71,7 @@ function originParts(ledger) {
   ];
 }
 
-function health({ health: { ready, reasons, warnings = [] }, last_webhook_at: heard }) {
+function health({ health: { ready, reasons, warnings }, last_webhook_at: heard }) {
   const troubles = [...reasons, ...warnings];
   return element("div", { class: `health ${ready ? (troubles.length ? "warned" : "well") : "ill"}` },
     element("p", {}, element("b", {}, ready ? (troubles.length ? "Customers are served, but look at this" : "All is well") : "Customers are not served"),
@@ -94,19 +80,18 @@ function health({ health: { ready, reasons, warnings = [] }, last_webhook_at: he
 }
 
 function today({ today: now, yesterday: before }) {
-  const day = new Intl.DateTimeFormat("en-CA", { timeZone: ownZone, year: "numeric", month: "2-digit", day: "2-digit" }).format(new Date());
-  const since = { from: day, tz: ownZone };
+  const since = { from: dayIn(ownZone, new Date()), tz: ownZone };
   const card = (label, name, href, options) => element("li", {}, element("a", { href }, element("span", { class: "label" }, label),
     element("b", {}, number(now[name])), change(now[name], before[name], options)));
-  return section("Today", element("ul", { class: "cards" },
+  return section("Today", element("ul", { class: "tiles" },
     card("Registrations", "registrations", address("users", since)),
     card("Requests", "requests", address("requests", since)),
     card("Messages delivered", "delivered", address("messages", { state: "delivered", ...since })),
-    card("Messages given up", "dead", address("messages", { state: "dead", ...since }), { worse: true })),
+    card("Messages given up", "dead", address("messages", { state: "dead" }), { worse: true })),
   element("p", { class: "quiet hint" }, "Compared with yesterday up to this time of day."));
 }
 
-function waiting({ requests = {}, messages = {}, channels = {} }) {
+function waiting({ requests, messages, channels }) {
   const entries = [
     [requests.new, "new requests", "#/requests?state=new", "pending"],
     [requests.acknowledged, "requests to answer", "#/requests?state=acknowledged", "sending"],
@@ -114,7 +99,7 @@ function waiting({ requests = {}, messages = {}, channels = {} }) {
     [messages.dead, "messages given up", "#/messages?state=dead", "dead"],
     [channels.trouble, "channels in trouble", "#/channels", "dead"],
     [channels.paused, "channels paused", "#/channels", "held"],
-    [messages.pending, "messages wait for their time", "#/messages?state=pending", ""],
+    [messages.pending, "messages not due yet", "#/messages?state=pending", ""],
   ].filter(([value]) => value);
   if (!entries.length) return section("Waiting", element("p", { class: "quiet" }, "Nothing waits for anybody."));
   return section("Waiting", element("ul", { class: "waiting" }, entries.map(([value, text, href, kind]) =>

@@ -86,9 +86,14 @@ export function count(value, href) {
   return value && href ? element("a", { href }, plain.format(value)) : plain.format(value ?? 0);
 }
 
-/** The address of a page with filters: what is undefined or null is left out, what is empty is not. */
+/** Filters as an address has them: what is undefined or null is left out, what is empty is not. */
+export function queryOf(filters) {
+  return new URLSearchParams(Object.entries(filters).filter(([, value]) => value !== undefined && value !== null)).toString();
+}
+
+/** The address of a page with filters. */
 export function address(page, filters = {}) {
-  const query = new URLSearchParams(Object.entries(filters).filter(([, value]) => value !== undefined && value !== null)).toString();
+  const query = queryOf(filters);
   return query ? `#/${page}?${query}` : `#/${page}`;
 }
 
@@ -145,12 +150,18 @@ export function fixedTable(label, columns, rows) {
   return node;
 }
 
-/** Shows other nodes in a place; who was at the third link or button there still is. */
-export function fill(place, ...nodes) {
-  const stops = () => [...place.querySelectorAll("a, button, summary, input, select, [tabindex]")];
+/**
+ * Shows what `make` makes of `value` in `place`, if that has changed since the last time. Whoever was at the third link or
+ * button there still is.
+ */
+export function fill(place, value, make) {
+  const print = JSON.stringify(value);
+  if (place.print === print) return;
+  place.print = print;
+  const stops = () => [...place.querySelectorAll("a, button:enabled, summary, input:enabled, select, [tabindex]")];
   const held = stops().indexOf(document.activeElement);
-  place.replaceChildren(...nodes.flat(Infinity).filter(Boolean));
-  if (held >= 0) stops()[held]?.focus({ preventScroll: true });
+  place.replaceChildren(...[make(value)].flat(Infinity).filter(Boolean));
+  if (held >= 0) (stops()[held] ?? stops()[0])?.focus({ preventScroll: true });
 }
 
 /** Makes `parent`'s children show `items`, touching only what changed, so that focus and selection stay. */

@@ -26,19 +26,34 @@ const USUAL = "30d";
 /** The zone of whoever looks. */
 export const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
+/** The day that a moment lies in. */
+export function dayIn(zone, moment) {
+  return new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" }).format(moment);
+}
+
+/** The day after a day. */
+export function dayAfter(day) {
+  return shifted(day, { days: 1 });
+}
+
+/** Whether a text is a day. */
+export function isDay(text) {
+  return /^\d{4}-\d{2}-\d{2}$/.test(text ?? "") && !Number.isNaN(Date.parse(text));
+}
+
 /** The period that an address names: `period=7d`, or `from=` and `to=`. */
 export function readPeriod(query, zone) {
-  const today = new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" }).format(new Date());
+  const today = dayIn(zone, new Date());
   const [from, to] = [query.get("from"), query.get("to")];
   if (isDay(from)) {
     const end = isDay(to) && to > from && to <= today ? to : undefined;
-    const days = daysBetween(from, end ?? shifted(today, { days: 1 }));
+    const days = daysBetween(from, end ?? dayAfter(today));
     return { name: "custom", from, to: end, today, days, back: { days: Math.max(days, 1) } };
   }
   const name = query.get("period") in PERIODS ? query.get("period") : USUAL;
   const { from: first, to: last, back } = PERIODS[name];
   const period = { name, from: first(today), to: last?.(today), today, back };
-  return { ...period, days: daysBetween(period.from, period.to ?? shifted(today, { days: 1 })) };
+  return { ...period, days: daysBetween(period.from, period.to ?? dayAfter(today)) };
 }
 
 /** The period as long before this one, or the same days a year earlier; one that is running is met at the same time of day. */
@@ -66,11 +81,11 @@ export function periodControls(period, to) {
     return element("div", { class: "choice" }, element("label", { for: id }, label),
       element("input", { id, type: "date", value, max: period.today, change: (event) => { if (isDay(event.currentTarget.value)) location.hash = to(change(event.currentTarget.value)); } }));
   };
-  const last = shifted(period.to ?? shifted(period.today, { days: 1 }), { days: -1 });
+  const last = shifted(period.to ?? dayAfter(period.today), { days: -1 });
   return [
     choice("Period", options, period.name, pick),
     period.name === "custom" && day("From", period.from, (value) => ({ ...open, from: value })),
-    period.name === "custom" && day("Until", last, (value) => ({ ...open, to: shifted(value, { days: 1 }) })),
+    period.name === "custom" && day("Until", last, (value) => ({ ...open, to: dayAfter(value) })),
   ];
 }
 
@@ -102,10 +117,6 @@ export function partMark(start, bucket, zone) {
 
 function words(zone) {
   return zone.replaceAll("_", " ");
-}
-
-function isDay(text) {
-  return /^\d{4}-\d{2}-\d{2}$/.test(text ?? "") && !Number.isNaN(Date.parse(text));
 }
 
 function firstOfMonth(day) {

@@ -1,12 +1,11 @@
 /** One request: what was asked, how to answer, who looks after it, and what has happened so far. */
 
-import { call } from "./admin-api.js";
-import { attempt, fill } from "./admin-blocks.js";
+import { call, may, whoami } from "./admin-api.js";
+import { attempt } from "./admin-blocks.js";
 import { toast } from "./admin-controls.js";
 import { keyLegend } from "./admin-keys.js";
 import { messageTable } from "./admin-messages.js";
-import { facts, section, time, word } from "./admin-parts.js";
-import { may, whoami } from "./admin-role.js";
+import { facts, fill, section, time, word } from "./admin-parts.js";
 import { element } from "./element.js";
 
 /** The states of a request in the order in which it goes through them. */
@@ -49,12 +48,12 @@ export function requestDetail(id, neighbours) {
   let current = null;
 
   function show(request) {
-    const { messages = [], changes = [], note, assignee, ...item } = request;
+    const { messages, changes, edits, note, assignee, ...item } = request;
     fill(place.head, item, () => head(request));
-    fill(place.ways, [item.reply_to, item.email, item.phone], () => waysToReply(request));
+    fill(place.ways, item.reply_to, waysToReply);
     fill(place.steps, item.state, () => steps(request, change, remark));
     fill(place.about, item, () => about(request));
-    fill(place.history, [changes, item.created_at], () => history(request));
+    fill(place.history, [changes, edits, item.created_at], () => history(request));
     fill(place.messages, messages, () => section("Messages", messages.length ? messageTable(messages) : element("p", { class: "quiet" }, "None: they may have been tidied away.")));
     desk.show({ note, assignee });
     current = request;
@@ -106,13 +105,9 @@ function about(request) {
   ]);
 }
 
-/** Links that open the mail program, the phone or the chat. What the server names goes first. */
-function waysToReply({ reply_to: told, email, phone, topic, question }) {
-  const own = [
-    email && { label: "Write a mail", href: `mailto:${encodeURIComponent(email)}?${new URLSearchParams({ subject: `Re: ${topic || question.slice(0, 60)}` }).toString().replaceAll("+", "%20")}` },
-    phone && { label: "Call", href: `tel:${phone.replace(/[^+\d]/g, "")}` },
-  ].filter(Boolean);
-  const ways = (told ?? own).filter(({ href }) => SAFE.test(href));
+/** Links that open the mail program, the phone or the chat, the usual one first. */
+function waysToReply(told) {
+  const ways = told.filter(({ href }) => SAFE.test(href));
   if (!ways.length) return element("p", { class: "quiet" }, "There is no address to answer to: neither mail nor phone was told.");
   return element("p", { class: "actions" }, ways.map(({ label, href }, at) => element("a", {
     class: at ? "button" : "button main", href, target: href.startsWith("https:") ? "_blank" : null, rel: "noreferrer noopener",
@@ -149,7 +144,7 @@ function deskOf(id, changed) {
   const take = (button = null) => give(button, whoami());
   const submit = (work) => (event) => {
     event.preventDefault();
-    work(event.submitter);
+    if (own) work(event.submitter); // Enter sends a form whose fields can only be read, too
   };
   const node = [
     element("form", { submit: submit((button) => give(button, assignee.value.trim())) },
@@ -172,10 +167,18 @@ function deskOf(id, changed) {
 }
 
 /** From the question on, oldest first. */
-function history({ changes, created_at: asked }) {
-  const entry = (at, what, by, note) => element("li", {}, time(at), element("span", {}, what, by && element("span", { class: "quiet" }, ` by ${by}`), note && element("q", {}, note)));
-  return section("What has happened", element("ol", { class: "history" },
-    entry(asked, word("asked")), changes.map((change) => entry(change.at, word(change.state), change.by, change.note))));
+function history({ changes, edits, created_at: asked }) {
+  const all = [
+    { at: asked, what: word("asked") },
+    ...changes.map(({ at, by, state, note }) => ({ at, by, what: word(state), quoted: note })),
+    ...edits.map(({ at, by, field, value }) => ({ at, by, ...(field === "note" ? noted(value) : { what: `assigned to ${value || "nobody"}` }) })),
+  ].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+  return section("What has happened", element("ol", { class: "history" }, all.map(({ at, what, by, quoted }) => element("li", {},
+    time(at), element("span", {}, what, by && element("span", { class: "quiet" }, ` by ${by}`), quoted && element("q", {}, quoted))))));
+}
+
+function noted(value) {
+  return value ? { what: "noted", quoted: value } : { what: "the note was taken away" };
 }
 
 function keys(id, neighbours, change, desk) {

@@ -1,14 +1,15 @@
 /** Requests: what customers asked, as an inbox that is worked through with a few keys. */
 
-import { attempt, callIfThere, field, fill, forApi, otherFilters, propose, readAgain } from "./admin-blocks.js";
+import { call, may, whoami } from "./admin-api.js";
+import { attempt, readAgain } from "./admin-blocks.js";
 import { csvLink, segments, toast } from "./admin-controls.js";
+import { DIMENSIONS, field, forApi, otherFilters, propose } from "./admin-filters.js";
 import { focusRow, keyLegend, stepAmong } from "./admin-keys.js";
-import { address, compact, filtersOf, heading, liveList, row, table, time, word } from "./admin-parts.js";
+import { address, compact, fill, filtersOf, heading, liveList, row, table, time, word } from "./admin-parts.js";
 import { assign, mayBecome, requestDetail, STATES, step, STEPS, whose } from "./admin-request.js";
-import { may, whoami } from "./admin-role.js";
 import { element } from "./element.js";
 
-const ORIGIN = ["touch", "source", "medium", "campaign", "referrer", "country", "landing_page", "channel"];
+const ORIGIN = ["touch", ...Object.keys(DIMENSIONS)];
 const SHOWN = ["state", "topic", "assignee", "from", "to"];
 
 let lastShown = []; // the ids of the list that was last looked at, for going on from one request to the next
@@ -44,7 +45,7 @@ function requestList(filters) {
 
   async function refresh(signal) {
     const at = [...rows.children].findIndex((one) => one.contains(document.activeElement));
-    const [counts] = await Promise.all([callIfThere("requests/counts", { signal }), list.refresh(signal)]);
+    const [counts] = await Promise.all([call("requests/counts", { signal }), list.refresh(signal)]);
     fill(states, counts, () => stateChoice(filters, counts));
     lastShown = [...rows.children].map((one) => one.dataset.key);
     const shown = lastShown.map((one) => items.get(one));
@@ -57,7 +58,7 @@ function requestList(filters) {
     title: "Requests",
     about: ["requests"],
     nodes: [
-      heading("Requests", csvLink("requests", forApi(filters))), states, bar, otherFilters("requests", filters, SHOWN, { user: "one" }),
+      heading("Requests", csvLink("requests", forApi(filters))), states, bar, otherFilters("requests", filters, [...SHOWN, "tz"], { user: "one", touch: "last visit" }),
       list.nodes, legend(rows, (id) => items.get(id)),
     ],
     refresh,
@@ -65,10 +66,10 @@ function requestList(filters) {
 }
 
 function stateChoice({ state: chosen = "", ...others }, counts) {
-  const total = counts && STATES.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
-  const label = (name, count) => [name, counts && element("span", { class: "count" }, compact(count), counts.more && count >= 100_000 && "+")];
+  const total = STATES.reduce((sum, state) => sum + counts[state], 0);
+  const label = (name, count) => [name, element("span", { class: "count" }, compact(count), counts.more && count >= 100_000 && "+")];
   const to = (state) => address("requests", state ? { ...others, state } : others);
-  return segments("State", [["", label("all", total)], ...STATES.map((state) => [state, label(state, counts?.[state])])], chosen, to);
+  return segments("State", [["", label("all", total)], ...STATES.map((state) => [state, label(state, counts[state])])], chosen, to);
 }
 
 /** The keys of the list: they act on the row that has the focus. */

@@ -1,11 +1,10 @@
 /** Settings: what the server runs with and where each value comes from, backups, tokens, and who changed what. */
 
-import { call } from "./admin-api.js";
-import { attempt, fill, readAgain } from "./admin-blocks.js";
+import { call, may } from "./admin-api.js";
+import { attempt, readAgain } from "./admin-blocks.js";
 import { segments } from "./admin-controls.js";
 import { auditLog } from "./admin-audit.js";
-import { duration, facts, fixedTable, heading, number, row, section, time } from "./admin-parts.js";
-import { may } from "./admin-role.js";
+import { duration, facts, fill, fixedTable, heading, number, row, section, time } from "./admin-parts.js";
 import { tokens } from "./admin-tokens.js";
 import { element } from "./element.js";
 
@@ -96,14 +95,14 @@ function backup() {
   return {
     title: "Backup",
     about: ["settings"],
-    nodes: [place, element("p", { class: "actions" }, may("owner") && element("button", { type: "button", class: "main", click: act }, "Back up now")), made],
+    nodes: [place, element("p", { class: "actions after" }, may("owner") && element("button", { type: "button", class: "main", click: act }, "Back up now")), made],
     async refresh(signal) {
       const { backup: last } = await call("settings", { signal });
       fill(place, last ?? null, () => (last?.last_at ? facts([
         ["Last backup", time(last.last_at, { exact: true })], ["File", last.file && element("code", {}, last.file)], ["Size", last.bytes && size(last.bytes)],
         ["Trouble", last.error && element("span", { class: "bad" }, last.error)],
       ]) : element("div", { class: "empty" }, element("b", {}, last?.error ? "The last backup failed." : "No backup was made since the server started."),
-        element("p", {}, last?.error || "Set [backup] directory, best on another disk, and one is made every night. `umishop restore` brings it back."))));
+        element("p", {}, last?.error || ["Set ", element("code", {}, "[backup] directory"), ", best on another disk, and one is made every night. ", element("code", {}, "umishop restore"), " brings it back."]))));
     },
   };
 }

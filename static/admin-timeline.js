@@ -17,14 +17,14 @@ export async function readAttempts(messages, known, signal) {
   const changed = messages.slice(-MOST_READ).filter((message) => message.attempts || message.finished_at)
     .filter((message) => known.get(message.id)?.print !== JSON.stringify(message));
   await Promise.all(changed.map(async (message) => {
-    const { history = [] } = await call(`messages/${encodeURIComponent(message.id)}`, { signal });
+    const { history } = await call(`messages/${encodeURIComponent(message.id)}`, { signal });
     known.set(message.id, { print: JSON.stringify(message), history });
   }));
 }
 
 /** The stream of a user with their `touches`, `requests` and `messages`. */
 export function timeline(user, attempts) {
-  const { touches = [], requests = [], messages = [] } = user;
+  const { touches, requests, messages } = user;
   const first = originPairs(user.origin);
   const known = new Map(first);
   const entries = [

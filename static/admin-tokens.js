@@ -1,10 +1,9 @@
 /** Tokens: who and what may use the API and this console, and as what. */
 
-import { call } from "./admin-api.js";
+import { call, may } from "./admin-api.js";
 import { attempt, pasteBlock, readAgain } from "./admin-blocks.js";
 import { ask, toast } from "./admin-controls.js";
 import { reconcile, row, section, table, time } from "./admin-parts.js";
-import { may } from "./admin-role.js";
 import { element } from "./element.js";
 
 const ROLES = [

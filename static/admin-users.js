@@ -1,6 +1,7 @@
 /** Users: who registered and where they came from, and one user with every visit, request, message and attempt. */
 
-import { ApiError, call, may } from "./admin-api.js";
+import { call, may } from "./admin-api.js";
+import { attempt, readAgain } from "./admin-blocks.js";
 import { ask, copyButton, csvLink, toast } from "./admin-controls.js";
 import { addFilter, DIMENSIONS, originChips, ORIGIN_FILTERS, valueName } from "./admin-filters.js";
 import { address, facts, fill, filtersOf, heading, liveList, row, section, table, time } from "./admin-parts.js";
@@ -45,7 +46,7 @@ function userList(query) {
     history.replaceState(null, "", to({}));
     csv.href = csvLink("users", filters).href;
     explainEmpty();
-    box.dispatchEvent(new CustomEvent("refresh", { bubbles: true }));
+    readAgain(box);
   }
 
   function explainEmpty() {
@@ -74,30 +75,25 @@ function userDetail(id) {
   const body = element("div");
   const path = `users/${encodeURIComponent(id)}`;
   const attempts = new Map();
-  let print = "";
   return {
     title: "User",
     about: ["users", "requests", "messages"],
     nodes: [element("p", { class: "back" }, element("a", { href: "#/users" }, "← Users")), body],
     async refresh(signal) {
       const user = await call(path, { signal });
-      await readAttempts(user.messages ?? [], attempts, signal);
-      const text = JSON.stringify([user, ...attempts.values()]);
-      if (text === print) return;
-      print = text;
-      const open = new Set([...body.querySelectorAll("details[open]")].map((details) => details.id));
-      fill(body, userSections(user, attempts));
-      for (const details of body.querySelectorAll("details")) details.open = open.has(details.id);
+      await readAttempts(user.messages, attempts, signal);
+      const open = body.querySelector("details")?.open ?? false;
+      fill(body, [user, ...attempts.values()], () => userSections(user, attempts, open));
     },
   };
 }
 
-function userSections(user, attempts) {
+function userSections(user, attempts, open) {
   const name = user.erased ? "An erased user" : user.name || user.email || "A user without a name";
   return [
     heading(name,
       !user.erased && element("a", { class: "button", href: `/api/users/${encodeURIComponent(user.id)}/export`, download: true }, "Export"),
-      !user.erased && may("owner") && element("button", { type: "button", class: "danger", click: () => erase(user, name) }, "Erase…")),
+      !user.erased && may("owner") && element("button", { type: "button", class: "danger", click: (event) => erase(user, name, event.currentTarget) }, "Erase…")),
     facts([
       ["Mail", user.email && [element("a", { href: `mailto:${user.email}` }, user.email), " ", copyButton(user.email)]],
       ["Phone", user.phone_e164 && user.phone && user.phone !== user.phone_e164 ? `${user.phone_e164} (typed: ${user.phone})` : phone(user)],
@@ -108,15 +104,15 @@ function userSections(user, attempts) {
       ["Came from", element("b", {}, user.source)],
       ["Id", element("code", {}, user.id)],
     ]),
-    counted(user),
+    counted(user, open),
     section("What happened", timeline(user, attempts)),
   ];
 }
 
 /** How the first visit is counted, and by which rule each value got its name. */
-function counted({ credited = [], origin }) {
+function counted({ credited, origin }, open) {
   const told = credited.filter(({ value }) => value);
-  return element("details", { class: "explain", id: "counted" }, element("summary", {}, "Where they came from, and how that is counted"),
+  return element("details", { class: "explain", open }, element("summary", {}, "Where they came from, and how that is counted"),
     told.length > 0 && facts(told.map(({ dimension, value, from, why }) => [DIMENSIONS[dimension], [
       element("a", { href: address("origins", { [dimension]: value, period: "12m" }) }, valueName(value, dimension)),
       element("span", { class: "quiet" }, ` ← ${from || "nothing told"}: ${why}`),
@@ -125,7 +121,7 @@ function counted({ credited = [], origin }) {
 }
 
 /** Erasing cannot be undone: whoever does it says once more whom they mean. */
-async function erase(user, name) {
+async function erase(user, name, button) {
   const word = user.email ?? user.phone_e164 ?? user.phone ?? user.id;
   const answer = await ask({
     title: `Erase ${name}?`, confirm: "Erase for good", danger: true,
@@ -135,12 +131,8 @@ async function erase(user, name) {
     ],
   });
   if (!answer) return;
-  try {
-    await call(`users/${encodeURIComponent(user.id)}/erase`, { method: "POST", body: { confirm: answer.confirm } });
-    toast(`${name} is erased.`);
-    location.hash = "#/users";
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.status === 401) throw error;
-    toast(error.message, { bad: true });
-  }
+  const erased = await attempt(button, () => call(`users/${encodeURIComponent(user.id)}/erase`, { method: "POST", body: { confirm: answer.confirm } }));
+  if (!erased) return;
+  toast(`${name} is erased.${erased.log_emptied ? "" : " The database’s log is emptied as soon as a backup or another program lets go of it."}`);
+  location.hash = "#/users";
 }

@@ -149,6 +149,7 @@ function login(why = "") {
   listen(false);
   mark(null);
   trouble.hidden = true;
+  document.querySelector("dialog[open]")?.close();
   document.title = "Sign in · Console";
   place.replaceChildren(loginForm(why, show));
   place.querySelector("input").focus();

@@ -75,7 +75,6 @@ const ASSETS: &[Asset] = assets! {
     "admin-pages.css": STYLE,
     "admin.js": SCRIPT,
     "admin-api.js": SCRIPT,
-    "admin-role.js": SCRIPT,
     "admin-live.js": SCRIPT,
     "admin-icons.js": SCRIPT,
     "admin-login.js": SCRIPT,
