@@ -3,6 +3,7 @@
 import { liveList, row, table, time } from "./admin-parts.js";
 import { element } from "./element.js";
 
+const ID = /^[0-9a-f-]{36}$/;
 const PAGES = { message: "messages", request: "requests", user: "users", channel: "channels" };
 
 /** The log, newest first. */
@@ -25,8 +26,8 @@ function auditRow({ at, who, role, action, target, detail }) {
   ]);
 }
 
-/** What was changed, as a link where there is a page for it: an action begins with what it is done to, as `message.retry`. */
+/** What was changed, as a link where there is a page for it: an action begins with what it is done to, as `message.retry`. Some are done to many at once. */
 function targetLink(action, target) {
   const page = PAGES[action.split(".")[0]];
-  return page && target ? element("a", { href: `#/${page}/${encodeURIComponent(target)}` }, target) : target;
+  return page && (page === "channels" || ID.test(target)) ? element("a", { href: `#/${page}/${encodeURIComponent(target)}` }, target) : target;
 }

@@ -113,7 +113,7 @@ async function test(name, button, again) {
   const send = (body) => call(`channels/${encodeURIComponent(name)}/test`, { method: "POST", body });
   const said = await attempt(button, () => send({}).catch(async (error) => {
     if (error.status !== 400) throw error;
-    const given = await askTo(name, error.message);
+    const given = await askTo(name);
     return given && send(given);
   }));
   if (!said) return;
@@ -124,9 +124,9 @@ async function test(name, button, again) {
 }
 
 /** To whom a test goes: `{ to }`, or null. */
-function askTo(name, why) {
+function askTo(name) {
   return ask({ title: `To whom shall ${name} write?`, confirm: "Send the test", content: [
-    element("p", { class: "quiet" }, why),
+    element("p", { class: "quiet" }, "It writes to customers and has no address of its own. Name one at which you can look: a mail address, a phone number, or Landbot’s number of a customer."),
     element("label", {}, "An address of your own", element("input", { name: "to", required: true, autocomplete: "off", spellcheck: "false" })),
   ] });
 }
