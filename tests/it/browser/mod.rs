@@ -15,5 +15,6 @@ mod messages;
 mod network;
 mod phone;
 mod strangers;
+mod tables;
 mod unsubscribe;
 mod updates;
