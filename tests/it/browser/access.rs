@@ -5,11 +5,11 @@ use serde_json::json;
 use crate::process::Process;
 use crate::support::{ADMIN_TOKEN, TestApp};
 
-use super::driver::{Browser, browse};
+use super::driver::{Browser, browse, browse_past_a_session};
 
 /// The names of the buttons on a page that change something.
 const CHANGES: &str = "
-const changes = /^(cancel|retry|send now|acknowledge|answer|close|pause|resume|test|back up|erase|replay|new token|revoke)/;
+const changes = /^(cancel|retry|send|acknowledge|answer|close|assign|take|save|pause|resume|try again|back up|erase|replay|make|revoke)/;
 return [...document.querySelectorAll('main button')].filter(visible).map(called).filter((name) => changes.test(name));";
 
 impl Browser {
@@ -27,7 +27,7 @@ async fn the_link_of_the_first_start_opens_the_console_and_does_so_once() {
     let process = Process::start(directory.path());
     let link = process.banner.split_whitespace().find(|word| word.contains("/admin#")).unwrap();
     let (page, secret) = link.split_once('#').unwrap();
-    browse(async |browser| {
+    browse_past_a_session(async |browser| {
         browser.open(link).await;
         browser.see("Sign out").await;
         let address = browser.client.current_url().await.unwrap();
@@ -47,7 +47,7 @@ async fn the_link_of_the_first_start_opens_the_console_and_does_so_once() {
 #[tokio::test]
 async fn whoever_signs_out_is_out_in_every_tab() {
     let app = TestApp::start().await;
-    browse(async |browser| {
+    browse_past_a_session(async |browser| {
         browser.sign_in(&app).await;
         let first = browser.client.window().await.unwrap();
         let second = browser.client.new_window(true).await.unwrap();
