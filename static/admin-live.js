@@ -8,7 +8,7 @@
 const POLL = 3_000;
 const TRY_AGAIN = 60_000;
 /** What the stream never names: it is asked for as if there were none. */
-const UNTOLD = ["settings"];
+const UNTOLD = "settings";
 
 const watchers = new Set();
 let wanted = false; // whether anybody is signed in
@@ -18,8 +18,8 @@ let poll;
 let again = 0; // until when a stream that was refused is left alone
 
 /**
- * Calls `refresh` whenever one of `about` (messages, requests, users, channels, inbox, webhooks, settings) may have changed; an empty list
- * means anything. The answer ends it.
+ * Calls `refresh` whenever one of `about` (messages, requests, users, channels, inbox, webhooks, settings) may have
+ * changed; an empty list means anything. The answer ends it.
  */
 export function onChange(about, refresh) {
   const watcher = { about, refresh };
@@ -39,11 +39,15 @@ export function isLive() {
   return flowing;
 }
 
-function tell(named) {
+/** Tells those whom a change `concerns`, by what they are about. */
+function tell(concerns) {
   for (const { about, refresh } of [...watchers]) {
-    if (!named || !about.length || about.some((name) => named.includes(name))) refresh();
+    if (concerns(about)) refresh();
   }
 }
+
+const everybody = () => true;
+const whoeverIsAbout = (named) => (about) => !about.length || about.some((name) => named.includes(name));
 
 /** Holds the stream open exactly while somebody is signed in and looks. */
 function keep() {
@@ -56,7 +60,7 @@ function keep() {
 
 /** Without a stream everything may have changed; and once in a while there is one again. */
 function check() {
-  tell(flowing ? UNTOLD : null);
+  tell(flowing ? (about) => about.includes(UNTOLD) : everybody);
   if (!stream) keep();
 }
 
@@ -64,9 +68,9 @@ function connect() {
   stream = new EventSource("/api/events");
   stream.addEventListener("open", () => {
     flowing = true;
-    tell(); // what happened until now was not heard
+    tell(everybody); // what happened until now was not heard
   });
-  stream.addEventListener("changed", (event) => tell(names(event.data)));
+  stream.addEventListener("changed", (event) => tell(concerned(event.data)));
   stream.addEventListener("error", () => {
     flowing = false;
     if (stream?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
@@ -81,12 +85,12 @@ function close() {
   flowing = false;
 }
 
-/** What an event names; everything when it cannot be told. */
-function names(data) {
+/** Whom an event concerns; everybody when that cannot be told. */
+function concerned(data) {
   try {
-    return JSON.parse(data).about;
+    return whoeverIsAbout(JSON.parse(data).about);
   } catch {
-    return null;
+    return everybody;
   }
 }
 

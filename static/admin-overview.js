@@ -99,7 +99,7 @@ function waiting({ requests, messages, channels }) {
     [messages.dead, "messages given up", "#/messages?state=dead", "dead"],
     [channels.trouble, "channels in trouble", "#/channels", "dead"],
     [channels.paused, "channels paused", "#/channels", "held"],
-    [messages.pending, "messages not due yet", "#/messages?state=pending", ""],
+    [messages.pending, "messages pending", "#/messages?state=pending", ""],
   ].filter(([value]) => value);
   if (!entries.length) return section("Waiting", element("p", { class: "quiet" }, "Nothing waits for anybody."));
   return section("Waiting", element("ul", { class: "waiting" }, entries.map(([value, text, href, kind]) =>
