@@ -29,6 +29,7 @@ use crate::http::{
 use crate::metrics::Metrics;
 use crate::relay::{Relay, Served};
 use crate::render::{Renderer, Texts, Unsubscribe};
+use crate::reports::{self, Reports};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Retention, Store};
 use crate::wake::Wake;
@@ -57,6 +58,8 @@ pub struct App {
     pub relay: Arc<Relay>,
     /// What tells the operator about trouble.
     pub alerts: Arc<Alerts>,
+    /// What tells where customers came from.
+    pub reports: Arc<Reports>,
     /// The code of a login link, while nobody could come in without one.
     pub login_code: Option<String>,
     web: Web,
@@ -115,11 +118,14 @@ impl App {
         let backups = backup.as_ref().map(|(_, backups)| Arc::clone(backups));
         let reach = Reach { wake, conditions, metrics, channels, backup: backup_status, backups };
         let alerts = alerts(&config, &store, &clock, &reach);
-        let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, unsubscribe_key);
+        let reports = Arc::new(reports(&config, &store, &clock, &reach.wake));
+        let web =
+            web(config, Arc::clone(&store), clock.clone(), renderer, reach, Arc::clone(&reports), unsubscribe_key);
         Ok(Self {
             store,
             relay: Arc::new(relay),
             alerts: Arc::new(alerts),
+            reports,
             login_code,
             web,
             connections,
@@ -169,6 +175,9 @@ impl App {
         housekeeping.prune(&self.prune_at, Arc::clone(&self.store), self.clock.clone(), self.retention).await?;
         housekeeping.tend_ledger(Arc::clone(&self.store), self.clock.clone(), Arc::clone(&self.origins)).await?;
         housekeeping.mend_times(Arc::clone(&self.store), self.clock.clone());
+        if self.reports.is_wanted() {
+            housekeeping.report(Arc::clone(&self.reports)).await?;
+        }
         if let Some((at, backups)) = self.backup.take() {
             housekeeping.back_up(&at, backups).await?;
         }
@@ -265,6 +274,13 @@ fn alerts(config: &Config, store: &Arc<dyn Store>, clock: &Clock, reach: &Reach)
     Alerts::new(Arc::clone(store), clock.clone(), wake, conditions, backup, settings)
 }
 
+/// What tells where customers came from; `wake` hears of what is to be sent.
+pub fn reports(config: &Config, store: &Arc<dyn Store>, clock: &Clock, wake: &Wake) -> Reports {
+    let config::Reports { channels, calendar, by, touch, rows, empty } = config.reports.clone();
+    let settings = reports::Settings { channels, calendar, by, touch, rows, empty };
+    Reports::new(Arc::clone(store), clock.clone(), wake.clone(), Arc::clone(&config.origins), settings)
+}
+
 /// The key of the unsubscribe links, which is made on the first start.
 pub async fn unsubscribe_key(store: &dyn Store) -> anyhow::Result<UnsubscribeKey> {
     // The hash of something random is as random.
@@ -314,6 +330,7 @@ fn web(
     clock: Clock,
     renderer: Arc<Renderer>,
     reach: Reach,
+    reports: Arc<Reports>,
     unsubscribe_key: UnsubscribeKey,
 ) -> Web {
     let Reach { wake, conditions, metrics, channels, backup, backups } = reach;
@@ -347,6 +364,7 @@ fn web(
         route_places: config.route_places.iter().map(ToString::to_string).collect(),
         rules: config.channels.into_iter().map(|(address, channel)| (address, channel.rules)).collect(),
         origins: config.origins,
+        reports,
         gate,
         intake: IntakeRules { auth, default_country: config.intake.default_country },
         welcome,

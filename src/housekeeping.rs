@@ -15,10 +15,15 @@ use tokio_util::task::TaskTracker;
 use crate::backups::Backups;
 use crate::clock::Clock;
 use crate::domain::OriginRules;
+use crate::reports::Reports;
 use crate::store::{Pruned, Retention, Store};
 
 /// When the ledger is tended: soon after each hour, so that a day that is over is packed before anybody asks for it.
 const TEND_LEDGER: &str = "20 2 * * * *";
+
+/// When it is looked whether a report is due: each minute, so that it comes at its time in whatever time zone, and one
+/// that was missed soon after a start.
+const LOOK_FOR_REPORTS: &str = "1 * * * * *";
 
 /// Rings at its times until it is stopped.
 pub struct Housekeeping {
@@ -75,6 +80,19 @@ impl Housekeeping {
             let (backups, stopping) = (Arc::clone(&backups), stopping.clone());
             // How it went is told by whoever makes it.
             async move { drop(backups.make(stopping).await) }
+        })
+        .await
+    }
+
+    /// Tells where customers came from whenever a report is due.
+    pub async fn report(&self, reports: Arc<Reports>) -> Result<(), JobSchedulerError> {
+        self.ring(LOOK_FOR_REPORTS, move || {
+            let reports = Arc::clone(&reports);
+            async move {
+                if let Err(error) = reports.look().await {
+                    tracing::error!(%error, "Could not make a report; trying again within a minute");
+                }
+            }
         })
         .await
     }

@@ -3,7 +3,7 @@
 //!
 //! The modules in the order a request meets them: [`http`] takes it in, [`intake`] reads it, [`domain`] decides,
 //! [`store`] keeps it, [`wake`] nudges the [`relay`], [`render`] finds the words, and a [`channel`] carries them.
-//! [`config`] says how, [`housekeeping`] tidies up and makes [`backups`], [`alerts`] tell the operator what is wrong,
+//! [`config`] says how, [`housekeeping`] tidies up and makes [`backups`], [`alerts`] tell the operator what is wrong, [`reports`] the product department where customers came from,
 //! [`clock`] tells the time, [`conditions`] how each channel is doing, [`changes`] what has changed, [`metrics`] count
 //! what happens, [`preview`] shows an operator what was said, a [`trial`] tries a channel, [`landbot`] says what to paste
 //! there, [`sheet`] writes tables, [`doctor`] says whether all is well, [`demo`] makes a year up, [`crash`] lets the
@@ -30,6 +30,7 @@ pub mod metrics;
 pub mod preview;
 pub mod relay;
 pub mod render;
+pub mod reports;
 pub mod sheet;
 pub mod store;
 pub mod trial;

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, Markup, Rendered};
+use crate::domain::{ChannelAddress, Markup, Picture, Rendered};
 use crate::render::{Draft, Renderer};
 use crate::store::MessageHistory;
 
@@ -32,6 +35,28 @@ pub struct Words {
     pub current: bool,
 }
 
+impl Words {
+    fn of(rendered: &Rendered, shows_html: bool, current: bool) -> Self {
+        Self {
+            subject: rendered.subject.clone(),
+            text: rendered.text.clone(),
+            html: shows_html.then(|| with_picture(rendered)),
+            current,
+        }
+    }
+}
+
+/// The HTML, its picture within it: a page cannot look for that beside it, as a mail program does (RFC 2397).
+fn with_picture(rendered: &Rendered) -> String {
+    match &rendered.picture {
+        None => rendered.rich.clone(),
+        Some(Picture { content_id, bytes }) => {
+            let data = format!("data:image/png;base64,{}", STANDARD.encode(bytes));
+            rendered.rich.replace(&format!("cid:{content_id}"), &data)
+        }
+    }
+}
+
 /// What `history`'s message says: what the sandbox kept, else what its channel would send now.
 pub fn preview(
     history: &MessageHistory,
@@ -45,12 +70,9 @@ pub fn preview(
         Some(Err(why)) => Err(format!("(it cannot be rendered: {why})")),
         Some(Ok(composed)) => Ok(composed),
     };
-    let shows_html = channel.is_some_and(|channel| channel.markup() == Markup::Html);
-    let words = composed.as_ref().ok().map(|(rendered, bytes)| Words {
-        subject: rendered.subject.clone(),
-        text: rendered.text.clone(),
-        html: shows_html.then(|| rendered.rich.clone()),
-        current: capture.is_none_or(|kept| kept == bytes),
+    let words = composed.as_ref().ok().map(|(rendered, bytes)| {
+        let shows_html = channel.is_some_and(|channel| channel.markup() == Markup::Html);
+        Words::of(rendered, shows_html, capture.is_none_or(|kept| kept == bytes))
     });
     let text = match (capture, composed) {
         (Some(kept), _) => String::from_utf8_lossy(kept).into_owned(),
@@ -58,6 +80,18 @@ pub fn preview(
         (None, Err(why)) => why,
     };
     Preview { text, captured: capture.is_some(), words }
+}
+
+/// The parts of what a message would say now, and what would go over the wire, credentials left out; else why there are none.
+pub fn words<'a>(
+    draft: impl Into<Draft<'a>>,
+    renderer: &Renderer,
+    address: &ChannelAddress,
+    channel: &dyn Channel,
+) -> Result<(Words, String), String> {
+    let (rendered, bytes) = compose(draft, renderer, address, channel)?;
+    let words = Words::of(&rendered, channel.markup() == Markup::Html, true);
+    Ok((words, String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// A message's words, and the bytes that go over the wire with them, credentials left out; else why there are none.

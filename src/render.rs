@@ -5,8 +5,10 @@
 //! customer wrote is escaped for the notation it is put into ([`escape`]), and is never read as a template itself. This
 //! module does not know how anything is sent.
 
+mod chart;
 mod compile;
 mod escape;
+mod report;
 #[cfg(test)]
 mod tests;
 mod variants;
@@ -19,8 +21,8 @@ use minijinja::{Environment, Value, context};
 use self::compile::{SUBJECT_PART, add, environment, understand};
 use self::variants::{REPLY, Variant, Variants};
 use crate::domain::{
-    About, ChannelAddress, Claim, Context, EmailAddress, Markup, Message, MessageId, Purpose, Rendered, Timestamp,
-    UnsubscribeKey, one_line, truncate,
+    About, ChannelAddress, Claim, Context, EmailAddress, Markup, Message, MessageId, Picture, Purpose, Rendered,
+    Report, Timestamp, UnsubscribeKey, one_line, truncate,
 };
 
 /// The templates that are compiled in, by their file names.
@@ -34,6 +36,16 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("closed.txt", include_str!("../templates/closed.txt")),
     ("reply.es.txt", include_str!("../templates/reply.es.txt")),
     ("reply.txt", include_str!("../templates/reply.txt")),
+    ("report.es.html", include_str!("../templates/report.es.html")),
+    ("report.es.inline", include_str!("../templates/report.es.inline")),
+    ("report.es.md", include_str!("../templates/report.es.md")),
+    ("report.es.mrkdwn", include_str!("../templates/report.es.mrkdwn")),
+    ("report.es.txt", include_str!("../templates/report.es.txt")),
+    ("report.html", include_str!("../templates/report.html")),
+    ("report.inline", include_str!("../templates/report.inline")),
+    ("report.md", include_str!("../templates/report.md")),
+    ("report.mrkdwn", include_str!("../templates/report.mrkdwn")),
+    ("report.txt", include_str!("../templates/report.txt")),
     ("request.es.html", include_str!("../templates/request.es.html")),
     ("request.es.inline", include_str!("../templates/request.es.inline")),
     ("request.es.md", include_str!("../templates/request.es.md")),
@@ -91,6 +103,9 @@ pub enum RenderError {
         /// What is wrong.
         why: String,
     },
+    /// A report's chart cannot be drawn.
+    #[error("the chart cannot be drawn: {0}")]
+    Chart(String),
 }
 
 /// A message whose words are to be filled in.
@@ -181,7 +196,10 @@ impl Renderer {
         let unsubscribe_url = self.unsubscribe_url(draft);
         // A chat is not bothered with it.
         let footer = unsubscribe_url.as_deref().filter(|_| markup == Markup::Html);
-        let values = self.values(draft, chat_url.as_deref(), footer);
+        let picture = picture(draft, markup)?;
+        let chart_url = picture.as_ref().map(|picture| format!("cid:{}", picture.content_id));
+        let links = Links { chat: chat_url.as_deref(), unsubscribe: footer, chart: chart_url.as_deref() };
+        let values = self.values(draft, links);
         let subject = one_line(&self.fill(variant, SUBJECT_PART, &values)?);
         let subject = truncate(&subject, LONGEST_SUBJECT).text.to_owned();
         let text = self.fill(variant, Markup::Plain.extension(), &values)?;
@@ -199,6 +217,8 @@ impl Renderer {
             heading: escape::escaped(&subject, markup),
             subject,
             text,
+            // The shop's own templates need not show it.
+            picture: picture.filter(|picture| rich.contains(&picture.content_id)),
             rich,
             chat_url,
             unsubscribe_url,
@@ -242,7 +262,8 @@ impl Renderer {
             | Purpose::Alert
             | Purpose::Acknowledged
             | Purpose::Answered
-            | Purpose::Closed => self.texts.channels.get(channel).map_or("", String::as_str),
+            | Purpose::Closed
+            | Purpose::Report => self.texts.channels.get(channel).map_or("", String::as_str),
         };
         self.variants.choose(purpose.as_str(), Some(channel), &[theirs, &self.texts.language])
     }
@@ -259,8 +280,8 @@ impl Renderer {
         is_theirs.then(|| format!("{page}/{}", key.token(user)))
     }
 
-    fn values(&self, draft: Draft<'_>, chat_url: Option<&str>, unsubscribe_url: Option<&str>) -> Value {
-        let said = draft.context;
+    fn values(&self, draft: Draft<'_>, links: Links<'_>) -> Value {
+        let (said, nothing) = (draft.context, Report::default());
         context! {
             id => draft.id.to_string(),
             purpose => draft.purpose.as_str(),
@@ -273,11 +294,16 @@ impl Renderer {
             question => said.question.trim(),
             source => one_line(&said.source),
             language => one_line(&said.language),
-            chat_url => chat_url.unwrap_or_default(),
+            chat_url => links.chat.unwrap_or_default(),
             public_url => self.texts.public_url.as_str(),
             by => one_line(&said.by),
             note => said.note.trim(),
-            unsubscribe_url => unsubscribe_url.unwrap_or_default(),
+            unsubscribe_url => links.unsubscribe.unwrap_or_default(),
+            report => report::view(
+                said.report.as_deref().unwrap_or(&nothing),
+                &self.texts.public_url,
+                links.chart.unwrap_or_default(),
+            ),
         }
     }
 
@@ -306,7 +332,7 @@ impl Renderer {
                     (MessageId::from_bytes([0; 16]), Timestamp::from_millis(0), About::default());
                 let draft = Draft { id, created_at, purpose, about, context: &said };
                 let address = Some("https://shop.example/").filter(|_| !said.name.is_empty());
-                let values = self.values(draft, address, address);
+                let values = self.values(draft, Links { chat: address, unsubscribe: address, chart: address });
                 self.fill(variant, extension, &values)?;
                 if extension == Markup::Plain.extension() {
                     self.fill(variant, SUBJECT_PART, &values)?;
@@ -344,7 +370,24 @@ fn everything() -> Context {
         landbot_customer_id: "1".to_owned(),
         by: text(),
         note: text(),
+        report: Some(Box::new(Report::example())),
     }
+}
+
+/// The addresses that a message's words may name; `None`: there is no such.
+#[derive(Clone, Copy)]
+struct Links<'a> {
+    chat: Option<&'a str>,
+    unsubscribe: Option<&'a str>,
+    chart: Option<&'a str>,
+}
+
+/// What a mail shows beside its words: of a report, its chart, unless nobody registered.
+fn picture(draft: Draft<'_>, markup: Markup) -> Result<Option<Picture>, RenderError> {
+    let report = draft.context.report.as_ref().filter(|_| markup == Markup::Html && draft.purpose == Purpose::Report);
+    let Some(report) = report.filter(|report| report.peak().is_some()) else { return Ok(None) };
+    let bytes = chart::draw(&report.parts).map_err(|error| RenderError::Chart(error.to_string()))?;
+    Ok(Some(Picture { content_id: format!("chart-{}@umishop", draft.id), bytes }))
 }
 
 /// Opens a chat in Landbot's console, if this can be a chat's name.

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use rusqlite::Connection;
 use tokio::runtime::Runtime;
-use umishop::domain::{Bucketing, Dimension, OriginRules, Timeline, Timestamp};
+use umishop::domain::{Bucketing, CreditedTouch, Dimension, OriginRules, Timeline, Timestamp};
 use umishop::store::sqlite::SqliteStore;
-use umishop::store::{CreditedTouch, LedgerQuery, Store};
+use umishop::store::{LedgerQuery, Store};
 
 use crate::load::Latencies;
 

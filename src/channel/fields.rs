@@ -89,6 +89,7 @@ pub(super) mod tests {
             heading: subject.into(),
             text: text.into(),
             rich: String::new(),
+            picture: None,
             chat_url: None,
             unsubscribe_url: None,
             thread: None,

@@ -186,6 +186,7 @@ impl Ntfy {
             Purpose::Alert => ((self.priority + 1).min(5), "warning"),
             Purpose::Request => (self.priority, "speech_balloon"),
             Purpose::Welcome | Purpose::Test => (self.priority, "wave"),
+            Purpose::Report => (self.priority, "bar_chart"),
             Purpose::Acknowledged | Purpose::Answered | Purpose::Closed => (self.priority, "white_check_mark"),
         };
         let mut body = json!({

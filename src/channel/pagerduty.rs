@@ -149,7 +149,7 @@ impl Api for PagerDuty {
 
     fn call(&self, message: &Rendered) -> Result<Call, Outcome> {
         let action = match message.purpose {
-            Purpose::Welcome | Purpose::Request | Purpose::Test | Purpose::Alert => "trigger",
+            Purpose::Welcome | Purpose::Request | Purpose::Test | Purpose::Alert | Purpose::Report => "trigger",
             Purpose::Acknowledged => "acknowledge",
             Purpose::Answered | Purpose::Closed => "resolve",
         };

@@ -11,6 +11,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use figment::Figment;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -23,7 +25,7 @@ use super::email::{self, head, lines, one_or_many};
 use super::secrets::Secrets;
 use super::wire::Answer;
 use super::{Channel, Kind, Meaning, Sender};
-use crate::domain::{ContactField, EmailAddress, Mailbox, Markup, Outcome, Rendered, Scope};
+use crate::domain::{ContactField, EmailAddress, Mailbox, Markup, Outcome, Picture, Rendered, Scope};
 
 /// SendGrid.
 pub(super) const KIND: Kind = Kind {
@@ -153,6 +155,12 @@ impl SendGrid {
                 "open_tracking": {"enable": false},
             },
         });
+        if let Some(Picture { content_id, bytes }) = &message.picture {
+            body["attachments"] = json!([{
+                "content": STANDARD.encode(bytes), "type": "image/png", "filename": "chart.png",
+                "disposition": "inline", "content_id": content_id,
+            }]);
+        }
         if let Some(reply_to) = message.reply_to().as_ref().or(self.reply_to.as_ref()) {
             body["reply_to"] = mailbox(reply_to);
         }

@@ -6,8 +6,8 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::config::Config;
-use crate::domain::{Dimension, Pattern, Timeline};
-use crate::store::{self, CreditedTouch, OriginFilter};
+use crate::domain::{CreditedTouch, Dimension, Pattern, Timeline};
+use crate::store::{self, OriginFilter};
 
 /// A stretch of time.
 #[derive(Debug, Args)]

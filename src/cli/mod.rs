@@ -38,6 +38,7 @@ mod messages;
 mod origins;
 mod render;
 mod replay;
+mod reports;
 mod requests;
 mod restore;
 mod rights;
@@ -81,6 +82,8 @@ enum Command {
     Users(users::Arguments),
     /// Count customers and requests by where they came from
     Origins(origins::Arguments),
+    /// Show when the product department is told where customers came from; show or send a report
+    Reports(reports::Arguments),
     /// List, make or revoke tokens for the API and the console
     Tokens(tokens::Arguments),
     /// Print a link that signs in to the console, once and within a day
@@ -170,6 +173,7 @@ impl Cli {
             Command::Requests(arguments) => requests::run(&global, arguments, out),
             Command::Users(arguments) => users::run(&global, arguments, out),
             Command::Origins(arguments) => origins::run(&global, &arguments, out),
+            Command::Reports(arguments) => reports::run(&global, arguments, out),
             Command::Tokens(arguments) => tokens::run(&global, arguments, out),
             Command::LoginLink(arguments) => login_link::run(&global, &arguments, out),
             Command::Audit(arguments) => audit::run(&global, &arguments, out),

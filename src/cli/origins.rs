@@ -10,9 +10,9 @@ use clap::Args;
 use super::filters::condition;
 use super::{Global, block_on, table};
 use crate::clock::Clock;
-use crate::domain::{Bucketing, Dimension, Pattern, RoutingTable, Timeline, Timestamp};
+use crate::domain::{Bucketing, CreditedTouch, Dimension, Pattern, RoutingTable, Timeline, Timestamp};
 use crate::http::{ledger_json, ledger_sheet, topic_counts};
-use crate::store::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, Store, Tally};
+use crate::store::{Ledger, LedgerQuery, LedgerRow, Store, Tally};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

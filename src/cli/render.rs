@@ -13,8 +13,8 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{
-    About, ChannelAddress, Context, EmailAddress, Message, MessageId, Origin, Purpose, RequestId, Timestamp, Told,
-    Topic, UnsubscribeKey, User, UserId, is_language,
+    About, ChannelAddress, Context, EmailAddress, Message, MessageId, Origin, Purpose, Report, RequestId, Timestamp,
+    Told, Topic, UnsubscribeKey, User, UserId, is_language,
 };
 use crate::preview::compose;
 use crate::render::{Draft, Renderer};
@@ -194,6 +194,9 @@ fn made_up(config: &Config, purpose: Purpose, now: Timestamp) -> Subject {
         source: "google / cpc".to_owned(),
         ..Context::default()
     };
+    if purpose == Purpose::Report {
+        said = Context { report: Some(Box::new(Report::example())), ..Context::default() };
+    }
     if purpose == Purpose::Welcome {
         // Few have asked by then.
         (said.topic, said.question) = (String::new(), String::new());
@@ -211,6 +214,7 @@ fn usual(config: &Config, purpose: Purpose, said: &Context) -> anyhow::Result<Ch
     let found = match purpose {
         Purpose::Welcome => config.welcome.channel.clone(),
         Purpose::Alert => config.alerts.channels.first().cloned(),
+        Purpose::Report => config.reports.channels.values().flatten().next().cloned(),
         _ => config.routes.decide(told).destinations().first().map(|to| to.channel.clone()),
     };
     found.with_context(|| format!("no channel is named for the purpose {purpose}: name one with --channel"))

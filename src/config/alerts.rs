@@ -1,15 +1,12 @@
 //! `[alerts]`: whom to tell that something is wrong, and when.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use figment::value::Value;
-
 use super::reader::Reader;
-use super::routes;
-use super::tree::{child, path};
-use super::{Alerts, ChannelConfig};
+use super::tree::path;
+use super::{Alerts, told};
 use crate::domain::ChannelAddress;
 
 /// Shorter than the first is no limit, and longer than the second is silence.
@@ -18,10 +15,7 @@ const TIMES: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_
 /// Reads the section; `known` are the channels that there are.
 pub(super) fn alerts(reader: &mut Reader<'_>, known: &BTreeSet<ChannelAddress>) -> Alerts {
     let list = path("alerts.channels");
-    // What refers to a variable that is not set yet is empty, and told elsewhere.
-    let named = reader.value("alerts.channels").and_then(Value::as_array).unwrap_or_default();
-    let named = named.iter().enumerate().filter_map(|(index, value)| Some((index, value.as_str()?)));
-    let channels = routes::addresses(reader, &list, named.filter(|(_, text)| !text.is_empty()), known);
+    let channels = told::channels(reader, "alerts.channels", known);
     if channels.is_empty() && !reader.sandbox && !reader.is_told(&list) {
         reader.warning(
             &list,
@@ -38,26 +32,4 @@ fn time(reader: &mut Reader<'_>, key: &str, example: &str) -> Duration {
         humantime::parse_duration(text).ok().filter(|time| TIMES.contains(time))
     });
     time.unwrap_or(*TIMES.start())
-}
-
-/// Notes every channel for alerts that writes to customers alone.
-pub(super) fn refuse_without_address(
-    reader: &mut Reader<'_>,
-    alerts: &Alerts,
-    channels: &BTreeMap<ChannelAddress, ChannelConfig>,
-) {
-    let list = path("alerts.channels");
-    let named = reader.value("alerts.channels").and_then(Value::as_array).unwrap_or_default();
-    for address in &alerts.channels {
-        let position = named.iter().position(|text| text.as_str() == Some(address.as_str()));
-        if let Some(position) = position
-            && channels.get(address).is_some_and(|found| !found.channel.has_own_address())
-        {
-            reader.problem(
-                &child(&list, &position),
-                format!("{address} only writes to customers, so an alert would reach nobody"),
-                format!("name a channel with an address of its own, or write one into [channels.{address}]"),
-            );
-        }
-    }
 }

@@ -10,7 +10,9 @@ use super::layers::{Document, Layers};
 use super::problems::{Place, Problem, Problems, shown_key};
 use super::reader::Reader;
 use super::references::{MissingReference, Resolved};
-use super::{Config, Loaded, Sources, alerts, effective, origins, routes, rules, sections, server, shape, tree};
+use super::{
+    Config, Loaded, Sources, alerts, effective, origins, reports, routes, rules, sections, server, shape, told, tree,
+};
 use crate::domain::ChannelAddress;
 
 /// The name of the shop's own file.
@@ -146,6 +148,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
     let known: BTreeSet<ChannelAddress> = tables.iter().map(|table| table.address.clone()).collect();
     let (routes, route_places) = routes::routes(reader, &known);
     let alerts = alerts::alerts(reader, &known);
+    let reports = reports::reports(reader, &known);
     let asked: BTreeSet<ChannelAddress> = routes.routes().flat_map(|route| route.channels.clone()).collect();
     let mut used = asked.clone();
     used.extend(routes.routes().filter_map(|route| route.fallback.clone()));
@@ -154,11 +157,13 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
         used.insert(address.clone());
     }
     used.extend(alerts.channels.iter().cloned());
+    used.extend(reports.iter().flat_map(|reports| reports.channels.values().flatten()).cloned());
     used.extend(rules::fallbacks(&tables, &used));
     let mut channels = channels::channels(reader, tables, &used, loading);
     rules::tell_fallbacks_apart(&mut channels);
     routes::refuse_without_address(reader, &channels);
-    alerts::refuse_without_address(reader, &alerts, &channels);
+    told::refuse_without_address(reader, "alerts.channels", "an alert", &channels);
+    reports::refuse_without_address(reader, &channels);
     let welcomes = welcome.as_ref().and_then(|welcome| welcome.channel.as_ref());
     sections::refuse_silent_welcome(reader, welcomes, &channels);
     rules::refuse_bad_fallbacks(reader, &channels, &known, welcomes, &asked);
@@ -174,6 +179,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
         templates,
         landbot: landbot?,
         alerts,
+        reports: reports?,
         retention: retention?,
         origins,
         backup: backup?,

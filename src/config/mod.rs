@@ -18,7 +18,10 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, ContactField, Country, Follower, OriginRules, Rate, RoutingTable, Rules};
+use crate::domain::{
+    Cadence, ChannelAddress, ContactField, Country, CreditedTouch, Dimension, Follower, OriginRules, Rate,
+    ReportCalendar, RoutingTable, Rules,
+};
 
 mod alerts;
 mod channels;
@@ -33,11 +36,13 @@ mod pasted;
 mod problems;
 mod reader;
 mod references;
+mod reports;
 mod routes;
 mod rules;
 mod sections;
 mod server;
 mod shape;
+mod told;
 mod tree;
 
 #[cfg(test)]
@@ -98,6 +103,8 @@ pub struct Config {
     pub landbot: Landbot,
     /// `[alerts]`
     pub alerts: Alerts,
+    /// `[reports]`
+    pub reports: Reports,
     /// `[retention]`
     pub retention: Retention,
     /// `[origins]`
@@ -275,6 +282,23 @@ pub struct Alerts {
     pub every: Duration,
     /// A message that has been due for longer is late.
     pub late: Duration,
+}
+
+/// Who is told where customers came from, and when.
+#[derive(Clone, Debug)]
+pub struct Reports {
+    /// The channels that hear of each cadence, which are in [`Config::channels`] and have an address of their own.
+    pub channels: BTreeMap<Cadence, Vec<ChannelAddress>>,
+    /// At which time of day, and whose days.
+    pub calendar: ReportCalendar,
+    /// What a row stands for.
+    pub by: Dimension,
+    /// Which visit is credited.
+    pub touch: CreditedTouch,
+    /// How many rows, at least one; what is left is told together.
+    pub rows: usize,
+    /// Whether it is told, too, that nobody came.
+    pub empty: bool,
 }
 
 /// How long what is finished is kept.

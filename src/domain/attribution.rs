@@ -70,6 +70,41 @@ impl FromStr for Dimension {
     }
 }
 
+/// Which of a customer's visits is credited with what happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreditedTouch {
+    /// The first one.
+    First,
+    /// The last one, up to the event, that told a source; the first one if none did.
+    Last,
+}
+
+/// The text is no touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected first or last")]
+pub struct UnknownTouch;
+
+impl FromStr for CreditedTouch {
+    type Err = UnknownTouch;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTouch> {
+        match text {
+            "first" => Ok(Self::First),
+            "last" => Ok(Self::Last),
+            _ => Err(UnknownTouch),
+        }
+    }
+}
+
+impl fmt::Display for CreditedTouch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::First => "first",
+            Self::Last => "last",
+        })
+    }
+}
+
 /// A value of a dimension, and why it is that one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributed {

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContactField, EmailAddress, Mailbox, Origin, Phone, Request, RequestChange, RequestId, User, UserId, language_of,
+    ContactField, EmailAddress, Mailbox, Origin, Phone, Report, Request, RequestChange, RequestId, User, UserId,
+    language_of,
 };
 
 /// What a message says about its customer and their request, fixed when the message is made, so that every attempt
@@ -46,6 +47,9 @@ pub struct Context {
     /// What they said about it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// Where customers came from; in a report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<Box<Report>>,
 }
 
 impl Context {

@@ -51,7 +51,7 @@ impl State {
 
 words!(
     /// What a message is for. Each purpose has its templates.
-    Purpose, "purpose", "welcome, request, test, alert, acknowledged, answered, closed" {
+    Purpose, "purpose", "welcome, request, test, alert, acknowledged, answered, closed, report" {
         /// Greets a customer who registered; goes to the customer.
         Welcome = "welcome",
         /// Carries a customer's question; goes to the channel's own address.
@@ -66,6 +66,8 @@ words!(
         Answered = "answered",
         /// Says that a request is closed; likewise.
         Closed = "closed",
+        /// Tells the product department where customers came from; goes to the channel's own address.
+        Report = "report",
     }
 );
 
@@ -93,7 +95,7 @@ impl Purpose {
     /// Whether another channel may take over. None does for an alert: the others have it already, but for the one that
     /// it is about. Nor for a follow-up: elsewhere nobody got its question.
     pub const fn may_be_handed_over(self) -> bool {
-        matches!(self, Self::Welcome | Self::Request | Self::Test)
+        matches!(self, Self::Welcome | Self::Request | Self::Test | Self::Report)
     }
 }
 

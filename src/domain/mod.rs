@@ -20,6 +20,8 @@ mod phone;
 mod rate;
 mod reach;
 mod rendered;
+mod report;
+mod report_calendar;
 mod request;
 mod retry;
 mod routing;
@@ -35,7 +37,7 @@ mod user;
 mod words;
 
 pub use access::{Actor, ActorError, AuditEntry, Role, SecretHash};
-pub use attribution::{Attributed, Attribution, Dimension, OriginRules, UnknownDimension};
+pub use attribution::{Attributed, Attribution, CreditedTouch, Dimension, OriginRules, UnknownDimension, UnknownTouch};
 pub use channel_address::{ChannelAddress, ChannelAddressError};
 pub use clues::Clues;
 pub use condition::{Aspect, Condition, Pattern, Told};
@@ -48,7 +50,9 @@ pub use origin::Origin;
 pub use outcome::{OnUnknown, Outcome, Scope};
 pub use phone::{Country, Phone};
 pub use rate::{Bucket, Rate, RateError};
-pub use rendered::{Markup, Rendered};
+pub use rendered::{Markup, Picture, Rendered};
+pub use report::{Report, ReportPart, ReportRow};
+pub use report_calendar::{Cadence, ReportCalendar, ReportPeriod};
 pub use request::{
     Fingerprint, Follower, NewRequest, REPEAT_WINDOW, Request, RequestChange, RequestChangeError, RequestEdit,
     RequestField, RequestState,

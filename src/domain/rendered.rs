@@ -32,6 +32,15 @@ impl Markup {
     }
 }
 
+/// A picture that stands among the words of a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// What the words call it (`cid:…`, RFC 2392): its name in the world.
+    pub content_id: String,
+    /// A PNG.
+    pub bytes: Vec<u8>,
+}
+
 /// A message with its words filled in: a pure function of the message and its templates, so that every attempt
 /// sends the same bytes; and what the relay knows of the attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +61,8 @@ pub struct Rendered {
     pub text: String,
     /// The same in the channel's notation; the plain text where the channel has none.
     pub rich: String,
+    /// The picture that `rich` shows, if it shows one.
+    pub picture: Option<Picture>,
     /// Opens the customer's chat, when it is known.
     pub chat_url: Option<String>,
     /// Where its customer says that they want no more mail (RFC 8058), when it goes to one who can.

@@ -66,6 +66,9 @@ pub enum TimelineError {
     /// It is no moment.
     #[error("{0:?} is no moment; write a day like 2026-11-24, or a time like 2026-11-24T09:00:00Z")]
     Moment(String),
+    /// It is no time of day.
+    #[error("{0:?} is no time of day; write hour and minute, as in 08:00")]
+    TimeOfDay(String),
     /// It ends before it begins.
     #[error("the period must end after it begins")]
     Empty,

@@ -28,6 +28,7 @@ use crate::domain::{
 use crate::landbot::Setup;
 use crate::metrics::Metrics;
 use crate::render::Renderer;
+use crate::reports::Reports;
 use crate::store::Store;
 use crate::wake::Wake;
 
@@ -59,7 +60,7 @@ mod unsubscribe;
 pub use access::AccessRules;
 pub use admin::{
     EventStreams, Setting, Settings, attempt_json, audit_json, export_json, is_meant, ledger_json, ledger_sheet,
-    message_json, request_history_json, request_json, token_json, topic_counts, user_json,
+    message_json, request_history_json, request_json, scheduled_json, token_json, topic_counts, user_json,
 };
 pub use auth::{IntakeAuth, fresh_secret, fresh_token, hash};
 pub use client::Proxies;
@@ -98,6 +99,8 @@ pub struct Web {
     pub rules: BTreeMap<ChannelAddress, Rules>,
     /// How origins are read.
     pub origins: Arc<OriginRules>,
+    /// What tells where customers came from.
+    pub reports: Arc<Reports>,
     /// Who may call how often.
     pub gate: Gate,
     /// The rules for what comes in.
@@ -147,7 +150,14 @@ pub struct Welcome {
 type SharedWeb = Arc<Web>;
 
 /// What runs just now and how it is set up. Apart, as the framework takes sixteen of them together at most.
-type Live = (admin::Events, admin::RecentWebhooks, admin::Trials, admin::LandbotSetup, admin::SettingsPage);
+type Live = (
+    admin::Events,
+    admin::RecentWebhooks,
+    admin::Trials,
+    admin::LandbotSetup,
+    admin::SettingsPage,
+    admin::OriginReports,
+);
 
 type Api = (
     intake::Webhooks,
@@ -182,7 +192,14 @@ fn api() -> OpenApiService<Api, ()> {
         admin::Tokens,
         admin::Audit,
         admin::Overview,
-        (admin::Events, admin::RecentWebhooks, admin::Trials, admin::LandbotSetup, admin::SettingsPage),
+        (
+            admin::Events,
+            admin::RecentWebhooks,
+            admin::Trials,
+            admin::LandbotSetup,
+            admin::SettingsPage,
+            admin::OriginReports,
+        ),
         admin::Export,
     );
     OpenApiService::new(api, "umishop", env!("CARGO_PKG_VERSION")).description(

@@ -9,9 +9,9 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use serde_json::Value;
 
-use crate::domain::{Dimension, Purpose, RequestState, State};
+use crate::domain::{Cadence, Dimension, Purpose, RequestState, State};
 
-/// The words of [`CreditedTouch`](crate::store::CreditedTouch), and none.
+/// The words of [`CreditedTouch`](crate::domain::CreditedTouch), and none.
 const TOUCHES: [&str; 3] = ["", "first", "last"];
 
 /// The words of [`Bucketing`](crate::domain::Bucketing), and none.
@@ -181,6 +181,13 @@ parameter!(
 );
 
 parameter!(
+    /// How often a report comes.
+    CadenceText,
+    "string_cadence",
+    one_of(Cadence::ALL.iter().map(|cadence| cadence.as_str()))
+);
+
+parameter!(
     /// A channel's address.
     ChannelText,
     "string_channel",
@@ -198,8 +205,7 @@ fn one_of(words: impl Iterator<Item = &'static str>) -> MetaSchema {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Bucketing;
-    use crate::store::CreditedTouch;
+    use crate::domain::{Bucketing, CreditedTouch};
 
     #[test]
     fn every_word_that_is_described_means_something() {

@@ -4,7 +4,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
 
 use super::variants::Variant;
-use super::{RenderError, escape};
+use super::{RenderError, escape, report};
 use crate::domain::Markup;
 
 /// What a message's template may use.
@@ -25,6 +25,7 @@ const MESSAGE_FIELDS: &[&str] = &[
     "by",
     "note",
     "unsubscribe_url",
+    "report",
 ];
 
 /// What the reply's template may use.
@@ -83,6 +84,8 @@ fn compile(
 
 pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
+    environment.add_filter("left", |text: &Value, width: usize| report::left(text, width));
+    environment.add_filter("right", |text: &Value, width: usize| report::right(text, width));
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     // A line that holds nothing but a tag leaves no line behind.
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::CreditedTouch;
 use crate::domain::{
-    ChannelAddress, Dimension, OriginRules, Pattern, Purpose, RequestId, RequestState, State, Timestamp, Topic, UserId,
+    ChannelAddress, CreditedTouch, Dimension, OriginRules, Pattern, Purpose, RequestId, RequestState, State, Timestamp,
+    Topic, UserId,
 };
 
 /// From a moment up to, and without, another.

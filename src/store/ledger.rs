@@ -1,46 +1,9 @@
 //! The ledger: which origins brought which customers, and what became of them.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use crate::domain::{Dimension, Pattern, Timeline};
-
-/// Which of a customer's visits is credited with what happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CreditedTouch {
-    /// The first one.
-    First,
-    /// The last one, up to the event, that told a source; the first one if none did.
-    Last,
-}
-
-/// The text is no touch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected first or last")]
-pub struct UnknownTouch;
-
-impl FromStr for CreditedTouch {
-    type Err = UnknownTouch;
-
-    fn from_str(text: &str) -> Result<Self, UnknownTouch> {
-        match text {
-            "first" => Ok(Self::First),
-            "last" => Ok(Self::Last),
-            _ => Err(UnknownTouch),
-        }
-    }
-}
-
-impl fmt::Display for CreditedTouch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::First => "first",
-            Self::Last => "last",
-        })
-    }
-}
+use crate::domain::{CreditedTouch, Dimension, Pattern, Timeline};
 
 /// What to count.
 #[derive(Clone, Debug)]

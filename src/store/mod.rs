@@ -24,6 +24,7 @@ mod intake;
 mod ledger;
 mod outbox;
 mod overview;
+mod reports;
 mod requests;
 mod retention;
 mod rights;
@@ -35,12 +36,13 @@ pub use backup::{BackedUp, BackupError, Counts};
 pub use figures::StoreFigures;
 pub use filters::{MessageFilter, OriginFilter, Period, RequestFilter, UserFilter};
 pub use intake::{Arrival, Imported, InboxEntry, Registered, Registration, Submission, Submitted};
-pub use ledger::{CreditedTouch, Ledger, LedgerQuery, LedgerRow, OriginReason, Tally, UnknownTouch};
+pub use ledger::{Ledger, LedgerQuery, LedgerRow, OriginReason, Tally};
 pub use outbox::{
     Alert, Backlog, Changed, Changes, ChannelNote, Claimed, Incidents, MessageHistory, Overdue, Rescued, Swept,
     Troubles, Waiting,
 };
 pub use overview::{Counted, Happened, Overview};
+pub use reports::{NewReport, ToldReport};
 pub use requests::{RequestChanged, RequestEntry, RequestHistory, RoutedRequest};
 pub use retention::{Pruned, Retention};
 pub use rights::{Erased, ExportedRequest, UserExport};
@@ -295,6 +297,12 @@ pub trait Store: AccessStore {
 
     /// Puts an alert into the outbox, unless the operator was told of its subject lately. Says whether it did.
     async fn raise_alert(&self, alert: Alert, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Puts a report into the outbox and notes its period, unless that or a later one was told already. Says whether it did.
+    async fn put_report(&self, report: NewReport, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Of each cadence that was ever told, the newest period that was.
+    async fn told_reports(&self) -> Result<Vec<ToldReport>, StoreError>;
 
     /// The key of the unsubscribe links: the one kept, or `fresh` if there was none.
     async fn unsubscribe_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;

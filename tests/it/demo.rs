@@ -11,12 +11,11 @@ use umishop::clock::Clock;
 use umishop::config::{self, Config, Sources};
 use umishop::demo::{self, CONFIG, Plan};
 use umishop::domain::{
-    Bucketing, Clues, Dimension, OriginRules, Purpose, RequestState, State, Timeline, Timestamp, User, UserId,
+    Bucketing, Clues, CreditedTouch, Dimension, OriginRules, Purpose, RequestState, State, Timeline, Timestamp, User,
+    UserId,
 };
 use umishop::store::sqlite::SqliteStore;
-use umishop::store::{
-    CreditedTouch, Ledger, LedgerQuery, MessageFilter, Page, RequestEntry, RequestFilter, Store, UserFilter,
-};
+use umishop::store::{Ledger, LedgerQuery, MessageFilter, Page, RequestEntry, RequestFilter, Store, UserFilter};
 
 use crate::command_line::run;
 

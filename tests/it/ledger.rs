@@ -9,14 +9,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rusqlite::Connection;
 use umishop::domain::{
-    Attempt, BootId, Bucketing, ChannelAddress, Claim, Clues, Contact, ContactField, Dimension, EmailAddress,
-    Fingerprint, MessageId, NewMessage, NewRequest, NewUser, Origin, OriginRules, Pattern, Phone, Purpose,
-    RequestChange, RequestId, RequestState, Settlement, Timeline, Timestamp, Topic, Transition, User, UserId,
+    Attempt, BootId, Bucketing, ChannelAddress, Claim, Clues, Contact, ContactField, CreditedTouch, Dimension,
+    EmailAddress, Fingerprint, MessageId, NewMessage, NewRequest, NewUser, Origin, OriginRules, Pattern, Phone,
+    Purpose, RequestChange, RequestId, RequestState, Settlement, Timeline, Timestamp, Topic, Transition, User, UserId,
 };
 use umishop::store::sqlite::SqliteStore;
-use umishop::store::{
-    CreditedTouch, Ledger, LedgerQuery, LedgerRow, Registration, RequestChanged, Store, Submission, Tally,
-};
+use umishop::store::{Ledger, LedgerQuery, LedgerRow, Registration, RequestChanged, Store, Submission, Tally};
 
 use crate::support::retention;
 

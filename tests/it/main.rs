@@ -39,6 +39,7 @@ mod observability;
 mod operator;
 mod outbox_model;
 mod process;
+mod reports;
 mod requests;
 mod retention;
 mod rights;

@@ -10,11 +10,11 @@ use rusqlite::types::Value as Cell;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use umishop::domain::{
-    Attempt, BootId, Bucketing, Dimension, EmailAddress, OriginRules, Settlement, Timeline, Timestamp, Transition,
-    UserId,
+    Attempt, BootId, Bucketing, CreditedTouch, Dimension, EmailAddress, OriginRules, Settlement, Timeline, Timestamp,
+    Transition, UserId,
 };
 use umishop::store::sqlite::{Restored, Watch, restore};
-use umishop::store::{CreditedTouch, Ledger, LedgerQuery};
+use umishop::store::{Ledger, LedgerQuery};
 
 use crate::client::Response;
 use crate::command_line::{json_of, run};

@@ -15,6 +15,7 @@ use umishop::clock::Clock;
 use umishop::config::{self, Sources};
 use umishop::domain::Timestamp;
 use umishop::relay::Relay;
+use umishop::reports::Reports;
 use umishop::store::{Retention, Store};
 
 use crate::client::{self, Response};
@@ -31,6 +32,7 @@ pub(crate) struct TestApp {
     pub(crate) login_code: Option<String>,
     relay: Arc<Relay>,
     alerts: Arc<Alerts>,
+    reports: Arc<Reports>,
     store: Arc<dyn Store>,
     clock: Clock,
     shutdown: CancellationToken,
@@ -79,6 +81,7 @@ impl TestApp {
         let address = listener.local_addr().unwrap();
         let relay = Arc::clone(&app.relay);
         let alerts = Arc::clone(&app.alerts);
+        let reports = Arc::clone(&app.reports);
         let store = Arc::clone(&app.store);
         let login_code = app.login_code.clone();
         let shutdown = CancellationToken::new();
@@ -88,7 +91,7 @@ impl TestApp {
                 if runs { app.run(listener, shutdown).await } else { app.serve(listener, shutdown).await }
             })
         };
-        Self { address, login_code, relay, alerts, store, clock, shutdown, server, directory, runs }
+        Self { address, login_code, relay, alerts, reports, store, clock, shutdown, server, directory, runs }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
@@ -172,6 +175,11 @@ impl TestApp {
     }
 
     /// Where its configuration and its database are.
+    /// Looks whether reports are due, and says of how many periods one went into the outbox.
+    pub(crate) async fn report(&self) -> usize {
+        self.reports.look().await.unwrap()
+    }
+
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }

@@ -13,7 +13,7 @@ use mail_send::mail_builder::headers::content_type::ContentType;
 use mail_send::mail_builder::headers::raw::Raw;
 use mail_send::mail_builder::mime::MimePart;
 
-use crate::domain::{EmailAddress, Mailbox, Rendered, one_line};
+use crate::domain::{EmailAddress, Mailbox, Picture, Rendered, one_line};
 
 /// The mail that carries `message` from `from` to `to`.
 pub(super) fn compose(message: &Rendered, from: &Mailbox, to: &[EmailAddress], reply_to: Option<&Mailbox>) -> Vec<u8> {
@@ -33,9 +33,13 @@ pub(super) fn compose(message: &Rendered, from: &Mailbox, to: &[EmailAddress], r
     for (name, value) in message.unsubscribe_headers() {
         mail = mail.header(name, Raw::new(value));
     }
-    let alternatives = ContentType::new("multipart/alternative").attribute("boundary", boundary(message));
-    let parts =
-        vec![MimePart::new("text/plain", lines(&message.text)), MimePart::new("text/html", lines(&message.rich))];
+    let alternatives = ContentType::new("multipart/alternative").attribute("boundary", boundary("=_", message));
+    let html = MimePart::new("text/html", lines(&message.rich));
+    let rich = match &message.picture {
+        Some(picture) => with_picture(html, picture, message),
+        None => html,
+    };
+    let parts = vec![MimePart::new("text/plain", lines(&message.text)), rich];
     let mut bytes = Vec::new();
     mail.subject(head(&message.subject))
         // RFC 3834: keeps holiday notices from answering.
@@ -45,9 +49,19 @@ pub(super) fn compose(message: &Rendered, from: &Mailbox, to: &[EmailAddress], r
     bytes
 }
 
-/// What parts the text from the HTML: the same on every attempt, and nothing that stands in either.
-fn boundary(message: &Rendered) -> String {
-    let mut boundary = format!("=_{}", message.id);
+/// The HTML together with the picture that it shows (RFC 2387).
+fn with_picture<'a>(html: MimePart<'a>, picture: &'a Picture, message: &Rendered) -> MimePart<'a> {
+    let related = ContentType::new("multipart/related")
+        .attribute("type", "text/html")
+        .attribute("boundary", boundary("=picture_", message));
+    let image = MimePart::new("image/png", picture.bytes.as_slice()).inline().cid(picture.content_id.as_str());
+    MimePart::new(related, vec![html, image])
+}
+
+/// What parts the text from the HTML, or that from its picture: the same on every attempt, and nothing that stands in
+/// any of them. Neither begins as the other does.
+fn boundary(mark: &str, message: &Rendered) -> String {
+    let mut boundary = format!("{mark}{}", message.id);
     while message.text.contains(&boundary) || message.rich.contains(&boundary) {
         boundary.push('_');
     }
@@ -93,6 +107,7 @@ mod tests {
             heading: subject.into(),
             text: text.into(),
             rich: format!("<p>{text}</p>"),
+            picture: None,
             chat_url: None,
             unsubscribe_url: None,
             thread: None,

@@ -284,6 +284,7 @@ mod tests {
             heading: text.into(),
             text: text.into(),
             rich: text.into(),
+            picture: None,
             chat_url: None,
             unsubscribe_url: None,
             thread: None,

@@ -47,6 +47,7 @@ fn every_documented_key_is_read_and_every_contract_spelling_is_documented() {
         include_str!("../alerts.rs"),
         include_str!("../load.rs"),
         include_str!("../origins.rs"),
+        include_str!("../reports.rs"),
         include_str!("../routes.rs"),
         include_str!("../channels.rs"),
     ]

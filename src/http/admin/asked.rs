@@ -12,8 +12,8 @@ use super::super::Web;
 use super::super::errors::ApiError;
 use super::super::schemas::TouchText;
 use super::parse;
-use crate::domain::{Dimension, Pattern, Timeline};
-use crate::store::{CreditedTouch, OriginFilter, Period};
+use crate::domain::{CreditedTouch, Dimension, Pattern, Timeline};
+use crate::store::{OriginFilter, Period};
 
 /// A parameter as it came.
 pub(super) type Told<Text = String> = Query<Option<Text>>;

@@ -54,6 +54,7 @@ async fn route(web: &Web, message: &Message) -> Result<String, ApiError> {
     Ok(match (message.purpose, message.request_id) {
         (Purpose::Welcome, _) => "[welcome] channel greets whoever registers".to_owned(),
         (Purpose::Alert, _) => "[alerts] channels are told of trouble".to_owned(),
+        (Purpose::Report, _) => "[reports] tells these channels where customers came from".to_owned(),
         (Purpose::Test, _) => "an operator tried the channel out".to_owned(),
         (Purpose::Acknowledged | Purpose::Answered | Purpose::Closed, _) => {
             format!("{made_for} follows requests, and this one's question went there")

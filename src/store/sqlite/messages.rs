@@ -95,7 +95,7 @@ fn narrow(query: &mut Query, connection: &Connection, filter: &MessageFilter) ->
     if let Some(purpose) = purpose {
         let condition = match purpose {
             Purpose::Welcome | Purpose::Request => "purpose = ?",
-            _ => "purpose = ? AND purpose IN ('test', 'alert', 'acknowledged', 'answered', 'closed')",
+            _ => "purpose = ? AND purpose IN ('test', 'alert', 'acknowledged', 'answered', 'closed', 'report')",
         };
         query.and(condition, [purpose.as_str().to_owned()]);
     }

@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Counted, Erased, Files,
-    InboxEntry, Ledger, LedgerQuery, MessageFilter, MessageHistory, OriginReason, Overdue, Overview, Page, Pruned,
-    Registered, Registration, RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention,
-    RoutedRequest, Store, StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, Troubles, UserExport,
-    UserFilter, UserTimeline,
+    InboxEntry, Ledger, LedgerQuery, MessageFilter, MessageHistory, NewReport, OriginReason, Overdue, Overview, Page,
+    Pruned, Registered, Registration, RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention,
+    RoutedRequest, Store, StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, ToldReport, Troubles,
+    UserExport, UserFilter, UserTimeline,
 };
 use crate::changes::Feed;
 use crate::crash;
@@ -59,6 +59,7 @@ mod outbox;
 mod overview;
 mod query;
 mod reads;
+mod reports;
 mod requests;
 mod restore;
 mod retention;
@@ -483,6 +484,14 @@ impl Store for SqliteStore {
     ) -> Result<Option<Subscription>, StoreError> {
         let set = move |connection: &_| suppressions::set_subscribed(connection, user, subscribed, now);
         self.writer()?.write(set).await
+    }
+
+    async fn put_report(&self, report: NewReport, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer()?.write_patiently(move |connection| reports::put(connection, &report, now)).await
+    }
+
+    async fn told_reports(&self) -> Result<Vec<ToldReport>, StoreError> {
+        self.readers.read(reports::told).await
     }
 
     async fn raise_alert(&self, alert: Alert, now: Timestamp) -> Result<bool, StoreError> {

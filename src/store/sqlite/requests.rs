@@ -5,10 +5,11 @@ use rusqlite::{Connection, OptionalExtension};
 use super::query::{Query, are_few, counted};
 use super::{follow_ups, ledger, rows, users};
 use crate::domain::{
-    Context, Follower, Purpose, Request, RequestChange, RequestEdit, RequestField, RequestId, RequestState,
+    Context, CreditedTouch, Follower, Purpose, Request, RequestChange, RequestEdit, RequestField, RequestId,
+    RequestState,
 };
 use crate::store::{
-    Counted, CreditedTouch, OriginFilter, Page, RequestChanged, RequestEntry, RequestFilter, RequestHistory, StoreError,
+    Counted, OriginFilter, Page, RequestChanged, RequestEntry, RequestFilter, RequestHistory, StoreError,
 };
 
 pub(super) fn requests(

@@ -11,13 +11,13 @@ use super::{
     check_version, connect, intake, messages, migrations, outbox, overview, requests, retention, unfinished, users,
 };
 use crate::domain::{
-    Attempt, BootId, ChannelAddress, Claim, Contact, ContactField, Dimension, EmailAddress, Fingerprint, Follower,
-    InboxId, MessageId, NewMessage, NewRequest, NewUser, Origin, Pattern, Phone, Purpose, RequestChange, RequestEdit,
-    RequestField, RequestId, RequestState, Settlement, State, Timestamp, Topic, Transition, UserId,
+    Attempt, BootId, ChannelAddress, Claim, Contact, ContactField, CreditedTouch, Dimension, EmailAddress, Fingerprint,
+    Follower, InboxId, MessageId, NewMessage, NewRequest, NewUser, Origin, Pattern, Phone, Purpose, RequestChange,
+    RequestEdit, RequestField, RequestId, RequestState, Settlement, State, Timestamp, Topic, Transition, UserId,
 };
 use crate::store::{
-    CreditedTouch, InboxEntry, MessageFilter, OriginFilter, Overdue, Page, Period, Registration, RequestFilter,
-    Retention, Submission, UserFilter,
+    InboxEntry, MessageFilter, OriginFilter, Overdue, Page, Period, Registration, RequestFilter, Retention, Submission,
+    UserFilter,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

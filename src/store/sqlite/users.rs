@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::query::{Query, are_few};
 use super::{ledger, rows};
-use crate::domain::{User, UserId};
-use crate::store::{CreditedTouch, OriginFilter, Page, StoreError, UserFilter, UserTimeline};
+use crate::domain::{CreditedTouch, User, UserId};
+use crate::store::{OriginFilter, Page, StoreError, UserFilter, UserTimeline};
 
 pub(super) fn users(connection: &Connection, filter: &UserFilter, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
     let mut query = Query::new(format!("SELECT {} FROM users", rows::USER));

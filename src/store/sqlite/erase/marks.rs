@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::super::{StoreError, reads, rows};
-use crate::domain::{Clues, InboxId, Timestamp, User};
+use crate::domain::{Clues, Context, InboxId, ReportRow, Timestamp, User};
 use crate::store::{InboxEntry, Page};
 
 /// Shorter numbers stand in too many texts that are about somebody else.
@@ -126,6 +126,29 @@ pub(super) fn take_out_of_origins(connection: &Connection, marks: &Marks) -> Res
                 )?
                 .execute((id, rows::to_json(&clues)?))?;
         }
+    }
+    Ok(())
+}
+
+/// Takes the marks out of what reports say of origins.
+pub(super) fn take_out_of_reports(connection: &Connection, marks: &Marks) -> Result<(), StoreError> {
+    let reports: Vec<(Vec<u8>, Context)> = rows::collect(
+        connection,
+        "SELECT id, context FROM messages WHERE purpose = 'report'
+            AND purpose IN ('test', 'alert', 'acknowledged', 'answered', 'closed', 'report')",
+        [],
+        |row| Ok((row.get(0)?, rows::json(row, 1)?)),
+    )?;
+    for (id, mut context) in reports {
+        let rows = context.report.iter_mut().flat_map(|report| &mut report.rows);
+        let named: Vec<&mut ReportRow> = rows.filter(|row| marks.stand_in(&row.name)).collect();
+        if named.is_empty() {
+            continue;
+        }
+        named.into_iter().for_each(|row| "(erased)".clone_into(&mut row.name));
+        connection
+            .prepare_cached("UPDATE messages SET context = ?2 WHERE id = ?1")?
+            .execute((id, rows::to_json(&context)?))?;
     }
     Ok(())
 }

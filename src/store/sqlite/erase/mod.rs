@@ -104,6 +104,7 @@ pub(super) fn erase(
     }
     erased.messages = forget(connection, &user, now)?;
     marks::take_out_of_origins(connection, &marks)?;
+    marks::take_out_of_reports(connection, &marks)?;
     Ok(Some(erased))
 }
 
@@ -116,7 +117,8 @@ pub(super) fn erase_silent(connection: &Connection, ids: &[UserId], now: Timesta
             forget(connection, &user, now)?;
         }
     }
-    marks::take_out_of_origins(connection, &marks)
+    marks::take_out_of_origins(connection, &marks)?;
+    marks::take_out_of_reports(connection, &marks)
 }
 
 /// The customer, and when they were erased.

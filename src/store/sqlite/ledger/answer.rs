@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use super::days::{self, Kind, Topics};
 use super::tally::{self, Sum};
 use super::{StoreError, is_complete, origins};
-use crate::domain::{OriginRules, Timestamp};
-use crate::store::{CreditedTouch, Ledger, LedgerQuery};
+use crate::domain::{CreditedTouch, OriginRules, Timestamp};
+use crate::store::{Ledger, LedgerQuery};
 
 /// How many sums one answer has at most, rows times parts.
 const MOST_SUMS: usize = 100_000;
