@@ -118,7 +118,7 @@ impl App {
         let backups = backup.as_ref().map(|(_, backups)| Arc::clone(backups));
         let reach = Reach { wake, conditions, metrics, channels, backup: backup_status, backups };
         let alerts = alerts(&config, &store, &clock, &reach);
-        let reports = Arc::new(reports(&config, &store, &clock, &reach.wake));
+        let reports = Arc::new(reports(&config, &store, &clock, Some(&reach.wake)));
         let web =
             web(config, Arc::clone(&store), clock.clone(), renderer, reach, Arc::clone(&reports), unsubscribe_key);
         Ok(Self {
@@ -274,11 +274,12 @@ fn alerts(config: &Config, store: &Arc<dyn Store>, clock: &Clock, reach: &Reach)
     Alerts::new(Arc::clone(store), clock.clone(), wake, conditions, backup, settings)
 }
 
-/// What tells where customers came from; `wake` hears of what is to be sent.
-pub fn reports(config: &Config, store: &Arc<dyn Store>, clock: &Clock, wake: &Wake) -> Reports {
+/// What tells where customers came from; `wake` hears of what is to be sent. Without one a server beside finds it.
+pub fn reports(config: &Config, store: &Arc<dyn Store>, clock: &Clock, wake: Option<&Wake>) -> Reports {
     let config::Reports { channels, calendar, by, touch, rows, empty } = config.reports.clone();
+    let wake = wake.cloned().unwrap_or_else(|| Wake::new([]));
     let settings = reports::Settings { channels, calendar, by, touch, rows, empty };
-    Reports::new(Arc::clone(store), clock.clone(), wake.clone(), Arc::clone(&config.origins), settings)
+    Reports::new(Arc::clone(store), clock.clone(), wake, Arc::clone(&config.origins), settings)
 }
 
 /// The key of the unsubscribe links, which is made on the first start.

@@ -18,7 +18,6 @@ use crate::preview::words;
 use crate::render::{Draft, Renderer};
 use crate::reports::Reports;
 use crate::store::Store;
-use crate::wake::Wake;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -53,8 +52,7 @@ pub(super) fn run(global: &Global, arguments: Arguments, out: &mut dyn Write) ->
     block_on(async {
         let store = Arc::new(Global::open_store(&config)?);
         let kept: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        // A server that runs finds by itself what is put into the outbox here.
-        let reports = app::reports(&config, &kept, &Clock::system(), &Wake::new([]));
+        let reports = app::reports(&config, &kept, &Clock::system(), None);
         match arguments.action {
             None | Some(Action::List) => list(global, &reports, &*kept, out).await?,
             Some(Action::Show { cadence, channel, html }) => {

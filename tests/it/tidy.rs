@@ -78,7 +78,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "domain", "intake", "store", "channel", "clock", "render", "preview", "http", "backups", "config",
-            "doctor", "demo", "sheet", "app", "trial",
+            "doctor", "demo", "sheet", "app", "trial", "reports",
         ],
     ),
     ("lib", &[]),
