@@ -89,8 +89,8 @@ pub fn words<'a>(
     address: &ChannelAddress,
     channel: &dyn Channel,
 ) -> Result<(Words, String), String> {
-    let (rendered, bytes) = compose(draft, renderer, address, channel)?;
-    let words = Words::of(&rendered, channel.markup() == Markup::Html, true);
+    let (message, bytes) = compose(draft, renderer, address, channel)?;
+    let words = Words::of(&message, channel.markup() == Markup::Html, true);
     Ok((words, String::from_utf8_lossy(&bytes).into_owned()))
 }
 

@@ -197,8 +197,8 @@ impl Renderer {
         // A chat is not bothered with it.
         let footer = unsubscribe_url.as_deref().filter(|_| markup == Markup::Html);
         let picture = picture(draft, markup)?;
-        let chart_url = picture.as_ref().map(|picture| format!("cid:{}", picture.content_id));
-        let links = Links { chat: chat_url.as_deref(), unsubscribe: footer, chart: chart_url.as_deref() };
+        let chart = picture.as_ref().map(|picture| format!("cid:{}", picture.content_id));
+        let links = Links { chat: chat_url.as_deref(), unsubscribe: footer, chart: chart.as_deref() };
         let values = self.values(draft, links);
         let subject = one_line(&self.fill(variant, SUBJECT_PART, &values)?);
         let subject = truncate(&subject, LONGEST_SUBJECT).text.to_owned();

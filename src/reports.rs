@@ -185,7 +185,7 @@ impl Reports {
     async fn report(&self, cadence: Cadence, period: &ReportPeriod) -> Result<Report, ReportError> {
         let calendar = &self.settings.calendar;
         let timeline = calendar.timeline(cadence, period)?;
-        let names = timeline.starts.iter().map(|start| calendar.part_name(cadence, *start)).collect::<Vec<_>>();
+        let names = timeline.starts.iter().map(|start| calendar.part_names(cadence, *start)).collect::<Vec<_>>();
         let before = calendar.before(cadence, period).ok_or(ReportError::Calendar)?;
         let whole = Timeline { from: before.from, to: before.to, starts: vec![before.from] };
         let before = self.count(whole, COMPARED).await?;
@@ -230,8 +230,9 @@ fn told(name: &str, tally: &Tally, before: u64) -> ReportRow {
     }
 }
 
-fn parts(names: Vec<String>, total: &LedgerRow) -> Vec<ReportPart> {
-    let part = |(name, tally): (String, &Tally)| ReportPart {
+fn parts(names: Vec<(String, String)>, total: &LedgerRow) -> Vec<ReportPart> {
+    let part = |((day, name), tally): ((String, String), &Tally)| ReportPart {
+        day,
         name,
         registrations: tally.registrations,
         requests: tally.requests,

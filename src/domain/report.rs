@@ -61,7 +61,12 @@ impl Report {
             answered,
             to_answer_ms: Some(2_190_000),
         };
-        let part = |(day, registrations): (i32, u64)| ReportPart { name: day.to_string(), registrations, requests: 3 };
+        let part = |(day, registrations): (i32, u64)| ReportPart {
+            day: format!("2026-11-{day}"),
+            name: day.to_string(),
+            registrations,
+            requests: 3,
+        };
         Self {
             cadence: Cadence::Weekly,
             first_day: "2026-11-16".to_owned(),
@@ -123,6 +128,8 @@ impl ReportRow {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReportPart {
+    /// The day it belongs to, as in `2026-11-17`.
+    pub day: String,
     /// The hour it begins at in a day, as in `09:00`; else the day of the month.
     pub name: String,
     /// Customers who registered.

@@ -133,13 +133,15 @@ impl ReportCalendar {
         Timeline::new(period.from, period.to, cadence.bucketing(), &self.zone_name)
     }
 
-    /// What a part of a period is called that begins at `start`: its hour in a day, its day of the month else.
-    pub fn part_name(&self, cadence: Cadence, start: Timestamp) -> String {
+    /// The day of a part of a period that begins at `start`, and what the part is called there: its hour in a day, else its
+    /// day of the month.
+    pub fn part_names(&self, cadence: Cadence, start: Timestamp) -> (String, String) {
         let here = start.to_jiff().to_zoned_datetime(self.zone.clone());
-        match cadence.bucketing() {
+        let name = match cadence.bucketing() {
             Bucketing::Hour => here.strftime("%H:%M").to_string(),
             _ => here.strftime("%-d").to_string(),
-        }
+        };
+        (here.date().to_string(), name)
     }
 
     fn day(&self, now: Timestamp) -> Date {
@@ -212,7 +214,7 @@ mod tests {
         let short = calendar.due(Cadence::Daily, at("2026-03-30T12:00:00Z")).unwrap();
         let timeline = calendar.timeline(Cadence::Daily, &short).unwrap();
         assert_eq!(timeline.starts.len(), 23);
-        assert_eq!(calendar.part_name(Cadence::Daily, timeline.starts[2]), "03:00");
+        assert_eq!(calendar.part_names(Cadence::Daily, timeline.starts[2]).1, "03:00");
         // 02:30 was never: the report comes at 03:30.
         let night = ReportCalendar::new("02:30", "Europe/Madrid").unwrap();
         assert_eq!(night.next(Cadence::Daily, at("2026-03-28T23:30:00Z")).unwrap().due_at, at("2026-03-29T01:30:00Z"));

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use figment::Figment;
 use figment::providers::{Format as _, Toml};
 use umishop::channel::{Capture, Channel, KINDS, Kind, kind, section};
-use umishop::domain::{About, Context, EmailAddress, Markup, MessageId, Outcome, Purpose, Rendered, Scope, Timestamp};
+use umishop::domain::{
+    About, Context, EmailAddress, Markup, MessageId, Outcome, Purpose, Rendered, Report, Scope, Timestamp,
+};
 use umishop::render::{Draft, Renderer, Texts};
 
 use crate::channel_answers::taken;
@@ -26,6 +28,8 @@ pub(crate) fn message(purpose: Purpose, to: &str, markup: Markup) -> Rendered {
         chat_uuid: "0123-abcd-4567".into(),
         ..Context::default()
     };
+    let about_customers = Context { report: Some(Box::new(Report::example())), ..Context::default() };
+    let context = if purpose == Purpose::Report { about_customers } else { context };
     let created_at = Timestamp::from_millis(1_795_509_000_000);
     let (id, about) = (MessageId::new(created_at), About::default());
     let draft = Draft { id, created_at, purpose, about, context: &context };

@@ -198,8 +198,9 @@ impl From<ReportError> for ApiError {
     fn from(error: ReportError) -> Self {
         match error {
             ReportError::Store(error) => error.into(),
-            ReportError::NoChannel(_) => Self::conflict(error.to_string()),
-            ReportError::Calendar | ReportError::Timeline(_) => Self::conflict(error.to_string()),
+            ReportError::NoChannel(_) | ReportError::Calendar | ReportError::Timeline(_) => {
+                Self::conflict(error.to_string())
+            }
         }
     }
 }

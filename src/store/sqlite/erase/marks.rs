@@ -145,7 +145,9 @@ pub(super) fn take_out_of_reports(connection: &Connection, marks: &Marks) -> Res
         if named.is_empty() {
             continue;
         }
-        named.into_iter().for_each(|row| "(erased)".clone_into(&mut row.name));
+        for row in named {
+            "(erased)".clone_into(&mut row.name);
+        }
         connection
             .prepare_cached("UPDATE messages SET context = ?2 WHERE id = ?1")?
             .execute((id, rows::to_json(&context)?))?;
