@@ -122,10 +122,11 @@ impl Reports {
         Ok(ids)
     }
 
-    /// What would be told now of the newest period that is over.
-    pub async fn preview(&self, cadence: Cadence) -> Result<Report, ReportError> {
+    /// What would be told now of the newest period that is over, and which that is.
+    pub async fn preview(&self, cadence: Cadence) -> Result<(ReportPeriod, Report), ReportError> {
         let period = self.settings.calendar.over(cadence, self.clock.now()).ok_or(ReportError::Calendar)?;
-        self.report(cadence, &period).await
+        let report = self.report(cadence, &period).await?;
+        Ok((period, report))
     }
 
     async fn tell(&self, cadence: Cadence, due: &ReportPeriod, now: Timestamp) -> Result<bool, ReportError> {

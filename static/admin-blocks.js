@@ -61,3 +61,8 @@ export function tabs(label, panels) {
   choose(0);
   return element("div", { class: "tabs" }, element("div", { role: "tablist", "aria-label": label, keydown }, buttons), bodies);
 }
+
+/** A mail's HTML in a frame that may run nothing, send nothing and open nothing; the page's policy keeps images from afar out. */
+export function mailFrame(html) {
+  return element("iframe", { sandbox: "", title: "The mail as its reader sees it", referrerpolicy: "no-referrer", srcdoc: `<!doctype html><base target="_blank">${html}` });
+}

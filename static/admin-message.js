@@ -1,7 +1,7 @@
 /** One message: why it is where it is, what it says, every attempt, and what an operator can do about it. */
 
 import { call, may } from "./admin-api.js";
-import { attempt, tabs } from "./admin-blocks.js";
+import { attempt, mailFrame, tabs } from "./admin-blocks.js";
 import { toast } from "./admin-controls.js";
 import { facts, fill, fixedTable, row, section, time, word } from "./admin-parts.js";
 import { element } from "./element.js";
@@ -121,7 +121,7 @@ function content(message) {
   if (!source) return section(title, element("p", { class: "quiet" }, "There is no text to show."));
   const pre = (name, value) => element("pre", { tabindex: "0", role: "region", "aria-label": name }, value);
   const panels = [
-    html && { name: "HTML", node: frame(html) },
+    html && { name: "HTML", node: mailFrame(html) },
     post && { name: "Post", node: element("p", { class: "post" }, emphasised(post)) },
     text && { name: "Text", node: pre("Text", text) },
     { name: "Source", node: pre("Source", source) },
@@ -154,9 +154,4 @@ function readPost(text) {
 /** Slack's `*bold*`. */
 function emphasised(post) {
   return post.split(/(\*[^*\n]+\*)/).map((part, at) => (at % 2 ? element("b", {}, part.slice(1, -1)) : part));
-}
-
-/** A mail's HTML in a frame that may run nothing, send nothing and open nothing; the page's policy keeps images from afar out. */
-function frame(html) {
-  return element("iframe", { sandbox: "", title: "The mail as its reader sees it", referrerpolicy: "no-referrer", srcdoc: `<!doctype html><base target="_blank">${html}` });
 }

@@ -77,7 +77,7 @@ export function origins(query) {
     about: ["users", "requests", "messages"],
     pace: PACE,
     nodes: [
-      heading("Origins", csvLink("origins", { ...periodParameters(settings), by: settings.by, touch: settings.touch, bucket: query.get("bucket") })),
+      heading("Origins", element("a", { class: "button", href: "#/origins/reports" }, "Reports"), csvLink("origins", { ...periodParameters(settings), by: settings.by, touch: settings.touch, bucket: query.get("bucket") })),
       controls(settings, to), originChips(settings.only, to), why(settings), state, chart.node, body,
     ],
     refresh,

@@ -17,7 +17,7 @@ import { drawing } from "./admin-icons.js";
 /** The pages in the order of the navigation; the first one is where the console opens. A page is loaded when it is needed. */
 const PAGES = [
   { path: "overview", name: "Overview", open: async () => (await import("./admin-overview.js")).overview() },
-  { path: "origins", name: "Origins", open: async (query) => (await import("./admin-origins.js")).origins(query) },
+  { path: "origins", name: "Origins", open: async (query, id) => (id === "reports" ? (await import("./admin-reports.js")).reports(query) : (await import("./admin-origins.js")).origins(query)) },
   { path: "users", name: "Users", open: async (query, id) => (await import("./admin-users.js")).users(query, id) },
   { path: "requests", name: "Requests", open: async (query, id) => (await import("./admin-requests.js")).requests(query, id) },
   { path: "messages", name: "Messages", open: async (query, id) => (await import("./admin-messages.js")).messages(query, id) },

@@ -113,11 +113,11 @@ async fn show(
         .or_else(|| reports.channels(cadence).first().cloned())
         .with_context(|| format!("no channel hears of it: name one with --channel, or under [reports] {cadence}"))?;
     let settings = config.channels.get(&address).with_context(|| format!("there is no channel {address}"))?;
-    let report = reports.preview(cadence).await?;
+    let (period, report) = reports.preview(cadence).await?;
     let context = Context { report: Some(Box::new(report)), ..Context::default() };
-    let now = Clock::system().now();
+    let (id, created_at) = (MessageId::from_bytes([0; 16]), period.to);
     let (purpose, about) = (Purpose::Report, About::default());
-    let draft = Draft { id: MessageId::new(now), created_at: now, purpose, about, context: &context };
+    let draft = Draft { id, created_at, purpose, about, context: &context };
     let renderer = Renderer::new(app::texts(config, None))?;
     let (words, source) = words(draft, &renderer, &address, &*settings.channel).map_err(anyhow::Error::msg)?;
     if html {

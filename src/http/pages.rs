@@ -83,6 +83,7 @@ const ASSETS: &[Asset] = assets! {
     "admin-period.js": SCRIPT,
     "admin-charts.js": SCRIPT,
     "admin-origins.js": SCRIPT,
+    "admin-reports.js": SCRIPT,
     "admin-blocks.js": SCRIPT,
     "admin-keys.js": SCRIPT,
     "admin-overview.js": SCRIPT,

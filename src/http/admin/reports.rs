@@ -142,13 +142,13 @@ impl OriginReports {
             .channels
             .get(&address)
             .ok_or_else(|| ApiError::bad_request(format!("channel: there is no channel {address}")))?;
-        let report = web.reports.preview(cadence).await?;
-        let (first_day, last_day) = (report.first_day.clone(), report.last_day.clone());
-        let (empty, complete, now) = (report.is_empty(), report.complete, web.clock.now());
+        let (period, report) = web.reports.preview(cadence).await?;
+        let (empty, complete) = (report.is_empty(), report.complete);
         let context = Context { report: Some(Box::new(report)), ..Context::default() };
         let draft = Draft {
-            id: MessageId::new(now),
-            created_at: now,
+            // Of no message, so that it stays the same while the numbers do.
+            id: MessageId::from_bytes([0; 16]),
+            created_at: period.to,
             purpose: Purpose::Report,
             about: About::default(),
             context: &context,
@@ -156,8 +156,8 @@ impl OriginReports {
         let (words, source) = words(draft, &web.renderer, &address, &**channel).map_err(ApiError::conflict)?;
         Ok(Json(ReportPreview {
             channel: address.to_string(),
-            first_day,
-            last_day,
+            first_day: period.first_day,
+            last_day: period.last_day,
             empty,
             complete,
             subject: words.subject,

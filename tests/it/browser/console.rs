@@ -35,6 +35,7 @@ impl Browser {
         // Filters lead to the same pages.
         pages.retain(|page| !page.contains('?'));
         assert!(pages.len() >= 3, "{pages:?}");
+        pages.push("#/origins/reports".to_owned());
         for list in ["users", "messages", "requests"] {
             if pages.contains(&format!("#/{list}")) {
                 let first = app.items(&format!("/api/{list}")).await.remove(0);

@@ -14,6 +14,7 @@ mod keyboard;
 mod messages;
 mod network;
 mod phone;
+mod reports;
 mod strangers;
 mod tables;
 mod unsubscribe;
