@@ -52,12 +52,12 @@ function scheduleTable({ items, at, timezone }) {
   }
   return [
     fixedTable("Who is told", ["Report", "Over", "Next", "Told last"], wanted.map(({ cadence, channels, next_at: next, told_day: day, told_at: told }) => row([
-      ["report", element("a", { href: address("origins/reports", { cadence }) }, cadence)],
-      ["channel", channels.join(", ")],
-      ["when", next && time(next, { exact: true })],
-      ["when", told ? [time(told), ` (from ${day})`] : element("span", { class: "quiet" }, "not yet")],
+      ["name", element("a", { href: address("origins/reports", { cadence }) }, cadence)],
+      ["note", channels.join(", ")],
+      ["next", next && time(next, { exact: true })],
+      ["told", told ? [time(told), ` (from ${day})`] : element("span", { class: "quiet" }, "not yet")],
     ]))),
-    element("p", { class: "quiet" }, `At ${at}, by the clocks of ${timezone}. `, element("a", { href: "#/messages?purpose=report" }, "Every report that was sent")),
+    element("p", { class: "quiet after" }, `At ${at}, by the clocks of ${timezone}. `, element("a", { href: "#/messages?purpose=report" }, "Every report that was sent")),
   ];
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn message(purpose: Purpose, to: &str, markup: Markup) -> Rendered {
     let about_customers = Context { report: Some(Box::new(Report::example())), ..Context::default() };
     let context = if purpose == Purpose::Report { about_customers } else { context };
     let created_at = Timestamp::from_millis(1_795_509_000_000);
-    let (id, about) = (MessageId::new(created_at), About::default());
+    let (id, about) = (MessageId::from_bytes([7; 16]), About::default());
     let draft = Draft { id, created_at, purpose, about, context: &context };
     let texts = Texts { public_url: "https://shop.example".into(), ..Texts::default() };
     Renderer::new(texts).unwrap().render(draft, &"email.sales".parse().unwrap(), markup).unwrap()

@@ -209,6 +209,7 @@ const KEPT: &[(&str, &str)] = &[
     ("settings", "name value"),
     ("channels", "address paused_at not_before"),
     ("alerts", "subject told_at"),
+    ("reports", "cadence first_day told_at"),
     // Of those who may use the API. What they changed is told without names and addresses of customers.
     ("tokens", "id name role hash created_at created_by last_used_at expires_at revoked_at"),
     ("sessions", "hash token name role created_at seen_at expires_at"),

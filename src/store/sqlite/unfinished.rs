@@ -19,7 +19,7 @@ macro_rules! successor {
 /// The purposes that another channel may take over.
 macro_rules! handed_over {
     () => {
-        "('welcome', 'request', 'test')"
+        "('welcome', 'request', 'test', 'report')"
     };
 }
 
