@@ -21,7 +21,9 @@ pub(super) fn backlogs(connection: &Connection) -> Result<Vec<Backlog>, StoreErr
         let backlog = of(&mut backlogs, channel);
         (backlog.pending, backlog.oldest_due) = (pending, Some(due));
     }
-    let sending = "SELECT channel, count(*) FROM messages WHERE state = 'sending' GROUP BY channel";
+    // Else it would be grouped along the index of all channels, with every message there is.
+    let sending =
+        "SELECT channel, count(*) FROM messages INDEXED BY messages_sending WHERE state = 'sending' GROUP BY channel";
     for (channel, count) in rows::collect(connection, sending, [], count)? {
         of(&mut backlogs, channel).sending = count;
     }
