@@ -9,10 +9,14 @@ import { element } from "./element.js";
 export const DIMENSIONS = { source: "Source", medium: "Medium", campaign: "Campaign", referrer: "Referrer", channel: "Channel", country: "Country", landing_page: "Landing page" };
 
 /** What filters are called in their chips. */
-const NAMES = { ...DIMENSIONS, touch: "Credited" };
+const NAMES = { ...DIMENSIONS, touch: "Credited", finished_from: "Finished from", finished_to: "Finished until" };
 
 /** The filters that follow a customer's origin, as `/api/users`, `/api/requests` and the exports know them. */
 export const ORIGIN_FILTERS = ["touch", "from", "to", "tz", ...Object.keys(DIMENSIONS)];
+
+/** The filters that are ends of periods, and those of them that end one. */
+const ENDS = ["from", "to", "finished_from", "finished_to"];
+const LAST = ["to", "finished_to"];
 
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 const minute = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
@@ -62,10 +66,11 @@ export function addFilter(filters, to) {
   element("span", { id: "filter-hint", class: "unseen" }, "A star stands for any text. Left empty it finds those of whom it was not told."));
 }
 
-/** The filters as the API takes them: days are those of the operator's own calendar, and `to` is the one after its day. */
-export function forApi({ from, to, tz = ownZone, ...others }) {
-  if (!from && !to) return others;
-  return { ...others, tz, ...(from && { from }), ...(to && { to: isDay(to) ? dayAfter(to) : to }) };
+/** The filters as the API takes them: days are those of the operator's own calendar, and what ends a period is the day after it. */
+export function forApi({ tz = ownZone, ...filters }) {
+  const told = Object.entries(filters).filter(([name, value]) => value || !ENDS.includes(name));
+  const shifted = told.map(([name, value]) => [name, LAST.includes(name) && isDay(value) ? dayAfter(value) : value]);
+  return { ...Object.fromEntries(shifted), ...(told.some(([name]) => ENDS.includes(name)) && { tz }) };
 }
 
 /** A field among a list's filters: `type` is `date` or `text`, for which `values` are proposed. Empty takes the filter away. */

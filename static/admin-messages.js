@@ -43,7 +43,7 @@ export function messageTable(messages) {
 
 /** `#/messages`, with its filters, and `#/messages/{id}`. */
 export function messages(query, id) {
-  return id ? messageDetail(id) : messageList(filtersOf(query, [...SHOWN, "tz", "user", "request"]));
+  return id ? messageDetail(id) : messageList(filtersOf(query, [...SHOWN, "tz", "finished_from", "finished_to", "user", "request"]));
 }
 
 function messageList(filters) {
@@ -144,7 +144,7 @@ function amount(count) {
 /** What is asked before many messages are changed: how many, which ones, and what it means. */
 function question(verb, found, filters) {
   const many = howMany(found);
-  const which = Object.entries(filters).map(([name, value]) => element("li", {}, `${name}: `, element("b", {}, value)));
+  const which = Object.entries(filters).map(([name, value]) => element("li", {}, `${name.replaceAll("_", " ")}: `, element("b", {}, value)));
   const meaning = verb === "retry"
     ? "They become due at once, under the same ids and with a fresh retry schedule. The channels’ rates hold: many take a while."
     : "They will not be sent. Each can be retried later.";

@@ -80,14 +80,16 @@ function health({ health: { ready, reasons, warnings }, last_webhook_at: heard }
 }
 
 function today({ today: now, yesterday: before }) {
-  const since = { from: dayIn(ownZone, new Date()), tz: ownZone };
+  const day = dayIn(ownZone, new Date());
+  const since = { from: day, tz: ownZone };
+  const finished = { finished_from: day, tz: ownZone };
   const card = (label, name, href, options) => element("li", {}, element("a", { href }, element("span", { class: "label" }, label),
     element("b", {}, number(now[name])), change(now[name], before[name], options)));
   return section("Today", element("ul", { class: "tiles" },
     card("Registrations", "registrations", address("users", since)),
     card("Requests", "requests", address("requests", since)),
-    card("Messages delivered", "delivered", address("messages", { state: "delivered", ...since })),
-    card("Messages given up", "dead", address("messages", { state: "dead" }), { worse: true })),
+    card("Messages delivered", "delivered", address("messages", { state: "delivered", ...finished })),
+    card("Messages given up", "dead", address("messages", { state: "dead", ...finished }), { worse: true })),
   element("p", { class: "quiet hint" }, "Compared with yesterday up to this time of day."));
 }
 

@@ -25,13 +25,33 @@ pub(super) struct Period {
 
 impl Period {
     pub(super) fn read(&self) -> anyhow::Result<store::Period> {
+        self.between(["from", "to"], [&self.from, &self.to])
+    }
+
+    /// The same of when something ended.
+    pub(super) fn read_finished(&self, finished: &Finished) -> anyhow::Result<store::Period> {
+        self.between(["finished-from", "finished-to"], [&finished.finished_from, &finished.finished_to])
+    }
+
+    fn between(&self, [first, last]: [&str; 2], [from, to]: [&Option<String>; 2]) -> anyhow::Result<store::Period> {
         let moment = |text: &Option<String>| text.as_ref().map(|text| Timeline::moment(text, &self.tz)).transpose();
-        let period = store::Period { from: moment(&self.from)?, to: moment(&self.to)? };
+        let period = store::Period { from: moment(from)?, to: moment(to)? };
         if period.from.zip(period.to).is_some_and(|(from, to)| from >= to) {
-            bail!("--to must be later than --from");
+            bail!("--{last} must be later than --{first}");
         }
         Ok(period)
     }
+}
+
+/// A stretch of time in which something ended; its days are those of the same time zone.
+#[derive(Debug, Args)]
+pub(super) struct Finished {
+    /// Only what was delivered, given up or cancelled on this day or moment or later
+    #[arg(long, value_name = "DAY")]
+    finished_from: Option<String>,
+    /// Only what was delivered, given up or cancelled before this day or moment
+    #[arg(long, value_name = "DAY")]
+    finished_to: Option<String>,
 }
 
 /// Where customers came from.

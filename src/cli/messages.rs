@@ -46,6 +46,8 @@ struct List {
     purpose: Option<Purpose>,
     #[command(flatten)]
     period: filters::Period,
+    #[command(flatten)]
+    finished: filters::Finished,
     /// How many at most
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -86,8 +88,9 @@ async fn list(
     list: List,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let List { state, channel, user, request, purpose, period, limit } = list;
-    let filter = MessageFilter { state, channel, user, request, purpose, made: period.read()? };
+    let List { state, channel, user, request, purpose, period, finished, limit } = list;
+    let (made, finished) = (period.read()?, period.read_finished(&finished)?);
+    let filter = MessageFilter { state, channel, user, request, purpose, made, finished };
     let messages = store.messages(filter, Page { limit, before: None }).await?;
     if global.json {
         let channels = channels(config);

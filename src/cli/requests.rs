@@ -28,7 +28,7 @@ struct List {
     /// Only those in this state: new, acknowledged, answered, closed
     #[arg(long)]
     state: Option<RequestState>,
-    /// Only those about this topic
+    /// Only those about this topic, by any name that a route gives it
     #[arg(long)]
     topic: Option<String>,
     /// Only those of this customer
@@ -127,7 +127,7 @@ async fn list(
     let List { state, topic, user, assignee, period, origin, limit } = list;
     let filter = RequestFilter {
         state,
-        topic: topic.map(|text| Topic::new(&text)),
+        topics: topic.map(|text| config.routes.names_of(&Topic::new(&text))).unwrap_or_default(),
         user,
         assignee: assignee.map(|name| one_line(&name)),
         came: period.read()?,

@@ -134,6 +134,21 @@ impl RoutingTable {
         self.entries.iter().find(named).and_then(|entry| entry.route.topic.as_ref())
     }
 
+    /// Every name of what the shop calls by one name: requests by any of them are about the same. A topic that no route
+    /// names has its own only.
+    pub fn names_of(&self, topic: &Topic) -> Vec<TopicKey> {
+        let key = topic.key();
+        let Some(shown) = self.topic(key.as_str()) else { return vec![key] };
+        let all = self.entries.iter().flat_map(|entry| &entry.names);
+        let mut names: Vec<TopicKey> = Vec::new();
+        for name in all.filter(|name| self.topic(name.as_str()) == Some(shown)) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
     /// The topics that have routes of their own, each once, for the buttons of a chat.
     pub fn topics(&self) -> impl Iterator<Item = &Topic> {
         let named =

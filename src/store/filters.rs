@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::{
     ChannelAddress, CreditedTouch, Dimension, OriginRules, Pattern, Purpose, RequestId, RequestState, State, Timestamp,
-    Topic, UserId,
+    TopicKey, UserId,
 };
 
 /// From a moment up to, and without, another.
@@ -49,6 +49,8 @@ pub struct MessageFilter {
     pub purpose: Option<Purpose>,
     /// Only those that were made in this period.
     pub made: Period,
+    /// Only those that came to rest in this period: were delivered, given up or cancelled.
+    pub finished: Period,
 }
 
 /// Which users.
@@ -67,8 +69,8 @@ pub struct UserFilter {
 pub struct RequestFilter {
     /// Only those in this state.
     pub state: Option<RequestState>,
-    /// Only those about this topic, as topics are compared.
-    pub topic: Option<Topic>,
+    /// Only those about one of these topics; without any: about whatever.
+    pub topics: Vec<TopicKey>,
     /// Only those of this user.
     pub user: Option<UserId>,
     /// Only those that this person looks after; the empty text: those that nobody does.

@@ -85,6 +85,91 @@ async fn the_overview_counts_today_beside_yesterday_up_to_the_same_time() {
     assert_eq!(wrong.status, 400, "{wrong:?}");
 }
 
+/// How many entries a list has.
+async fn length(app: &TestApp, path: &str) -> Value {
+    json!(app.items(&format!("{path}&limit=500")).await.len())
+}
+
+#[tokio::test]
+async fn every_number_of_the_overview_is_the_length_of_the_list_behind_it() {
+    let sink = HttpSink::start().await;
+    let tables = [http("shop", &sink.url("/hook"), ""), http("gone", &sink.url("/s/422"), "")];
+    let routes = "[[routes]]\ntopic = \"Gone\"\nchannels = [\"http.gone\"]\n";
+    let app = TestApp::start_live(&format!("{}{routes}", all_to("http.shop", &tables.concat()))).await;
+    visit(&app, "ana", json!({})).await;
+    // Made today and delivered or given up tomorrow; another one of each is made and finished today.
+    for question in ["today", "tomorrow"] {
+        app.ask("Sales", question).await;
+        app.ask("Gone", question).await;
+        if question == "today" {
+            app.deliver_due().await;
+        }
+    }
+    app.advance(15 * 60 * MINUTE).await;
+    visit(&app, "eva", json!({})).await;
+    app.ask("Sales", "not yet delivered").await;
+
+    let zone = "tz=Europe/Madrid";
+    let overview = asked(&app, &format!("/api/overview?{zone}")).await;
+    let counts = json!({ "registrations": 1, "requests": 1, "delivered": 1, "dead": 1, "more": false });
+    assert_eq!(overview["today"], counts);
+    let today = format!("2026-11-25&{zone}");
+    for (number, list) in [
+        ("registrations", format!("/api/users?from={today}")),
+        ("requests", format!("/api/requests?from={today}")),
+        ("delivered", format!("/api/messages?state=delivered&finished_from={today}")),
+        ("dead", format!("/api/messages?state=dead&finished_from={today}")),
+    ] {
+        assert_eq!(length(&app, &list).await, overview["today"][number], "{list}");
+    }
+    let counted = asked(&app, &format!("/api/messages/count?state=dead&finished_from={today}")).await;
+    assert_eq!(counted["count"], 1);
+    for state in ["new", "acknowledged"] {
+        assert_eq!(length(&app, &format!("/api/requests?state={state}")).await, overview["requests"][state], "{state}");
+    }
+    for state in ["held", "dead", "pending"] {
+        assert_eq!(length(&app, &format!("/api/messages?state={state}")).await, overview["messages"][state], "{state}");
+    }
+
+    let finished = async |query: &str| length(&app, &format!("/api/messages?{query}")).await;
+    assert_eq!(finished("finished_to=2026-11-25").await, 2, "both states, yesterday");
+    assert_eq!(finished("finished_from=2026-11-24&finished_to=2026-11-26&channel=http.gone").await, 2);
+    assert_eq!(finished("finished_from=2026-11-25&from=2026-11-25").await, 0, "made today and finished today");
+    assert_eq!(finished("finished_from=2026-11-24&state=pending").await, 0, "what is pending is not finished");
+    let table = app.api("GET", &format!("/api/export/messages.csv?state=dead&finished_from={today}")).await.body;
+    assert_eq!(table.lines().count(), 2, "{table}");
+    let arguments = ["messages", "--finished-from", "2026-11-25", "--state", "dead", "--json"];
+    assert_eq!(json_of(app.directory(), &arguments).as_array().unwrap().len(), 1);
+    for (wrong, named) in [("finished_from=today", "finished_from"), ("finished_from=2026-11-02&finished_to=2026-11-01", "finished_to")] {
+        let refused = app.api("GET", &format!("/api/messages?{wrong}")).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+        assert!(refused.json()["error"]["message"].as_str().unwrap().starts_with(named), "{refused:?}");
+    }
+    let together = "/api/messages/retry?state=dead&finished_from=";
+    assert_eq!(app.api("POST", together).await.status, 400, "a script's empty variable means nothing");
+    let retried = app.api("POST", &format!("{together}{today}")).await.json();
+    assert_eq!(retried["changed"], 1, "the one that was given up yesterday stays");
+}
+
+#[tokio::test]
+async fn the_requests_behind_a_topic_of_the_ledger_are_those_that_it_counts() {
+    let app = TestApp::start().await;
+    for (topic, question) in [("Sales", "1"), ("ventas", "2"), ("💶 VENTAS!", "3"), ("Pricing", "4"), ("Gifts", "5")] {
+        app.ask(topic, question).await;
+    }
+    app.pass(MINUTE);
+    let day = "from=2026-11-24&to=2026-11-25";
+    let topics = asked(&app, &format!("/api/origins?{day}")).await["total"]["topics"].clone();
+    assert_eq!(topics, json!({ "Sales": 3, "Pricing": 1, "": 1 }));
+    for topic in ["Sales", "Pricing"] {
+        assert_eq!(length(&app, &format!("/api/requests?topic={topic}&{day}")).await, topics[topic], "{topic}");
+    }
+    assert_eq!(length(&app, "/api/requests?topic=ventas&state=new&source=direct").await, 3, "by any of its names");
+    assert_eq!(length(&app, "/api/requests?topic=gifts").await, 1);
+    let listed = json_of(app.directory(), &["requests", "--topic", "sales", "--json"]);
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+}
+
 #[tokio::test]
 async fn the_customers_behind_a_row_of_the_ledger_are_those_that_it_counts() {
     let app = TestApp::start().await;
@@ -182,6 +267,14 @@ async fn what_very_many_fulfil_is_listed_in_the_same_order() {
     assert_eq!(counted, json!({ "count": 10_101, "more": false }));
     let cancelled = post(&app, "/api/messages/cancel?state=pending&expected=10101", &json!({})).await;
     assert_eq!(cancelled.json(), json!({ "changed": 10_101, "next": null }));
+    let finished = "finished_from=2026-11-24&finished_to=2026-11-25";
+    for query in [finished.to_owned(), format!("{finished}&state=cancelled")] {
+        let shown = app.items(&format!("/api/messages?{query}&limit=3")).await;
+        let shown: Vec<_> = shown.iter().map(|message| message["id"].as_str().unwrap()).collect();
+        assert_eq!(shown, created, "{query}");
+        assert_eq!(asked(&app, &format!("/api/messages/count?{query}")).await["count"], 10_101);
+    }
+    assert_eq!(app.items("/api/messages?finished_to=2026-11-24").await.len(), 0);
 }
 
 #[tokio::test]

@@ -507,7 +507,7 @@ async fn requests_are_filtered_by_state_topic_and_user_newest_first(store: &dyn 
     assert_eq!(of(any(), Some(1)).await, [0]);
     assert_eq!(of(RequestFilter { state: Some(RequestState::New), ..any() }, None).await, [2, 1]);
     assert_eq!(of(RequestFilter { state: Some(RequestState::Answered), ..any() }, None).await, [0]);
-    assert_eq!(of(RequestFilter { topic: Some(Topic::new("PRECIOS")), ..any() }, None).await, [2, 1]);
+    assert_eq!(of(RequestFilter { topics: vec![Topic::new("PRECIOS").key()], ..any() }, None).await, [2, 1]);
     assert_eq!(of(RequestFilter { user: Some(ana), ..any() }, None).await, [1, 0]);
 }
 

@@ -50,7 +50,7 @@ async fn what_was_asked_before_topics_were_compared_is_found_by_its_topic() {
     drop(connection);
     let store = SqliteStore::open(&path).unwrap();
     let about = async |topic: &str| {
-        let filter = RequestFilter { topic: Some(Topic::new(topic)), ..RequestFilter::default() };
+        let filter = RequestFilter { topics: vec![Topic::new(topic).key()], ..RequestFilter::default() };
         store.requests(filter, Page { limit: 10, before: None }).await.unwrap().len()
     };
     assert_eq!((about("facturacion").await, about("SALES").await), (1, 1));

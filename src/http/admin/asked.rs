@@ -49,26 +49,57 @@ impl Days {
 
     /// Whether an end of it is there and empty.
     pub(super) fn is_blank(&self) -> bool {
-        [&self.from, &self.to].iter().any(|end| end.0.as_deref() == Some(""))
+        is_blank(&self.from) || is_blank(&self.to)
     }
 
     /// Its ends, whichever comes first.
     pub(super) fn ends(&self) -> Result<Period, ApiError> {
-        let moment = |name: &str, end: &Told| {
-            let read = told(end).map(|text| Timeline::moment(text, self.zone())).transpose();
-            read.map_err(|error| ApiError::bad_request(format!("{name}: {error}")))
-        };
-        Ok(Period { from: moment("from", &self.from)?, to: moment("to", &self.to)? })
+        ends([("from", &self.from), ("to", &self.to)], self.zone())
     }
 
     /// The period.
     pub(super) fn period(&self) -> Result<Period, ApiError> {
-        let period = self.ends()?;
-        if period.from.zip(period.to).is_some_and(|(from, to)| from >= to) {
-            return Err(ApiError::bad_request("to: the period must end after it begins"));
-        }
-        Ok(period)
+        in_order(self.ends()?, "to")
     }
+}
+
+/// A period in which something ended, beside the one in which it began; its days are those of the same time zone.
+pub(super) struct Finished {
+    pub(super) from: Told,
+    pub(super) to: Told,
+}
+
+impl Finished {
+    /// Whether an end of it is there and empty.
+    pub(super) fn is_blank(&self) -> bool {
+        is_blank(&self.from) || is_blank(&self.to)
+    }
+
+    /// The period.
+    pub(super) fn period(&self, zone: &str) -> Result<Period, ApiError> {
+        in_order(ends([("finished_from", &self.from), ("finished_to", &self.to)], zone)?, "finished_to")
+    }
+}
+
+fn is_blank(end: &Told) -> bool {
+    end.0.as_deref() == Some("")
+}
+
+/// What the two ends of a period say, each with its name.
+fn ends([from, to]: [(&str, &Told); 2], zone: &str) -> Result<Period, ApiError> {
+    let moment = |(name, end): (&str, &Told)| {
+        let read = told(end).map(|text| Timeline::moment(text, zone)).transpose();
+        read.map_err(|error| ApiError::bad_request(format!("{name}: {error}")))
+    };
+    Ok(Period { from: moment(from)?, to: moment(to)? })
+}
+
+/// The period, if it ends after it begins; `name` is what its end is called.
+fn in_order(period: Period, name: &str) -> Result<Period, ApiError> {
+    if period.from.zip(period.to).is_some_and(|(from, to)| from >= to) {
+        return Err(ApiError::bad_request(format!("{name}: the period must end after it begins")));
+    }
+    Ok(period)
 }
 
 /// The values that must hold, by their dimensions; here an empty text says something: those of whom it was not told.

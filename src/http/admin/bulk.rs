@@ -60,6 +60,10 @@ impl Together {
         if asked.days.is_blank() {
             return Err(ApiError::bad_request("from, to: say when the messages were made, or leave it out"));
         }
+        if asked.finished.is_blank() {
+            let why = "finished_from, finished_to: say when the messages came to rest, or leave it out";
+            return Err(ApiError::bad_request(why));
+        }
         let filter = asked.filter()?;
         if filter.state.is_some_and(|state| self.from().contains(&state)) {
             return Ok(filter);

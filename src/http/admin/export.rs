@@ -20,7 +20,7 @@ use super::super::errors::ApiError;
 use super::super::schemas::{
     BucketText, ChannelText, DimensionText, IdText, PurposeText, RequestStateText, StateText, TouchText,
 };
-use super::asked::{Days, Only};
+use super::asked::{Days, Finished, Only};
 use super::origins::topic_counts;
 use super::{Group, messages, origins, record, requests, users};
 use crate::domain::RoutingTable;
@@ -143,9 +143,12 @@ impl Export {
         request: Query<Option<IdText>>,
         from: Query<Option<String>>,
         to: Query<Option<String>>,
+        finished_from: Query<Option<String>>,
+        finished_to: Query<Option<String>>,
         tz: Query<Option<String>>,
     ) -> Result<Table, ApiError> {
-        let asked = messages::Asked { state, channel, purpose, user, request, days: Days { from, to, tz } };
+        let finished = Finished { from: finished_from, to: finished_to };
+        let asked = messages::Asked { state, channel, purpose, user, request, days: Days { from, to, tz }, finished };
         let filter = asked.filter()?;
         let store = Arc::clone(&web.store);
         let read = move |page| {

@@ -13,7 +13,7 @@ use super::super::SharedWeb;
 use super::super::access::{Operator, Reader};
 use super::super::errors::ApiError;
 use super::super::schemas::{ChannelText, IdText, LimitText, OrNull, PurposeText, StateText};
-use super::asked::{Days, Told};
+use super::asked::{Days, Finished, Told};
 use super::bulk::{MessageChanges, Together, together};
 use super::detail::{MessageDetail, detail};
 use super::{Group, next, page, parse, record};
@@ -112,7 +112,7 @@ impl Messages {
     /// List messages, newest first
     ///
     /// `from` and `to` are days like 2026-11-24, of the time zone `tz`, or times: what was made from `from` up to, and
-    /// without, `to`.
+    /// without, `to`. `finished_from` and `finished_to` likewise: what was delivered, given up or cancelled then.
     #[oai(path = "/", method = "get")]
     #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
     async fn list_messages(
@@ -126,11 +126,14 @@ impl Messages {
         request: Query<Option<IdText>>,
         from: Query<Option<String>>,
         to: Query<Option<String>>,
+        finished_from: Query<Option<String>>,
+        finished_to: Query<Option<String>>,
         tz: Query<Option<String>>,
         limit: Query<Option<LimitText>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<MessageList>, ApiError> {
-        let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz } };
+        let finished = Finished { from: finished_from, to: finished_to };
+        let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz }, finished };
         let page = page(limit.0.as_ref(), cursor.0.as_deref())?;
         let messages = web.store.messages(asked.filter()?, page).await?;
         Ok(Json(MessageList {
@@ -153,9 +156,12 @@ impl Messages {
         request: Query<Option<IdText>>,
         from: Query<Option<String>>,
         to: Query<Option<String>>,
+        finished_from: Query<Option<String>>,
+        finished_to: Query<Option<String>>,
         tz: Query<Option<String>>,
     ) -> Result<Json<MessageCount>, ApiError> {
-        let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz } };
+        let finished = Finished { from: finished_from, to: finished_to };
+        let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz }, finished };
         let Counted { count, more } = web.store.count_messages(asked.filter()?).await?;
         Ok(Json(MessageCount { count, more }))
     }
@@ -177,11 +183,14 @@ impl Messages {
         request: Query<Option<IdText>>,
         from: Query<Option<String>>,
         to: Query<Option<String>>,
+        finished_from: Query<Option<String>>,
+        finished_to: Query<Option<String>>,
         tz: Query<Option<String>>,
         expected: Query<Option<u64>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<MessageChanges>, ApiError> {
-        let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz } };
+        let finished = Finished { from: finished_from, to: finished_to };
+        let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz }, finished };
         together(&web, &operator, Together::Retry, &asked, expected.0, cursor.0.as_deref()).await
     }
 
@@ -201,11 +210,14 @@ impl Messages {
         request: Query<Option<IdText>>,
         from: Query<Option<String>>,
         to: Query<Option<String>>,
+        finished_from: Query<Option<String>>,
+        finished_to: Query<Option<String>>,
         tz: Query<Option<String>>,
         expected: Query<Option<u64>>,
         cursor: Query<Option<IdText>>,
     ) -> Result<Json<MessageChanges>, ApiError> {
-        let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz } };
+        let finished = Finished { from: finished_from, to: finished_to };
+        let asked = Asked { state, channel, purpose, user, request, days: Days { from, to, tz }, finished };
         together(&web, &operator, Together::Cancel, &asked, expected.0, cursor.0.as_deref()).await
     }
 
@@ -278,6 +290,7 @@ pub(super) struct Asked {
     pub(super) user: Told<IdText>,
     pub(super) request: Told<IdText>,
     pub(super) days: Days,
+    pub(super) finished: Finished,
 }
 
 impl Asked {
@@ -289,6 +302,7 @@ impl Asked {
             request: self.request.0.as_deref().map(|text| parse("request", text)).transpose()?,
             purpose: self.purpose.0.as_deref().map(|text| parse("purpose", text)).transpose()?,
             made: self.days.period()?,
+            finished: self.finished.period(self.days.zone())?,
         })
     }
 }

@@ -92,9 +92,10 @@ pub(in crate::http) struct Requests;
 impl Requests {
     /// List requests, newest first
     ///
-    /// `topic` is compared without case, accents, emoji and punctuation; an empty `assignee` stands for nobody. `from` and
-    /// `to` are days like 2026-11-24, of the time zone `tz`, or times: what came from `from` up to, and without, `to`. The
-    /// other parameters are those of `/api/origins`, and find the requests that it counts.
+    /// `topic` is compared without case, accents, emoji and punctuation, and the aliases of its routes count as well; an
+    /// empty `assignee` stands for nobody. `from` and `to` are days like 2026-11-24, of the time zone `tz`, or times: what
+    /// came from `from` up to, and without, `to`. The other parameters are those of `/api/origins`, and find the requests
+    /// that it counts.
     #[oai(path = "/", method = "get")]
     #[expect(clippy::too_many_arguments, reason = "each is a query parameter of its own")]
     async fn list_requests(
@@ -285,7 +286,7 @@ impl Asked {
     pub(super) fn filter(&self, web: &Web) -> Result<RequestFilter, ApiError> {
         Ok(RequestFilter {
             state: self.state.0.as_deref().map(|text| parse("state", text)).transpose()?,
-            topic: self.topic.0.as_deref().map(Topic::new),
+            topics: self.topic.0.as_deref().map(|text| web.routes.names_of(&Topic::new(text))).unwrap_or_default(),
             user: self.user.0.as_deref().map(|text| parse("user", text)).transpose()?,
             assignee: self.assignee.0.as_deref().map(one_line),
             came: self.days.period()?,

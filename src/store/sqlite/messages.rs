@@ -1,11 +1,12 @@
 //! Messages: lists of them, how many they are, and what operators do to many at once, a bite at a time.
 
 use rusqlite::Connection;
+use rusqlite::types::Value;
 
 use super::query::{Query, are_few};
 use super::rows;
 use crate::domain::{Message, MessageId, Purpose, State, Timestamp};
-use crate::store::{Changed, Changes, Counted, MessageFilter, Page, StoreError};
+use crate::store::{Changed, Changes, Counted, MessageFilter, Page, Period, StoreError};
 
 /// How many messages one transaction changes, so that webhooks do not wait for it.
 const BITE: usize = 500;
@@ -34,13 +35,31 @@ macro_rules! by_index {
     };
 }
 
+/// What finds the messages that came to rest in a period, by the index of these; it takes the states and the two ends.
+macro_rules! finished {
+    () => {
+        "SELECT rowid FROM messages INDEXED BY messages_finished
+          WHERE state IN (SELECT value FROM json_each(?)) AND finished_at >= ? AND finished_at < ?"
+    };
+}
+
+/// The states that have a moment at which they were come to.
+const FINISHED: [State; 3] = [State::Delivered, State::Dead, State::Cancelled];
+
+/// Whether the rows are wanted in the order of their ids.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    ById,
+    Any,
+}
+
 pub(super) fn messages(
     connection: &Connection,
     filter: &MessageFilter,
     page: Page<MessageId>,
 ) -> Result<Vec<Message>, StoreError> {
     let mut query = Query::new(format!("SELECT {} FROM messages", rows::MESSAGE));
-    narrow(&mut query, connection, filter)?;
+    narrow(&mut query, connection, filter, Order::ById)?;
     if let Some(before) = page.before {
         query.and("id < ?", [before.as_bytes().to_vec()]);
     }
@@ -50,8 +69,8 @@ pub(super) fn messages(
 /// How many there are.
 pub(super) fn count(connection: &Connection, filter: &MessageFilter) -> Result<Counted, StoreError> {
     let mut query = Query::new("SELECT 1 FROM messages".to_owned());
-    narrow(&mut query, connection, filter)?;
-    if filter.state == Some(State::Delivered) && filter.made.is_always() {
+    narrow(&mut query, connection, filter, Order::Any)?;
+    if filter.state == Some(State::Delivered) && filter.made.is_always() && filter.finished.is_always() {
         // So the index of what is finished is enough, if nothing else is asked.
         query.and_so("finished_at IS NOT NULL");
     }
@@ -68,7 +87,7 @@ pub(super) fn change(
     change: fn(&Connection, MessageId, Timestamp) -> Result<Changed, StoreError>,
 ) -> Result<Changes, StoreError> {
     let mut query = Query::new("SELECT id FROM messages".to_owned());
-    narrow(&mut query, connection, filter)?;
+    narrow(&mut query, connection, filter, Order::ById)?;
     query.and("id > ?", [after.map_or(Vec::new(), |after| after.as_bytes().to_vec())]);
     let ids = query.ordered(connection, " ORDER BY id LIMIT ?", BITE, |row| row.get(0).map(MessageId::from_bytes))?;
     let mut changed = 0;
@@ -78,22 +97,29 @@ pub(super) fn change(
     Ok(Changes { changed, next: ids.last().copied().filter(|_| ids.len() == BITE) })
 }
 
-fn narrow(query: &mut Query, connection: &Connection, filter: &MessageFilter) -> Result<(), StoreError> {
-    let MessageFilter { state, channel, user, request, purpose, made } = filter;
+fn narrow(query: &mut Query, connection: &Connection, filter: &MessageFilter, order: Order) -> Result<(), StoreError> {
+    let MessageFilter { state, channel, user, request, purpose, made, finished } = filter;
+    let is_narrow = user.is_some() || request.is_some();
+    // Whether the rows are found already, so that no other index is to be used.
+    let mut found = false;
     if let Some(user) = user {
         query.and("user_id = ?", [user.as_bytes().to_vec()]);
     }
     if let Some(request) = request {
         query.and("request_id = ?", [request.as_bytes().to_vec()]);
     }
-    if let Some(state) = state {
-        of_state(query, connection, *state, user.is_some() || request.is_some())?;
+    if !finished.is_always() {
+        found = of_finish(query, connection, *state, *finished, (order, is_narrow))?;
+    }
+    if let Some(state) = state.filter(|_| !found) {
+        of_state(query, connection, state, is_narrow)?;
     }
     if let Some(channel) = channel {
-        query.and("channel = ?", [channel.as_str().to_owned()]);
+        query.and(if found { "+channel = ?" } else { "channel = ?" }, [channel.as_str().to_owned()]);
     }
     if let Some(purpose) = purpose {
         let condition = match purpose {
+            _ if found => "+purpose = ?",
             Purpose::Welcome | Purpose::Request => "purpose = ?",
             _ => "purpose = ? AND purpose IN ('test', 'alert', 'acknowledged', 'answered', 'closed', 'report')",
         };
@@ -107,6 +133,41 @@ fn narrow(query: &mut Query, connection: &Connection, filter: &MessageFilter) ->
         query.and("id < ?", [rows::first_id(to).to_vec()]);
     }
     Ok(())
+}
+
+/// Only those that came to rest in this period. Says whether they are so few that they are found by their index.
+fn of_finish(
+    query: &mut Query,
+    connection: &Connection,
+    state: Option<State>,
+    period: Period,
+    (order, is_narrow): (Order, bool),
+) -> Result<bool, StoreError> {
+    let from = period.from.map_or(i64::MIN, Timestamp::as_millis);
+    let to = period.to.map_or(i64::MAX, Timestamp::as_millis);
+    let states: Vec<_> =
+        state.as_ref().map_or(&FINISHED[..], std::slice::from_ref).iter().map(|state| state.as_str()).collect();
+    let states = rows::to_json(&states)?;
+    let values = || [Value::from(states.clone()), Value::from(from), Value::from(to)];
+    if is_narrow {
+        query.and("+finished_at >= ? AND +finished_at < ?", [from, to]);
+        return Ok(false);
+    }
+    if order == Order::Any {
+        query.and("state IN (SELECT value FROM json_each(?)) AND finished_at >= ? AND finished_at < ?", values());
+        return Ok(true);
+    }
+    let count = concat!("SELECT count(*) FROM (", finished!(), " LIMIT ?)");
+    if are_few(connection, count, &[&states, &from, &to])? {
+        query.and(concat!("rowid IN (", finished!(), ")"), values());
+        return Ok(true);
+    }
+    query.and("+finished_at >= ? AND +finished_at < ?", [from, to]);
+    if let Some(to) = period.to {
+        // None comes to rest before it was made: so much of the walk is spared.
+        query.and("id < ?", [rows::first_id(to).to_vec()]);
+    }
+    Ok(false)
 }
 
 /// The state stands in the text, so that the indexes for some states only are found.

@@ -6,7 +6,7 @@ use super::query::{Query, are_few, counted};
 use super::{follow_ups, ledger, rows, users};
 use crate::domain::{
     Context, CreditedTouch, Follower, Purpose, Request, RequestChange, RequestEdit, RequestField, RequestId,
-    RequestState,
+    RequestState, TopicKey,
 };
 use crate::store::{
     Counted, OriginFilter, Page, RequestChanged, RequestEntry, RequestFilter, RequestHistory, StoreError,
@@ -25,10 +25,7 @@ pub(super) fn requests(
     if let Some(state) = filter.state {
         query.and(if by_origin { "+state = ?" } else { "state = ?" }, [state.as_str().to_owned()]);
     }
-    if let Some(topic) = &filter.topic {
-        let condition = if by_origin { "+topic_key = ?" } else { "topic_key = ?" };
-        query.and(condition, [topic.key().as_str().to_owned()]);
-    }
+    about(&mut query, connection, &filter.topics, by_origin)?;
     if let Some(user) = filter.user {
         query.and("user_id = ?", [user.as_bytes().to_vec()]);
     }
@@ -50,6 +47,25 @@ pub(super) fn requests(
     }
     let found = query.newest_first(connection, page.limit, rows::request)?;
     found.into_iter().map(|request| entry(connection, request)).collect()
+}
+
+/// Only those about one of these topics; `found` says that an index has them already.
+fn about(query: &mut Query, connection: &Connection, topics: &[TopicKey], found: bool) -> Result<(), StoreError> {
+    match topics {
+        [] => {}
+        [topic] => {
+            query.and(if found { "+topic_key = ?" } else { "topic_key = ?" }, [topic.as_str().to_owned()]);
+        }
+        several => {
+            let keys = rows::to_json(&several.iter().map(TopicKey::as_str).collect::<Vec<_>>())?;
+            let count = "SELECT count(*) FROM (SELECT 1 FROM requests WHERE topic_key IN (SELECT value FROM json_each(?)) LIMIT ?)";
+            let by_index = !found && are_few(connection, count, &[&keys])?;
+            let (few, many) =
+                ("topic_key IN (SELECT value FROM json_each(?))", "+topic_key IN (SELECT value FROM json_each(?))");
+            query.and(if by_index { few } else { many }, [keys]);
+        }
+    }
+    Ok(())
 }
 
 /// Only those that these origins are credited with. Says whether they are so few that their index finds them.

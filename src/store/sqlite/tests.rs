@@ -65,6 +65,12 @@ const INDEXES: &[(&str, &str)] = &[
         "WHERE state = 'delivered' AND finished_at >= ?",
         "messages_finished (state=? AND finished_at>? AND finished_at<?)",
     ),
+    (
+        "SELECT 1 FROM messages WHERE state IN (SELECT value FROM json_each(?)) AND finished_at >= ?",
+        "messages_finished (state=? AND finished_at>? AND finished_at<?)",
+    ),
+    ("FROM messages WHERE rowid IN (SELECT rowid FROM messages INDEXED BY messages_finished", "INTEGER PRIMARY KEY (rowid=?)"),
+    ("FROM requests WHERE topic_key IN (SELECT value FROM json_each(?)) AND id < ?", "requests_topic (topic_key=?"),
     ("FROM messages WHERE request_id = ?1", "messages_request (request_id=?)"),
     ("(SELECT request_id FROM messages WHERE id = :id", "messages_request (request_id=?)"),
     ("purpose = 'welcome' AND state = 'pending' AND lease_epoch = 0", "messages_user (user_id=?)"),
@@ -207,6 +213,13 @@ fn look(connection: &Connection) {
             messages::count(connection, &filter).unwrap();
         }
     }
+    let finished = Period { from: Some(NOW), to: Some(later) };
+    for state in [Some(State::Delivered), Some(State::Dead), None] {
+        let filter = MessageFilter { state, finished, ..MessageFilter::default() };
+        messages::messages(connection, &filter, page).unwrap();
+        messages::messages(connection, &MessageFilter { channel: Some(channel()), ..filter.clone() }, page).unwrap();
+        messages::count(connection, &filter).unwrap();
+    }
     for filter in [
         MessageFilter { user: Some(UserId::new(NOW)), ..MessageFilter::default() },
         MessageFilter { request: Some(RequestId::new(NOW)), ..MessageFilter::default() },
@@ -237,7 +250,8 @@ fn ask_and_say(connection: &Connection) {
     let page = Page { limit: 10, before };
     let filters = [
         RequestFilter { state: Some(RequestState::New), ..RequestFilter::default() },
-        RequestFilter { topic: Some(Topic::new("Sales")), ..RequestFilter::default() },
+        RequestFilter { topics: vec![Topic::new("Sales").key()], ..RequestFilter::default() },
+        RequestFilter { topics: ["Sales", "Ventas"].map(|name| Topic::new(name).key()).to_vec(), ..RequestFilter::default() },
         RequestFilter { user: Some(UserId::new(NOW)), ..RequestFilter::default() },
         RequestFilter { assignee: Some("Eva".into()), ..RequestFilter::default() },
         RequestFilter { assignee: Some(String::new()), ..RequestFilter::default() },
@@ -245,7 +259,7 @@ fn ask_and_say(connection: &Connection) {
         RequestFilter { origin: Some(direct(CreditedTouch::Last)), ..RequestFilter::default() },
         RequestFilter {
             state: Some(RequestState::New),
-            topic: Some(Topic::new("Sales")),
+            topics: vec![Topic::new("Sales").key()],
             origin: Some(direct(CreditedTouch::First)),
             ..RequestFilter::default()
         },

@@ -13,6 +13,8 @@ mod driver;
 mod keyboard;
 mod messages;
 mod network;
+mod notes;
+mod numbers;
 mod phone;
 mod reports;
 mod strangers;
