@@ -24,7 +24,7 @@ use crate::domain::{
     Contact, Decision, Fingerprint, InboxId, MessageId, NewMessage, NewRequest, NewUser, Purpose, RequestId, UserId,
 };
 use crate::intake::{Fields, Reading, Received};
-use crate::store::{InboxEntry, Registered, Registration, StoreError, Submission};
+use crate::store::{InboxEntry, Registered, Registration, StoreError, Submission, Submitted};
 
 /// When to send it again if the store could not take it.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -251,7 +251,7 @@ async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
     let id = UserId::new(now);
     if fields.test {
         tracing::info!("A registration was only tried out: it says so itself");
-        return Ok(registered(web, Status::Created, id, &fields));
+        return Ok(registered(web, Status::Created, id, &fields, fields.reads()));
     }
     let welcome = web.welcome.as_ref().map(|welcome| NewMessage {
         id: MessageId::new(now),
@@ -272,13 +272,13 @@ async fn register(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         web.wake.at(&welcome.channel, due);
     }
     let status = if created { Status::Created } else { Status::AlreadyRegistered };
-    Ok(registered(web, status, user.id, &fields))
+    Ok(registered(web, status, user.id, &fields, fields.read_by(&user)))
 }
 
 /// Answers with the name that was given now, not with the one we know: whoever types somebody else's address must not
 /// be told whose it is.
-fn registered(web: &Web, status: Status, id: UserId, fields: &Fields) -> WebhookAnswer {
-    let details = Details { id: id.to_string(), name: &fields.name, language: fields.reads(), ..Details::default() };
+fn registered(web: &Web, status: Status, id: UserId, fields: &Fields, language: &str) -> WebhookAnswer {
+    let details = Details { id: id.to_string(), name: &fields.name, language, ..Details::default() };
     WebhookAnswer::Done(Json(Answer::new(web, status, details)))
 }
 
@@ -296,7 +296,7 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
     let request = new_request(&fields, &contact, &decision, RequestId::new(now));
     if fields.test {
         tracing::info!("A request was only tried out: it says so itself");
-        return Ok(submitted(web, Status::Queued, request.id, &decision, &fields));
+        return Ok(submitted(web, (Status::Queued, request.id), &decision, &fields, fields.reads()));
     }
     let destinations = decision.destinations();
     let messages = destinations.iter().map(|to| NewMessage {
@@ -314,12 +314,13 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
         web.metrics.requests.count(!done.duplicate);
     }
     match stored {
-        Ok(done) if done.duplicate => Ok(submitted(web, Status::Duplicate, done.request_id, &decision, &fields)),
-        Ok(done) => {
-            for to in &destinations {
-                web.wake.at(to.channel, now);
+        Ok(Submitted { request_id, user, duplicate }) => {
+            if !duplicate {
+                destinations.iter().for_each(|to| web.wake.at(to.channel, now));
             }
-            Ok(submitted(web, Status::Queued, done.request_id, &decision, &fields))
+            let status = if duplicate { Status::Duplicate } else { Status::Queued };
+            let language = user.as_ref().map_or_else(|| fields.reads(), |user| fields.read_by(user));
+            Ok(submitted(web, (status, request_id), &decision, &fields, language))
         }
         Err(StoreError::KeyReused) => {
             let why = "its request_id was used before, for another question: a bot must make a new one for each";
@@ -329,7 +330,13 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
     }
 }
 
-fn submitted(web: &Web, status: Status, id: RequestId, decision: &Decision<'_>, fields: &Fields) -> WebhookAnswer {
+fn submitted(
+    web: &Web,
+    (status, id): (Status, RequestId),
+    decision: &Decision<'_>,
+    fields: &Fields,
+    language: &str,
+) -> WebhookAnswer {
     let channels: Vec<&str> = decision.destinations().iter().map(|to| to.channel.as_str()).collect();
     let details = Details {
         id: id.to_string(),
@@ -337,7 +344,7 @@ fn submitted(web: &Web, status: Status, id: RequestId, decision: &Decision<'_>, 
         topic: decision.topic.unwrap_or(&fields.topic).as_str(),
         channel: channels.join(", "),
         field: "",
-        language: fields.reads(),
+        language,
     };
     WebhookAnswer::Done(Json(Answer::new(web, status, details)))
 }

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 use self::envelope::{Content, Place};
 pub use self::table::{Columns, Row};
-use crate::domain::{Contact, Country, EmailAddress, EmailAddressError, Origin, Phone, Told, Topic, language_of};
+use crate::domain::{Contact, Country, EmailAddress, EmailAddressError, Origin, Phone, Told, Topic, User, language_of};
 
 /// One webhook as it came over the wire.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +117,12 @@ impl Fields {
     /// The language that the customer reads, as a tag; empty when nothing tells.
     pub fn reads(&self) -> &str {
         language_of(&self.language, self.phone.as_ref())
+    }
+
+    /// The same of a customer who may be known from earlier: what is told now counts before what was told then.
+    pub fn read_by<'a>(&'a self, user: &'a User) -> &'a str {
+        let told = if self.language.is_empty() { &user.language } else { &self.language };
+        language_of(told, self.phone.as_ref().or(user.phone.as_ref()))
     }
 
     /// Everything that was told, under our own names, for a person to look at.

@@ -75,6 +75,28 @@ async fn the_visitor_is_answered_in_what_the_bot_told_else_in_the_language_of_th
 }
 
 #[tokio::test]
+async fn a_call_that_tells_no_language_is_answered_in_what_is_known_of_its_customer() {
+    let app = TestApp::start().await;
+    let said =
+        async |path: &str, body: Value| app.post(path, &body).await.json()["message"].as_str().unwrap().to_owned();
+    let (ana, eva) = ("ana@example.com", "eva@example.com");
+    said(USER, json!({ "name": "Ana", "email": ana, "language": "es" })).await;
+    said(TOPIC, json!({ "topic": "Sales", "question": "?", "email": eva, "phone": "612 345 678" })).await;
+    for email in [ana, eva] {
+        let question = json!({ "topic": "Sales", "question": "How much?", "email": email });
+        assert!(said(TOPIC, question.clone()).await.contains("Hemos pasado tu pregunta sobre Sales"), "{email}");
+        assert!(said(TOPIC, question).await.contains("Ya tenemos tu pregunta"), "{email}");
+        let registration = json!({ "name": "Ana", "email": email });
+        said(USER, registration.clone()).await;
+        assert!(said(USER, registration).await.contains("¡Hola de nuevo, Ana!"), "{email}");
+        let in_english = json!({ "topic": "Sales", "question": "And when?", "email": email, "language": "en" });
+        assert!(said(TOPIC, in_english).await.contains("Thank you"), "what the call tells counts");
+    }
+    let stranger = json!({ "topic": "Sales", "question": "How much?", "email": "leo@example.com" });
+    assert!(said(TOPIC, stranger).await.contains("Thank you"));
+}
+
+#[tokio::test]
 async fn an_unknown_topic_takes_the_catch_all_and_is_marked() {
     let app = TestApp::start().await;
     let answer = app.ask("Astrology", "Will it rain?").await.json();
