@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use super::{Global, readable_size, watched};
+use super::{Global, readable_size, record_beside, watched};
 use crate::app::backup_directory;
 use crate::backups::Directory;
 use crate::clock::Clock;
@@ -33,6 +33,7 @@ pub(super) fn run(global: &Global, arguments: Arguments, out: &mut dyn Write) ->
             .file(now),
     };
     let made = watched(global, move |watch| back_up(&database, &file, now, watch))??;
+    record_beside(&config, "backup.make", "", "");
     let (file, counts) = (made.file.display(), made.counts);
     if global.json {
         let answer = json!({

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{Global, channels};
+use super::{Global, channels, record_beside};
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::config::StoreUrl;
@@ -47,12 +47,26 @@ enum What {
     Touches,
 }
 
+impl What {
+    /// How taking it along is called in the list of changes.
+    const fn action(self) -> &'static str {
+        match self {
+            Self::Users => "user.export",
+            Self::Requests => "request.export",
+            Self::Messages => "message.export",
+            Self::Touches => "touch.export",
+        }
+    }
+}
+
 pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let config = global.load()?.config;
     let StoreUrl::Sqlite(path) = &config.store;
     let since = arguments.since.as_deref().map(|since| moment(since, &arguments.tz)).transpose()?;
     let since = since.unwrap_or(Timestamp::from_millis(i64::MIN));
     let snapshot = Snapshot::open(path).with_context(|| format!("cannot open the database {}", path.display()))?;
+    // Whoever stops reading has some of it all the same.
+    record_beside(&config, arguments.what.action(), "many", "");
     let mut export = Export { since, json: global.json, out: BufWriter::with_capacity(1 << 16, out) };
     match arguments.what {
         What::Users => export.write(|page| snapshot.users(page), |user: &User| user.id, |user| user.created_at, user_json),

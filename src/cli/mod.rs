@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Loaded, Sources, StoreUrl};
 use crate::domain::{Actor, AuditEntry};
 use crate::store::sqlite::{OpenError, SqliteStore, Watch};
-use crate::store::{AccessStore as _, StoreError};
+use crate::store::{AccessStore as _, Store as _, StoreError};
 
 mod audit;
 mod backup;
@@ -238,6 +238,22 @@ impl Global {
 async fn record(store: &SqliteStore, action: &str, target: impl Display, detail: &str) -> anyhow::Result<()> {
     let entry = AuditEntry::new(Clock::system().now(), &Actor::command_line(), action, &target.to_string(), detail);
     store.record(entry).await.context("it was done, but could not be put into the list of changes")
+}
+
+/// The same by a command that is done with its work, or needs no store for it. Without a database there is no list; and
+/// that it could not be written is only said, since the command has done what it was asked for.
+fn record_beside(config: &Config, action: &str, target: impl Display, detail: &str) {
+    let recorded = block_on(async {
+        let store = Global::open_store(config)?;
+        record(&store, action, target, detail).await?;
+        Ok(store.close().await?)
+    });
+    if let Err(error) = recorded
+        && !matches!(error.downcast_ref(), Some(OpenError::Missing(_)))
+    {
+        // Nothing is left to tell this to if standard error is gone, too.
+        drop(writeln!(io::stderr(), "warning: this does not stand in the list of changes: {error:#}"));
+    }
 }
 
 /// The channels, by their addresses.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::{Global, watched};
+use super::{Global, record_beside, watched};
 use crate::config::StoreUrl;
 use crate::domain::Timestamp;
 use crate::store::sqlite::{RestoreError, Restored, restore};
@@ -22,7 +22,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let StoreUrl::Sqlite(database) = global.load()?.config.store;
+    let config = global.load()?.config;
+    let StoreUrl::Sqlite(database) = config.store.clone();
     let (file, replace, path) = (arguments.file.clone(), arguments.replace, database.clone());
     let restored = watched(global, move |watch| restore(&file, &path, replace, watch))?;
     let restored = restored.map_err(|error| match error {
@@ -30,6 +31,8 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
         RestoreError::Open(error) => anyhow::Error::from(error),
         error => error.into(),
     })?;
+    let taken_at = restored.taken_at.map_or("an unknown time".to_owned(), Timestamp::to_readable);
+    record_beside(&config, "backup.restore", "", &format!("of {taken_at}"));
     if global.json {
         let Restored { taken_at, counts, delivered, held, erased, replaced, warnings } = restored;
         let answer = json!({
@@ -41,7 +44,6 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
         writeln!(out, "{answer}")?;
     } else {
         let Restored { counts, delivered, held, erased, .. } = restored;
-        let taken_at = restored.taken_at.map_or("an unknown time".to_owned(), Timestamp::to_readable);
         writeln!(out, "{} is the backup of {taken_at} now:", database.display())?;
         writeln!(out, "  {} customers, {} requests, {} messages.", counts.users, counts.requests, counts.messages)?;
         writeln!(out, "  {delivered} messages were delivered since then, and are marked so.")?;

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use super::{Global, block_on};
+use super::{Global, block_on, record_beside};
 use crate::app;
 use crate::clock::Clock;
 use crate::domain::{ChannelAddress, Outcome};
@@ -38,6 +38,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
         anyhow::anyhow!("{why}{hint}")
     })?;
     if config.sandbox {
+        record_beside(&config, "channel.test", &arguments.channel, "captured");
         let text = String::from_utf8_lossy(&composed);
         if global.json {
             writeln!(out, "{}", json!({ "outcome": "captured", "scope": null, "answer": "", "text": text }))?;
@@ -47,6 +48,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
         return Ok(ExitCode::SUCCESS);
     }
     let outcome = block_on(async { Ok(channel.deliver(&message).await) })?;
+    record_beside(&config, "channel.test", &arguments.channel, outcome.word());
     let delivered = matches!(outcome, Outcome::Delivered { .. });
     let answer =
         if let Outcome::Delivered { reference, .. } = &outcome { reference.clone() } else { outcome.explanation() };

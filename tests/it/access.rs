@@ -437,3 +437,38 @@ async fn changes_by_the_command_line_are_listed_too() {
         assert!(found, "{arguments:?} is not in {all:?}");
     }
 }
+
+#[tokio::test]
+async fn what_the_command_line_takes_along_tries_out_and_brings_back_is_listed_too() {
+    let app = TestApp::start().await;
+    app.catch_up();
+    app.register("Ana", "ana@example.com").await;
+    let at = app.directory();
+    let commands: [(&[&str], [&str; 3]); 6] = [
+        (&["export", "users"], ["user.export", "many", ""]),
+        (&["export", "requests"], ["request.export", "many", ""]),
+        (&["export", "messages"], ["message.export", "many", ""]),
+        (&["export", "touches"], ["touch.export", "many", ""]),
+        (&["send-test", "slack.pricing"], ["channel.test", "slack.pricing", "captured"]),
+        (&["backup", "backup.db"], ["backup.make", "", ""]),
+    ];
+    for (arguments, listed) in commands {
+        let (code, _, error) = run(at, arguments);
+        assert_eq!((code, error.as_str()), (Some(0), ""), "{arguments:?}");
+        let last = app.items("/api/audit?limit=1").await.remove(0);
+        assert_eq!(["action", "target", "detail"].map(|field| last[field].as_str().unwrap()), listed, "{last}");
+        assert_eq!(last["who"], "command line");
+    }
+    assert_eq!(run(at, &["backup", "backup.db"]).0, Some(1), "there is such a file");
+    assert_eq!(app.items("/api/audit").await.len(), 6, "what was not done is not listed");
+    let app = app
+        .restart_after(|at| {
+            let (code, _, error) = run(at, &["restore", "backup.db", "--replace"]);
+            assert_eq!((code, error.as_str()), (Some(0), ""));
+        })
+        .await;
+    let listed = app.items("/api/audit").await;
+    assert_eq!((&listed[0]["action"], &listed[0]["who"]), (&json!("backup.restore"), &json!("command line")));
+    assert!(listed[0]["detail"].as_str().unwrap().starts_with("of 20"), "{listed:?}");
+    assert_eq!(listed.len(), 6, "as the backup had it, and that it was restored");
+}
