@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::changes::Section;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::store::{BackedUp, BackupError, Store};
@@ -142,6 +143,7 @@ impl Backups {
                 tracing::info!(%file, messages, bytes, "Backed up to {file}");
                 let file = Some((made.file.clone(), bytes));
                 self.status.set(|last| *last = LastBackup { success: Some(now), file, error: None });
+                self.store.feed().tell(Section::Settings);
                 self.prune(now).await;
             }
             Err(_) if stop.is_cancelled() => tracing::info!("Stopped before the backup was done"),
@@ -152,6 +154,7 @@ impl Backups {
             Err(error) => {
                 tracing::error!(%error, "There is no backup: {error}; trying again at the next time");
                 self.status.set(|last| last.error = Some((now, error.to_string())));
+                self.store.feed().tell(Section::Settings);
             }
         }
         made

@@ -1,7 +1,7 @@
 //! Tells whoever shows the shop's data that some of it is not what it was.
 //!
 //! Whoever changes something says which section it belongs to, after it is done: the store for what it commits, the
-//! [`Conditions`](crate::conditions::Conditions) for the channels. There is no queue: a section has a count, and a reader
+//! [`Conditions`](crate::conditions::Conditions) for the channels, [`Backups`](crate::backups::Backups) for theirs. There is no queue: a section has a count, and a reader
 //! finds out which counts have moved since it last looked. So telling costs the same whoever listens, a reader that is
 //! slow misses nothing and keeps nobody waiting, and many changes are told as one.
 
@@ -22,12 +22,14 @@ pub enum Section {
     Inbox,
     /// The last calls of the webhooks.
     Webhooks,
+    /// Tokens, backups, and the list of who changed what.
+    Settings,
 }
 
 impl Section {
     /// Each of them.
-    pub const ALL: [Self; 6] =
-        [Self::Users, Self::Requests, Self::Messages, Self::Channels, Self::Inbox, Self::Webhooks];
+    pub const ALL: [Self; 7] =
+        [Self::Users, Self::Requests, Self::Messages, Self::Channels, Self::Inbox, Self::Webhooks, Self::Settings];
 
     /// The word for it, which is also the end of its address below `/api/`.
     pub const fn as_str(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Section {
             Self::Channels => "channels",
             Self::Inbox => "inbox",
             Self::Webhooks => "webhooks",
+            Self::Settings => "settings",
         }
     }
 

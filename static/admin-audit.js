@@ -13,7 +13,7 @@ export function auditLog() {
     element("b", {}, "Nothing was changed yet."),
     element("p", {}, "Whoever changes something, here, on the command line or over the API, is named here with what they changed."),
   ] });
-  return { title: "Audit log", about: ["settings", "requests", "messages", "channels", "users", "inbox", "webhooks"], nodes: [list.nodes], refresh: list.refresh };
+  return { title: "Audit log", about: ["settings"], nodes: [list.nodes], refresh: list.refresh };
 }
 
 function auditRow({ at, who, role, action, target, detail }) {

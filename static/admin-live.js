@@ -7,8 +7,6 @@
 
 const POLL = 3_000;
 const TRY_AGAIN = 60_000;
-/** What the stream never names: it is asked for as if there were none. */
-const UNTOLD = "settings";
 
 const watchers = new Set();
 let wanted = false; // whether anybody is signed in
@@ -60,7 +58,7 @@ function keep() {
 
 /** Without a stream everything may have changed; and once in a while there is one again. */
 function check() {
-  tell(flowing ? (about) => about.includes(UNTOLD) : everybody);
+  if (!flowing) tell(everybody);
   if (!stream) keep();
 }
 

@@ -1,10 +1,19 @@
 //! What the console shows while it happens: changes that are told over an open connection.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use umishop::backups::{BackupStatus, Backups, Directory};
+use umishop::changes::Section;
+use umishop::clock::Clock;
+use umishop::store::Store;
+use umishop::store::sqlite::SqliteStore;
 
 use crate::support::{ADMIN_TOKEN, TestApp};
 
@@ -83,6 +92,27 @@ async fn what_happens_is_told_to_whoever_follows_it() {
     stream.hears(&["channels"]).await;
     app.send("POST", "/umishop_api/user", &[], b"\xff\xfe{").await;
     stream.hears(&["inbox"]).await;
+}
+
+#[tokio::test]
+async fn a_token_a_backup_and_whatever_is_listed_as_a_change_are_told_as_settings() {
+    let app = TestApp::start().await;
+    let mut stream = Stream::open(&app).await;
+    let token = format!("Bearer {ADMIN_TOKEN}");
+    let wish = json!({ "name": "report", "role": "read-only" }).to_string();
+    app.send("POST", "/api/tokens", &[("Authorization", &token)], wish.as_bytes()).await;
+    stream.hears(&["settings"]).await;
+    app.api("GET", "/api/export/users.csv").await;
+    stream.hears(&["settings"]).await;
+
+    let store = Arc::new(SqliteStore::open(&app.directory().join("other.db")).unwrap());
+    let (status, clock) = (BackupStatus::default(), Clock::manual(app.now()));
+    let place = Directory::new(app.directory().to_owned(), Path::new("other.db"));
+    let mut told = store.feed().reader();
+    let backups = Backups::new(store, clock, place, 1, status.clone());
+    backups.make(CancellationToken::new()).await.unwrap();
+    assert_eq!(told.next().now_or_never(), Some(Some(vec![Section::Settings])), "there is a new backup");
+    assert!(status.last().success.is_some());
 }
 
 #[tokio::test]

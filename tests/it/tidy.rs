@@ -46,7 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "reports",
         ],
     ),
-    ("backups", &["domain", "store", "clock"]),
+    ("backups", &["domain", "store", "clock", "changes"]),
     ("housekeeping", &["domain", "store", "clock", "backups", "reports"]),
     ("reports", &["domain", "store", "clock", "wake"]),
     ("alerts", &["domain", "store", "clock", "conditions", "wake", "backups"]),

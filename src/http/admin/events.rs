@@ -79,7 +79,7 @@ impl Drop for Place {
 /// Something has changed.
 #[derive(Debug, Object)]
 struct ChangedItem {
-    /// What it belongs to: `users`, `requests`, `messages`, `channels`, `inbox`, `webhooks`.
+    /// What it belongs to: `users`, `requests`, `messages`, `channels`, `inbox`, `webhooks`, `settings`.
     about: Vec<String>,
 }
 

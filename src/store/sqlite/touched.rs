@@ -46,6 +46,7 @@ fn section(table: &str) -> Option<Section> {
         "requests" => Some(Section::Requests),
         "messages" => Some(Section::Messages),
         "inbox" => Some(Section::Inbox),
+        "tokens" | "audit" => Some(Section::Settings),
         _ => None,
     }
 }
