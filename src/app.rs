@@ -119,8 +119,8 @@ impl App {
         let reach = Reach { wake, conditions, metrics, channels, backup: backup_status, backups };
         let alerts = alerts(&config, &store, &clock, &reach);
         let reports = Arc::new(reports(&config, &store, &clock, Some(&reach.wake)));
-        let web =
-            web(config, Arc::clone(&store), clock.clone(), renderer, reach, Arc::clone(&reports), unsubscribe_key);
+        let known = (unsubscribe_key, RecentCalls::new(store.count_erased().await?));
+        let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, Arc::clone(&reports), known);
         Ok(Self {
             store,
             relay: Arc::new(relay),
@@ -332,7 +332,7 @@ fn web(
     renderer: Arc<Renderer>,
     reach: Reach,
     reports: Arc<Reports>,
-    unsubscribe_key: UnsubscribeKey,
+    (unsubscribe_key, recent): (UnsubscribeKey, RecentCalls),
 ) -> Web {
     let Reach { wake, conditions, metrics, channels, backup, backups } = reach;
     let (setup, settings) = (shown::landbot_setup(&config, false), shown::settings(&config, clock.now()));
@@ -355,7 +355,7 @@ fn web(
         wake,
         conditions,
         events,
-        recent: RecentCalls::default(),
+        recent,
         metrics,
         clock,
         renderer,

@@ -29,7 +29,7 @@ use crate::landbot::Setup;
 use crate::metrics::Metrics;
 use crate::render::Renderer;
 use crate::reports::Reports;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::wake::Wake;
 
 mod access;
@@ -79,7 +79,7 @@ pub struct Web {
     pub conditions: Conditions,
     /// Where consoles hear what changes.
     pub events: EventStreams,
-    /// The last calls of the webhooks.
+    /// The last calls of the webhooks; who shows them asks for [`Web::last_calls`].
     pub recent: RecentCalls,
     /// What is counted.
     pub metrics: Metrics,
@@ -125,6 +125,14 @@ pub struct Web {
     pub backup: BackupStatus,
     /// Cancelled when the server is about to stop.
     pub draining: CancellationToken,
+}
+
+impl Web {
+    /// The last calls of the webhooks, for somebody to look at: none from before a customer was erased, by whomever.
+    pub(crate) async fn last_calls(&self) -> Result<&RecentCalls, StoreError> {
+        self.recent.heed(self.store.count_erased().await?);
+        Ok(&self.recent)
+    }
 }
 
 /// The rules for what comes in.

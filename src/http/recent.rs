@@ -1,7 +1,8 @@
 //! The last calls of the webhooks: what a bot sends, for whoever sets it up.
 //!
 //! In memory only, and gone with the process: what a call led to is in the store, and what could not be read is in the
-//! inbox. No secret is kept, nor what came from somebody who did not show one.
+//! inbox. No secret is kept, nor what came from somebody who did not show one. Nobody sees a call from before the last
+//! customer was erased ([`Web::last_calls`](super::Web::last_calls)).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -127,6 +128,8 @@ struct Kept {
     /// Oldest first.
     calls: VecDeque<Arc<RecentCall>>,
     bytes: usize,
+    /// How many customers had been erased when the first of them came.
+    erased: u64,
 }
 
 impl Kept {
@@ -136,6 +139,11 @@ impl Kept {
 }
 
 impl RecentCalls {
+    /// None yet; so many customers have been erased.
+    pub fn new(erased: u64) -> Self {
+        Self(Mutex::new(Kept { erased, ..Kept::default() }))
+    }
+
     /// Keeps one more, in the place of the oldest when there is no room.
     pub(super) fn keep(&self, call: RecentCall) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,9 +163,13 @@ impl RecentCalls {
         }
     }
 
-    /// Keeps none of them any more: a customer has been erased, who may be in any of them.
-    pub(super) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
+    /// Keeps none of them any more if somebody has been erased since, who may be in any of them: in this process or
+    /// beside it. `erased` is how many have been by now.
+    pub(super) fn heed(&self, erased: u64) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.erased != erased {
+            *kept = Kept { erased, ..Kept::default() };
+        }
     }
 
     /// Newest first.

@@ -198,6 +198,9 @@ pub trait Store: AccessStore {
     /// customer of this id.
     async fn erase_user(&self, id: UserId, now: Timestamp) -> Result<Option<Erased>, StoreError>;
 
+    /// How many customers were erased so far: by whoever it was, also beside this process, and by their retention.
+    async fn count_erased(&self) -> Result<u64, StoreError>;
+
     /// Requests that were made at `since` or later, newest first.
     async fn routed_requests(&self, since: Timestamp, page: Page<RequestId>) -> Result<Vec<RoutedRequest>, StoreError>;
 

@@ -1,13 +1,19 @@
 //! What the pages of the console ask for: the last webhooks and their replay, tests of channels, how a bot is connected,
 //! the configuration as it counts, a backup.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use umishop::store::Retention;
 
 use crate::client::Response;
+use crate::command_line::run;
 use crate::sinks::{HttpSink, nobody};
-use crate::support::{ADMIN_TOKEN, TestApp};
+use crate::support::{ADMIN_TOKEN, TestApp, retention};
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// A shop whose webhooks want a secret.
 const WITH_SECRET: &str = "sandbox = false\n[intake]\nsecret = \"s3cret\"\n[channels.email.welcome]\nserver = \"smtp://127.0.0.1:2525\"\nfrom = \"shop@example.com\"\npassword = \"hunter2\"\nusername = \"shop\"\n[channels.email.sales]\nto = [\"sales@example.com\"]\n[[routes]]\ntopic = \"Prices\"\nchannels = [\"email.sales\"]\n[[routes]]\nchannels = [\"email.sales\"]\n";
@@ -210,5 +216,31 @@ async fn nothing_is_left_of_the_last_calls_when_a_customer_is_erased() {
     assert_eq!(app.items("/api/webhooks").await.len(), 1);
     let erased = act(&app, &format!("/api/users/{id}/erase"), &json!({ "confirm": id })).await;
     assert_eq!(erased.status, 200, "{erased:?}");
+    assert_eq!(app.items("/api/webhooks").await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn nobody_sees_a_call_from_before_an_erasure_by_the_command_line_or_by_retention() {
+    let app = TestApp::start().await;
+    app.catch_up();
+    let calls = async || app.items("/api/webhooks").await;
+    let arrived = async || app.api("GET", "/api/landbot").await.json()["last_webhook"].clone();
+    app.register("Ana", "ana@example.com").await;
+    let call = calls().await[0]["id"].as_str().unwrap().to_owned();
+    let (code, _, error) = run(app.directory(), &["users", "erase", "ana@example.com", "--yes"]);
+    assert_eq!(code, Some(0), "{error}");
+    let replay = app.api("POST", &format!("/api/webhooks/{call}/replay")).await;
+    assert_eq!(replay.status, 404, "{replay:?}");
+    assert_eq!((calls().await, arrived().await), (Vec::<Value>::new(), Value::Null));
+
+    app.register("Eva", "eva@example.com").await;
+    assert_eq!(calls().await.len(), 1, "what comes later is kept");
+    let app = app.restart().await;
+    app.register("Eva", "eva@example.com").await;
+    assert_eq!(app.items("/api/webhooks").await.len(), 1, "who was erased before the start is nobody's concern");
+    app.advance(2 * DAY).await;
+    let silent = Retention { customers: Some(DAY), ..retention(30 * DAY, 30 * DAY, 30 * DAY) };
+    while app.store().prune(silent, app.now()).await.unwrap().more {}
+    assert_eq!(app.items("/api/users").await[0]["erased"], true);
     assert_eq!(app.items("/api/webhooks").await, Vec::<Value>::new());
 }

@@ -1,6 +1,7 @@
 //! `/api/landbot`: what to paste into Landbot, and whether its calls arrive.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use poem::web::Data;
 use poem_openapi::payload::Json;
@@ -76,8 +77,7 @@ fn check(what: &str, done: bool, hint: &str) -> CheckItem {
 }
 
 /// What there is to do until customers are served, in the order in which it is done.
-fn checklist(web: &Web) -> Vec<CheckItem> {
-    let calls = web.recent.all();
+fn checklist(web: &Web, calls: &[Arc<RecentCall>]) -> Vec<CheckItem> {
     let arrived = |area| calls.iter().any(|call| call.area == area && call.http_status == 200);
     let is_public = web.setup.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
     let has_secret = matches!(web.intake.auth, IntakeAuth::Required(_) | IntakeAuth::Optional(_));
@@ -128,12 +128,13 @@ impl LandbotSetup {
             headers: headers().collect(),
             body,
         };
+        let calls = web.last_calls().await?.all();
         Ok(Json(LandbotItem {
             public_url: web.setup.public_url.clone().into(),
             hooks: web.setup.hooks().into_iter().map(hook).collect(),
             prompt: web.setup.prompt(),
-            checklist: checklist(&web),
-            last_webhook: web.recent.all().first().map(|call| LastWebhookItem::new(call)).into(),
+            checklist: checklist(&web, &calls),
+            last_webhook: calls.first().map(|call| LastWebhookItem::new(call)).into(),
         }))
     }
 }

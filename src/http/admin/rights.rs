@@ -111,7 +111,10 @@ impl Rights {
             ));
         }
         let erased = web.store.erase_user(id, web.clock.now()).await?.ok_or_else(no_such_customer)?;
-        web.recent.forget();
+        // What cannot be counted now is when somebody looks at the calls.
+        if let Err(error) = web.last_calls().await {
+            tracing::warn!(%error, "The last calls of the webhooks are forgotten when somebody looks at them");
+        }
         tracing::info!(user.id = %id, "Customer {id} was erased");
         record(&web, &owner, "user.erase", id, "").await;
         Ok(Json(erased.into()))

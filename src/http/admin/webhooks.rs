@@ -95,7 +95,7 @@ impl RecentWebhooks {
     /// read stays in the inbox.
     #[oai(path = "/", method = "get")]
     async fn list_webhooks(&self, web: Data<&SharedWeb>, _reader: Reader) -> Result<Json<WebhookList>, ApiError> {
-        let items = web.recent.all().iter().map(|call| WebhookItem::new(&web, call)).collect();
+        let items = web.last_calls().await?.all().iter().map(|call| WebhookItem::new(&web, call)).collect();
         Ok(Json(WebhookList { items, next: None.into() }))
     }
 
@@ -110,7 +110,7 @@ impl RecentWebhooks {
         id: Path<IdText>,
     ) -> Result<Json<ReplayItem>, ApiError> {
         let id: CallId = parse("id", &id)?;
-        let Some(call) = web.recent.of(id) else {
+        let Some(call) = web.last_calls().await?.of(id) else {
             return Err(ApiError::not_found(
                 "there is no call of this id any more; GET /api/webhooks lists those there are",
             ));

@@ -353,6 +353,10 @@ impl Store for SqliteStore {
         self.erase(id, now).await
     }
 
+    async fn count_erased(&self) -> Result<u64, StoreError> {
+        self.readers.read(erase::count).await
+    }
+
     async fn routed_requests(&self, since: Timestamp, page: Page<RequestId>) -> Result<Vec<RoutedRequest>, StoreError> {
         self.readers.read(move |connection| reads::routed_requests(connection, since, page)).await
     }

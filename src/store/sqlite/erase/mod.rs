@@ -121,6 +121,12 @@ pub(super) fn erase_silent(connection: &Connection, ids: &[UserId], now: Timesta
     marks::take_out_of_reports(connection, &marks)
 }
 
+/// How many customers were erased.
+pub(super) fn count(connection: &Connection) -> Result<u64, StoreError> {
+    let sql = "SELECT count(*) FROM users WHERE erased_at IS NOT NULL";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
 /// The customer, and when they were erased.
 fn user(connection: &Connection, id: UserId) -> Result<Option<(User, Option<Timestamp>)>, StoreError> {
     let sql = format!("SELECT {}, erased_at FROM users WHERE id = ?1", rows::USER);
