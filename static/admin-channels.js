@@ -119,7 +119,8 @@ async function test(name, button, again) {
   if (!said) return;
   tests.set(name, { ...said, at: new Date().toISOString() });
   const well = said.outcome === "delivered" || said.outcome === "captured";
-  toast(well ? `The test over ${name} went well.` : `The test over ${name} failed.`, { bad: !well });
+  const kept = said.outcome === "captured" ? `The test over ${name} was kept, not sent: this is the sandbox.` : null;
+  toast(kept ?? (well ? `The test over ${name} went well.` : `The test over ${name} failed.`), { bad: !well });
   again();
 }
 

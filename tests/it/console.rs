@@ -133,6 +133,8 @@ async fn in_the_sandbox_a_test_shows_what_would_be_sent() {
     let test = async |body: Value| act(&app, "/api/channels/email.welcome/test", &body).await;
     let kept = test(json!({ "to": "ana@example.com" })).await.json();
     assert_eq!(kept["outcome"], "captured");
+    let listed = app.items("/api/audit?limit=1").await.remove(0);
+    assert_eq!((&listed["action"], &listed["detail"]), (&json!("channel.test"), &json!("captured")), "{listed}");
     assert!(kept["text"].as_str().unwrap().contains("To: "), "{kept}");
     for (body, named) in [(json!({}), "name@example.com"), (json!({ "to": "ana" }), "ana")] {
         let refused = test(body).await;

@@ -49,8 +49,7 @@ struct TestItem {
 
 impl TestItem {
     fn new(outcome: Outcome, composed: &[u8], took: Duration) -> Self {
-        let word =
-            if matches!(outcome, Outcome::Delivered { capture: Some(_), .. }) { "captured" } else { outcome.word() };
+        let word = word(&outcome);
         let (reference, error, hint) = match outcome {
             Outcome::Delivered { reference, .. } => (reference, String::new(), String::new()),
             Outcome::Retry { why, .. } | Outcome::Unknown { why } => (String::new(), why, String::new()),
@@ -64,6 +63,14 @@ impl TestItem {
             text: String::from_utf8_lossy(composed).into_owned(),
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         }
+    }
+}
+
+/// What came of a test, in a word: what the sandbox kept was delivered to nobody.
+const fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Delivered { capture: Some(_), .. } => "captured",
+        outcome => outcome.word(),
     }
 }
 
@@ -103,8 +110,9 @@ impl Trials {
                 Outcome::Unknown { why: format!("no answer came within {} seconds", LONGEST.as_secs()) }
             }
         };
-        tracing::info!(channel = %address, outcome = outcome.word(), "Channel {address} was tested by an operator");
-        record(&web, &operator, "channel.test", &address, outcome.word()).await;
+        let outcome_word = word(&outcome);
+        tracing::info!(channel = %address, outcome = outcome_word, "Channel {address} was tested by an operator");
+        record(&web, &operator, "channel.test", &address, outcome_word).await;
         Ok(Json(TestItem::new(outcome, &composed, begun.elapsed())))
     }
 }
