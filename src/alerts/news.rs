@@ -163,16 +163,16 @@ impl Sight {
                 "if that goes on, raise the channel's rate or concurrency in config.toml.".to_owned(),
             ),
         };
-        let minutes = age.as_secs() / 60;
+        let long = how_long(age);
         let what = format!(
-            "{}, the longest since {}, which is {minutes} minutes.",
+            "{}, the longest since {}, which is {long}.",
             wait_for(waiting.count, channel),
             waiting.since.to_readable()
         );
         Some(News {
             subject: format!("lateness of {channel}"),
             about: Some(channel.clone()),
-            headline: format!("messages over {channel} are {minutes} minutes late"),
+            headline: format!("messages over {channel} are {long} late"),
             body: letter(
                 &[&what, &reason(&why), &format!("What to do: {mend}")],
                 &[&format!("umishop messages --state pending --channel {channel}"), "umishop messages cancel ID"],
@@ -315,6 +315,13 @@ fn plain(why: &str) -> String {
     truncate(&one_line(&mask_addresses(why)), LONGEST_REASON).text.to_owned()
 }
 
+/// `18h 51m`: to the minute, or to the second where it is less than one.
+fn how_long(age: Duration) -> String {
+    let seconds = age.as_secs();
+    let shown = if seconds < 60 { seconds } else { seconds - seconds % 60 };
+    humantime::format_duration(Duration::from_secs(shown)).to_string()
+}
+
 /// `1 dead letter`, `2 dead letters`.
 fn counted(count: u32, thing: &str) -> String {
     let more = if count >= Backlog::COUNTED { "at least " } else { "" };
@@ -327,4 +334,17 @@ fn wait(count: u32) -> String {
 
 fn wait_for(count: u32, channel: &ChannelAddress) -> String {
     format!("{} for {channel}", wait(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_late_something_is_reads_as_people_say_it() {
+        for (seconds, said) in [(5, "5s"), (60, "1m"), (639, "10m"), (1131 * 60 + 7, "18h 51m"), (93_784, "1day 2h 3m")]
+        {
+            assert_eq!(how_long(Duration::from_secs(seconds)), said);
+        }
+    }
 }

@@ -191,7 +191,7 @@ async fn messages_that_wait_too_long_are_told_with_the_reason() {
     assert_eq!(app.look().await, 1);
     says(
         &newest(&app, &ops).await,
-        "messages over http.crm are 10 minutes late",
+        "messages over http.crm are 10m late",
         &[
             "2 messages wait for http.crm, the longest since 2026-11-24 09:30 UTC",
             "Why: http.crm is paused by an operator since 2026-11-24 09:30 UTC",
@@ -202,11 +202,7 @@ async fn messages_that_wait_too_long_are_told_with_the_reason() {
     let app = app.restart_live(&config("email.ops", &["email.ops"], &[ops_table])).await;
     app.pass(30 * MINUTE);
     assert_eq!(app.look().await, 1);
-    says(
-        &newest(&app, &ops).await,
-        "messages over http.crm are 40 minutes late",
-        &["http.crm is no longer configured"],
-    );
+    says(&newest(&app, &ops).await, "messages over http.crm are 40m late", &["http.crm is no longer configured"]);
 }
 
 #[tokio::test]
