@@ -6,11 +6,12 @@ const PATIENCE = 15_000;
 const PAGE = 50;
 const ROLES = ["read-only", "operator", "owner"]; // each may what those before it may
 
-/** What an API call failed with: `status` 0 means that the server did not answer. */
+/** What an API call failed with: `status` 0 means that the server did not answer; `present` is what a change did not expect. */
 export class ApiError extends Error {
-  constructor(status, message) {
+  constructor(status, message, present) {
     super(message);
     this.status = status;
+    this.present = present;
   }
 }
 
@@ -71,7 +72,7 @@ export async function call(path, { method = "GET", body, signal } = {}) {
   const answer = await response.json().catch(() => null);
   if (response.ok && answer !== null) return answer;
   if (response.status === 401) signedIn = null;
-  throw new ApiError(response.status, answer?.error?.message ?? `The server answered ${response.status} without saying why.`);
+  throw new ApiError(response.status, answer?.error?.message ?? `The server answered ${response.status} without saying why.`, answer?.error?.present);
 }
 
 /** The first `wanted` items of a list and the cursor that goes on from there. */

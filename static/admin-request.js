@@ -35,9 +35,9 @@ export function assign(id, assignee) {
   return call(`requests/${encodeURIComponent(id)}/assign`, { method: "POST", body: { assignee } });
 }
 
-/** Keeps a note about a request in place of the one before. */
-function annotate(id, note) {
-  return call(`requests/${encodeURIComponent(id)}/note`, { method: "POST", body: { note } });
+/** Keeps a note about a request in place of the one before, if that is still the one that was `expected`. */
+function annotate(id, note, expected) {
+  return call(`requests/${encodeURIComponent(id)}/note`, { method: "POST", body: { note, expected } });
 }
 
 /** `#/requests/{id}`; `neighbours` are the ids of the list it was opened from. */
@@ -131,17 +131,36 @@ function deskOf(id, changed) {
   const assignee = element("input", { id: "assignee", type: "text", maxlength: "100", autocomplete: "off", spellcheck: "false", placeholder: "nobody", readonly: !own });
   const note = element("textarea", { id: "note", rows: "5", maxlength: "2000", placeholder: "Only your team sees it", readonly: !own });
   const boxes = { assignee, note };
+  const other = element("div", { role: "status" }); // what somebody else has written meanwhile
   for (const box of [assignee, note]) box.addEventListener("input", () => { box.edited = true; });
 
   async function keep(button, box, work, done) {
     const request = await attempt(button, work);
     if (!request) return;
     box.edited = false;
+    other.replaceChildren();
     changed(request);
     toast(done);
   }
   const give = (button, name) => keep(button, assignee, () => assign(id, name), name ? `Assigned to ${name}.` : "Assigned to nobody.");
   const take = (button = null) => give(button, whoami());
+  const keepNote = (button) => keep(button, note, () => annotate(id, note.value.trim(), note.seen).catch(meanwhile), "The note is kept.");
+
+  /** Somebody else has kept another note while this one was written: both are shown, and one of them is chosen. */
+  function meanwhile(error) {
+    if (error.present === undefined) throw error;
+    const choose = (label, act) => element("button", { type: "button", class: "small", click: act }, label);
+    other.replaceChildren(
+      element("p", {}, element("b", {}, "Somebody has changed the note meanwhile."), " It says now:"),
+      element("blockquote", { class: "question" }, error.present || "(nothing)"),
+      element("p", { class: "actions" },
+        choose("Keep mine in its place", (event) => { note.seen = error.present; keepNote(event.currentTarget); }),
+        choose("Take theirs", () => {
+          Object.assign(note, { value: error.present, seen: error.present, edited: false });
+          other.replaceChildren();
+          note.focus();
+        })));
+  }
   const submit = (work) => (event) => {
     event.preventDefault();
     if (own) work(event.submitter); // Enter sends a form whose fields can only be read, too
@@ -150,8 +169,8 @@ function deskOf(id, changed) {
     element("form", { submit: submit((button) => give(button, assignee.value.trim())) },
       element("label", { for: "assignee" }, "Assignee"), assignee, own && element("p", { class: "actions" }, element("button", { class: "small" }, "Assign"),
         whoami() && element("button", { type: "button", class: "small", click: (event) => take(event.currentTarget) }, "Take it"))),
-    element("form", { submit: submit((button) => keep(button, note, () => annotate(id, note.value.trim()), "The note is kept.")) },
-      element("label", { for: "note" }, "Note"), note, own && element("p", { class: "actions" }, element("button", { class: "small" }, "Save the note"))),
+    element("form", { submit: submit(keepNote) },
+      element("label", { for: "note" }, "Note"), note, other, own && element("p", { class: "actions" }, element("button", { class: "small" }, "Save the note"))),
   ];
   return {
     node,
@@ -160,7 +179,9 @@ function deskOf(id, changed) {
     show(request) {
       for (const [name, box] of Object.entries(boxes)) {
         const value = request[name] ?? "";
-        if (!box.edited && box.value !== value) box.value = value;
+        if (box.edited) continue;
+        box.seen = value;
+        if (box.value !== value) box.value = value;
       }
     },
   };

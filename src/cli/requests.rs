@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::domain::{RequestChange, RequestEdit, RequestField, RequestId, RequestState, Topic, UserId, one_line};
 use crate::http::{request_history_json, request_json};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Page, RequestChanged, RequestEntry, RequestFilter, RequestHistory, Store};
+use crate::store::{Page, RequestChanged, RequestEdited, RequestEntry, RequestFilter, RequestHistory, Store};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -204,7 +204,7 @@ async fn show(
 /// Changes what is noted beside the request.
 async fn edit(store: &SqliteStore, id: RequestId, field: RequestField, value: &str, by: &str) -> anyhow::Result<()> {
     let edit = RequestEdit::new(field, Clock::system().now(), value, by)?;
-    if !store.edit_request(id, edit).await? {
+    if store.edit_request(id, edit, None).await? == RequestEdited::NotFound {
         bail!("there is no such request");
     }
     record(store, field.action(), id, "").await

@@ -22,11 +22,14 @@ struct ErrorDetail {
     code: String,
     /// A sentence for people.
     message: String,
+    /// What stands there now, when a change expected something else.
+    #[oai(skip_serializing_if_is_none)]
+    present: Option<String>,
 }
 
 impl ErrorBody {
     fn json(code: &str, message: impl Into<String>) -> Json<Self> {
-        Json(Self { error: ErrorDetail { code: code.to_owned(), message: message.into() } })
+        Json(Self { error: ErrorDetail { code: code.to_owned(), message: message.into(), present: None } })
     }
 }
 
@@ -98,6 +101,13 @@ impl ApiError {
 
     pub(super) fn conflict(message: impl Into<String>) -> Self {
         Self::Conflict(ErrorBody::json("conflict", message))
+    }
+
+    /// The change expected something else than what is there.
+    pub(super) fn conflict_with(message: impl Into<String>, present: String) -> Self {
+        let mut body = ErrorBody::json("conflict", message);
+        body.0.error.present = Some(present);
+        Self::Conflict(body)
     }
 }
 

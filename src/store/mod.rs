@@ -43,7 +43,7 @@ pub use outbox::{
 };
 pub use overview::{Counted, Happened, Overview};
 pub use reports::{NewReport, ToldReport};
-pub use requests::{RequestChanged, RequestEntry, RequestHistory, RoutedRequest};
+pub use requests::{RequestChanged, RequestEdited, RequestEntry, RequestHistory, RoutedRequest};
 pub use retention::{Pruned, Retention};
 pub use rights::{Erased, ExportedRequest, UserExport};
 pub use users::{Subscription, Touch, UserTimeline, UserTouch};
@@ -231,8 +231,14 @@ pub trait Store: AccessStore {
         followers: Vec<Follower>,
     ) -> Result<RequestChanged, StoreError>;
 
-    /// Changes what is noted beside the request, and keeps that it was. `false`: there is no such request.
-    async fn edit_request(&self, id: RequestId, edit: RequestEdit) -> Result<bool, StoreError>;
+    /// Changes what is noted beside the request, and keeps that it was. With `expected` only if it was that before, so
+    /// that nobody writes over what they have not read.
+    async fn edit_request(
+        &self,
+        id: RequestId,
+        edit: RequestEdit,
+        expected: Option<String>,
+    ) -> Result<RequestEdited, StoreError>;
 
     /// How many requests are in each state.
     async fn count_requests(&self) -> Result<Vec<(RequestState, Counted)>, StoreError>;

@@ -56,3 +56,14 @@ pub enum RequestChanged {
     /// There is no such request.
     NotFound,
 }
+
+/// Whether what is noted beside a request became another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestEdited {
+    /// It is what it was to become.
+    Yes,
+    /// It was not what was expected, but this, and has stayed so.
+    Otherwise(String),
+    /// There is no such request.
+    NotFound,
+}

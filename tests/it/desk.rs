@@ -140,7 +140,9 @@ async fn every_number_of_the_overview_is_the_length_of_the_list_behind_it() {
     assert_eq!(table.lines().count(), 2, "{table}");
     let arguments = ["messages", "--finished-from", "2026-11-25", "--state", "dead", "--json"];
     assert_eq!(json_of(app.directory(), &arguments).as_array().unwrap().len(), 1);
-    for (wrong, named) in [("finished_from=today", "finished_from"), ("finished_from=2026-11-02&finished_to=2026-11-01", "finished_to")] {
+    for (wrong, named) in
+        [("finished_from=today", "finished_from"), ("finished_from=2026-11-02&finished_to=2026-11-01", "finished_to")]
+    {
         let refused = app.api("GET", &format!("/api/messages?{wrong}")).await;
         assert_eq!(refused.status, 400, "{refused:?}");
         assert!(refused.json()["error"]["message"].as_str().unwrap().starts_with(named), "{refused:?}");
@@ -154,7 +156,8 @@ async fn every_number_of_the_overview_is_the_length_of_the_list_behind_it() {
 #[tokio::test]
 async fn the_requests_behind_a_topic_of_the_ledger_are_those_that_it_counts() {
     let app = TestApp::start().await;
-    for (topic, question) in [("Sales", "1"), ("ventas", "2"), ("💶 VENTAS!", "3"), ("Pricing", "4"), ("Gifts", "5")] {
+    for (topic, question) in [("Sales", "1"), ("ventas", "2"), ("💶 VENTAS!", "3"), ("Pricing", "4"), ("Gifts", "5")]
+    {
         app.ask(topic, question).await;
     }
     app.pass(MINUTE);
@@ -459,6 +462,28 @@ async fn a_request_keeps_every_note_and_every_name_and_tells_how_to_answer() {
         assert_eq!(refused.status, 400, "{refused:?}");
         assert!(refused.json()["error"]["message"].as_str().unwrap().contains(named), "{refused:?}");
     }
+}
+
+#[tokio::test]
+async fn nobody_writes_over_a_note_that_they_have_not_read() {
+    let app = TestApp::start().await;
+    let id = app.ask("Sales", "How much?").await.json()["id"].as_str().unwrap().to_owned();
+    let note = async |body: Value| post(&app, &format!("/api/requests/{id}/note"), &body).await;
+    assert_eq!(note(json!({ "note": "Eva: call back", "expected": "" })).await.status, 200);
+    let refused = note(json!({ "note": "Leo: wrote to them", "expected": "" })).await;
+    let error = refused.json()["error"].clone();
+    assert_eq!(
+        (refused.status, &error["code"], &error["present"]),
+        (409, &json!("conflict"), &json!("Eva: call back"))
+    );
+    assert_eq!(app.items("/api/requests").await[0]["note"], "Eva: call back");
+    assert_eq!(note(json!({ "note": "Eva: call back", "expected": "" })).await.status, 200, "it says so already");
+    let both = json!({ "note": "Both", "expected": "Eva: call back" });
+    assert_eq!(note(both).await.json()["note"], "Both");
+    let whatever = note(json!({ "note": "Leo: done" })).await.json();
+    assert_eq!((&whatever["note"], whatever["edits"].as_array().unwrap().len()), (&json!("Leo: done"), 3));
+    let listed = app.items("/api/audit").await;
+    assert_eq!(listed.len(), 4, "what was refused is not listed: {listed:?}");
 }
 
 #[tokio::test]

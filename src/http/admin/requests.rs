@@ -15,7 +15,7 @@ use super::asked::{Days, Only, Told};
 use super::request::{RequestDetail, RequestEntryItem};
 use super::{Group, next, page, parse, record};
 use crate::domain::{Actor, RequestChange, RequestEdit, RequestField, RequestId, RequestState, Topic, one_line};
-use crate::store::{Counted, RequestChanged, RequestFilter};
+use crate::store::{Counted, RequestChanged, RequestEdited, RequestFilter};
 
 /// A page of requests.
 #[derive(Debug, Object)]
@@ -68,6 +68,8 @@ struct NoteBody {
     /// The note, in at most 2,000 characters; empty: none any more.
     #[oai(default, validator(max_length = 2000))]
     note: String,
+    /// The note that it takes the place of, as whoever writes has read it; without it: whatever stands there.
+    expected: Option<String>,
     /// Who says so, in at most 100 characters; whose token it is unless said otherwise.
     #[oai(default, validator(max_length = 100))]
     by: String,
@@ -192,7 +194,8 @@ impl Requests {
 
     /// Note something about a request
     ///
-    /// For your own people: nobody else is told. It takes the place of the note before, which stays in the history.
+    /// For your own people: nobody else is told. It takes the place of the note before, which stays in the history. When
+    /// that is not the one that was `expected`, nothing is changed, and `present` of the error says which one it is.
     #[oai(path = "/:id/note", method = "post")]
     async fn note_request(
         &self,
@@ -201,8 +204,8 @@ impl Requests {
         id: Path<IdText>,
         said: Optional<NoteBody>,
     ) -> Result<Json<RequestDetail>, ApiError> {
-        let NoteBody { note, by } = said.read()?;
-        edit(&web, &operator, parse("id", &id)?, RequestField::Note, &note, &by).await
+        let NoteBody { note, expected, by } = said.read()?;
+        edit(&web, &operator, parse("id", &id)?, (RequestField::Note, &note, expected), &by).await
     }
 
     /// Say who looks after a request
@@ -217,7 +220,7 @@ impl Requests {
         said: Optional<AssigneeBody>,
     ) -> Result<Json<RequestDetail>, ApiError> {
         let AssigneeBody { assignee, by } = said.read()?;
-        edit(&web, &operator, parse("id", &id)?, RequestField::Assignee, &assignee, &by).await
+        edit(&web, &operator, parse("id", &id)?, (RequestField::Assignee, &assignee, None), &by).await
     }
 }
 
@@ -247,15 +250,19 @@ async fn edit(
     web: &Web,
     operator: &Actor,
     id: RequestId,
-    field: RequestField,
-    value: &str,
+    (field, value, expected): (RequestField, &str, Option<String>),
     by: &str,
 ) -> Result<Json<RequestDetail>, ApiError> {
     let by = if by.is_empty() { &operator.name } else { by };
     let edit = RequestEdit::new(field, web.clock.now(), value, by)
         .map_err(|error| ApiError::bad_request(error.to_string()))?;
-    if !web.store.edit_request(id, edit).await? {
-        return Err(no_such_request());
+    match web.store.edit_request(id, edit, expected).await? {
+        RequestEdited::Yes => {}
+        RequestEdited::Otherwise(present) => {
+            let message = format!("the {field} was changed meanwhile; look at what stands there now");
+            return Err(ApiError::conflict_with(message, present));
+        }
+        RequestEdited::NotFound => return Err(no_such_request()),
     }
     record(web, operator, field.action(), id, "").await;
     detail(web, id).await

@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Alert, BackedUp, Backlog, BackupError, Changed, Changes, ChannelNote, Claimed, Corrected, Counted, Erased, Files,
     InboxEntry, Ledger, LedgerQuery, MessageFilter, MessageHistory, NewReport, OriginReason, Overdue, Overview, Page,
-    Pruned, Registered, Registration, RequestChanged, RequestEntry, RequestFilter, RequestHistory, Rescued, Retention,
-    RoutedRequest, Store, StoreError, StoreFigures, Submission, Submitted, Subscription, Swept, ToldReport, Troubles,
-    UserExport, UserFilter, UserTimeline,
+    Pruned, Registered, Registration, RequestChanged, RequestEdited, RequestEntry, RequestFilter, RequestHistory,
+    Rescued, Retention, RoutedRequest, Store, StoreError, StoreFigures, Submission, Submitted, Subscription, Swept,
+    ToldReport, Troubles, UserExport, UserFilter, UserTimeline,
 };
 use crate::changes::Feed;
 use crate::crash;
@@ -391,8 +391,13 @@ impl Store for SqliteStore {
         self.writer()?.write(move |connection| requests::change(connection, id, &change, &followers)).await
     }
 
-    async fn edit_request(&self, id: RequestId, edit: RequestEdit) -> Result<bool, StoreError> {
-        self.writer()?.write(move |connection| requests::edit(connection, id, &edit)).await
+    async fn edit_request(
+        &self,
+        id: RequestId,
+        edit: RequestEdit,
+        expected: Option<String>,
+    ) -> Result<RequestEdited, StoreError> {
+        self.writer()?.write(move |connection| requests::edit(connection, id, &edit, expected.as_deref())).await
     }
 
     async fn count_requests(&self) -> Result<Vec<(RequestState, Counted)>, StoreError> {

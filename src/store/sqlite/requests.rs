@@ -9,7 +9,7 @@ use crate::domain::{
     RequestState, TopicKey,
 };
 use crate::store::{
-    Counted, OriginFilter, Page, RequestChanged, RequestEntry, RequestFilter, RequestHistory, StoreError,
+    Counted, OriginFilter, Page, RequestChanged, RequestEdited, RequestEntry, RequestFilter, RequestHistory, StoreError,
 };
 
 pub(super) fn requests(
@@ -144,22 +144,31 @@ pub(super) fn change(
     Ok(RequestChanged::Yes(follow_up.enqueue(connection, followers)?))
 }
 
-/// Changes what is noted beside the request, and keeps that it was. What is so already is not said again.
-pub(super) fn edit(connection: &Connection, id: RequestId, edit: &RequestEdit) -> Result<bool, StoreError> {
-    let Some(request) = find(connection, id)? else { return Ok(false) };
+/// Changes what is noted beside the request, if it is what was `expected`, and keeps that it was. What is so already is
+/// not said again.
+pub(super) fn edit(
+    connection: &Connection,
+    id: RequestId,
+    edit: &RequestEdit,
+    expected: Option<&str>,
+) -> Result<RequestEdited, StoreError> {
+    let Some(request) = find(connection, id)? else { return Ok(RequestEdited::NotFound) };
     let (sql, value) = match edit.field {
         RequestField::Note => ("UPDATE requests SET note = ?2 WHERE id = ?1", &request.note),
         RequestField::Assignee => ("UPDATE requests SET assignee = ?2 WHERE id = ?1", &request.assignee),
     };
     if *value == edit.value {
-        return Ok(true);
+        return Ok(RequestEdited::Yes);
+    }
+    if expected.is_some_and(|expected| expected != value) {
+        return Ok(RequestEdited::Otherwise(value.clone()));
     }
     let key = &id.as_bytes()[..];
     connection.prepare_cached(sql)?.execute((key, &edit.value))?;
     connection
         .prepare_cached("INSERT INTO request_edits (request_id, at, field, value, by) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute((key, edit.at.as_millis(), edit.field.as_str(), &edit.value, &edit.by))?;
-    Ok(true)
+    Ok(RequestEdited::Yes)
 }
 
 fn find(connection: &Connection, id: RequestId) -> Result<Option<Request>, StoreError> {

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::{
-    check_version, connect, intake, messages, migrations, outbox, overview, reads, requests, retention, trouble,
+    check_version, connect, erase, intake, messages, migrations, outbox, overview, reads, requests, retention, trouble,
     unfinished, users,
 };
 use crate::domain::{
@@ -18,8 +18,8 @@ use crate::domain::{
     UserId,
 };
 use crate::store::{
-    InboxEntry, MessageFilter, OriginFilter, Overdue, Page, Period, Registration, RequestFilter, Retention, Submission,
-    UserFilter,
+    InboxEntry, MessageFilter, OriginFilter, Overdue, Page, Period, Registration, RequestEdited, RequestFilter,
+    Retention, Submission, UserFilter,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -70,7 +70,10 @@ const INDEXES: &[(&str, &str)] = &[
         "SELECT 1 FROM messages WHERE state IN (SELECT value FROM json_each(?)) AND finished_at >= ?",
         "messages_finished (state=? AND finished_at>? AND finished_at<?)",
     ),
-    ("FROM messages WHERE rowid IN (SELECT rowid FROM messages INDEXED BY messages_finished", "INTEGER PRIMARY KEY (rowid=?)"),
+    (
+        "FROM messages WHERE rowid IN (SELECT rowid FROM messages INDEXED BY messages_finished",
+        "INTEGER PRIMARY KEY (rowid=?)",
+    ),
     ("FROM requests WHERE topic_key IN (SELECT value FROM json_each(?)) AND id < ?", "requests_topic (topic_key=?"),
     ("FROM messages WHERE request_id = ?1", "messages_request (request_id=?)"),
     ("(SELECT request_id FROM messages WHERE id = :id", "messages_request (request_id=?)"),
@@ -253,7 +256,10 @@ fn ask_and_say(connection: &Connection) {
     let filters = [
         RequestFilter { state: Some(RequestState::New), ..RequestFilter::default() },
         RequestFilter { topics: vec![Topic::new("Sales").key()], ..RequestFilter::default() },
-        RequestFilter { topics: ["Sales", "Ventas"].map(|name| Topic::new(name).key()).to_vec(), ..RequestFilter::default() },
+        RequestFilter {
+            topics: ["Sales", "Ventas"].map(|name| Topic::new(name).key()).to_vec(),
+            ..RequestFilter::default()
+        },
         RequestFilter { user: Some(UserId::new(NOW)), ..RequestFilter::default() },
         RequestFilter { assignee: Some("Eva".into()), ..RequestFilter::default() },
         RequestFilter { assignee: Some(String::new()), ..RequestFilter::default() },
@@ -277,7 +283,7 @@ fn ask_and_say(connection: &Connection) {
     requests::change(connection, id, &change, &[follower]).unwrap();
     for (field, value) in [(RequestField::Note, "Call back"), (RequestField::Assignee, "Eva")] {
         let edit = RequestEdit::new(field, NOW, value, "operator").unwrap();
-        assert!(requests::edit(connection, id, &edit).unwrap());
+        assert_eq!(requests::edit(connection, id, &edit, None).unwrap(), RequestEdited::Yes);
     }
     let history = requests::request(connection, id).unwrap().unwrap();
     let boot = BootId::new(NOW);

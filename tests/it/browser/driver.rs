@@ -73,7 +73,7 @@ pub(super) async fn browse_past_a_session(test: impl AsyncFnOnce(&Browser)) {
 }
 
 impl Visited {
-    fn judge(self) {
+    pub(super) fn judge(self) {
         let Self { said, strayed } = self;
         assert!(said.is_empty(), "the console says:\n{}", said.join("\n"));
         assert!(strayed.is_empty(), "a page asks for, or Chromium went to:\n{}", strayed.join("\n"));
