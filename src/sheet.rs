@@ -151,7 +151,15 @@ impl Listed for RequestEntry {
     }
 }
 
-impl Listed for Message {
+/// A message, and the customer's address that it goes to, which its channel alone can tell; empty: it goes to your people.
+pub struct AddressedMessage {
+    /// The message.
+    pub message: Message,
+    /// The address.
+    pub recipient: String,
+}
+
+impl Listed for AddressedMessage {
     const HEADINGS: &'static [&'static str] = &[
         "id",
         "created_at",
@@ -166,25 +174,28 @@ impl Listed for Message {
         "last_error",
         "user_id",
         "request_id",
+        "recipient",
         "name",
     ];
 
     fn cells(&self) -> Vec<Cow<'_, str>> {
+        let Self { message, recipient } = self;
         vec![
-            shown(Some(self.id)),
-            shown(Some(self.created_at)),
-            shown(Some(self.due_at)),
-            shown(self.finished_at),
-            self.state.as_str().into(),
-            self.purpose.as_str().into(),
-            self.channel.as_str().into(),
-            shown(self.handed_over_from.as_ref()),
-            shown(Some(self.attempts)),
-            self.reference.as_str().into(),
-            self.last_error.as_str().into(),
-            shown(self.user_id),
-            shown(self.request_id),
-            self.context.name.as_str().into(),
+            shown(Some(message.id)),
+            shown(Some(message.created_at)),
+            shown(Some(message.due_at)),
+            shown(message.finished_at),
+            message.state.as_str().into(),
+            message.purpose.as_str().into(),
+            message.channel.as_str().into(),
+            shown(message.handed_over_from.as_ref()),
+            shown(Some(message.attempts)),
+            message.reference.as_str().into(),
+            message.last_error.as_str().into(),
+            shown(message.user_id),
+            shown(message.request_id),
+            recipient.as_str().into(),
+            message.context.name.as_str().into(),
         ]
     }
 }

@@ -14,9 +14,9 @@ use super::{Global, channels, record_beside};
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::config::StoreUrl;
-use crate::domain::{ChannelAddress, Message, Timeline, Timestamp, User};
-use crate::http::{message_json, request_json, user_json};
-use crate::sheet::{Listed, Sheet};
+use crate::domain::{ChannelAddress, Timeline, Timestamp, User};
+use crate::http::{message_json, message_row, request_json, user_json};
+use crate::sheet::{AddressedMessage, Listed, Sheet};
 use crate::store::sqlite::Snapshot;
 use crate::store::{Page, RequestEntry, StoreError, UserTouch};
 
@@ -78,8 +78,13 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
         ),
         What::Messages => {
             let channels: BTreeMap<ChannelAddress, Arc<dyn Channel>> = channels(&config);
-            let shown = |message: Message| message_json(&message, &channels);
-            export.write(|page| snapshot.messages(page), |message| message.id, |message| message.created_at, shown)
+            let row = |message| message_row(message, &channels);
+            export.write(
+                |page| Ok(snapshot.messages(page)?.into_iter().map(row).collect()),
+                |row: &AddressedMessage| row.message.id,
+                |row| row.message.created_at,
+                |row| message_json(&row.message, &channels),
+            )
         }
         What::Touches => export.write(
             |page| snapshot.touches(page),

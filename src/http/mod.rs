@@ -60,7 +60,7 @@ mod unsubscribe;
 pub use access::AccessRules;
 pub use admin::{
     EventStreams, Setting, Settings, attempt_json, audit_json, export_json, is_meant, ledger_json, ledger_sheet,
-    message_json, request_history_json, request_json, scheduled_json, token_json, topic_counts, user_json,
+    message_json, message_row, request_history_json, request_json, scheduled_json, token_json, topic_counts, user_json,
 };
 pub use auth::{IntakeAuth, fresh_secret, fresh_token, hash};
 pub use client::Proxies;

@@ -218,11 +218,16 @@ async fn lists_are_downloaded_as_tables_with_their_filters() {
     assert!(requests.contains(",\"Two\nlines, \"\"quoted\"\"\",Eva,Wants a call,"), "{requests}");
     assert_eq!(table("/api/export/requests.csv?state=closed").await.lines().count(), 1);
     assert_eq!(table("/api/export/messages.csv?purpose=request").await.lines().count(), 2);
+    let welcomes = table("/api/export/messages.csv?purpose=welcome").await;
+    assert!(welcomes.contains(",77@example.com,'=cmd()\r\n"), "{welcomes}");
+    let (_, written, _) = run(app.directory(), &["export", "messages"]);
+    assert!(written.lines().next().unwrap().ends_with(",request_id,recipient,name"), "{written}");
+    assert!(written.contains(",77@example.com,'=cmd()\r\n") && written.contains(",,Ana\r\n"), "the shop's own people");
     let origins = table("/api/export/origins.csv?by=source&source=google").await;
     assert!(origins.contains("\r\ngoogle,") && origins.contains(",1100,0,0,"), "{origins}");
     assert_eq!(app.api("GET", "/api/export/messages.csv?state=lost").await.status, 400);
     assert_eq!(app.get("/api/export/users.csv").await.status, 401);
     let listed = app.items("/api/audit").await;
     let taken = |action: &str| listed.iter().filter(|entry| entry["action"] == action).count();
-    assert_eq!((taken("user.export"), taken("request.export"), taken("message.export")), (2, 2, 1), "{listed:?}");
+    assert_eq!((taken("user.export"), taken("request.export"), taken("message.export")), (2, 2, 3), "{listed:?}");
 }

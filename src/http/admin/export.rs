@@ -24,7 +24,7 @@ use super::asked::{Days, Finished, Only};
 use super::origins::topic_counts;
 use super::{Group, messages, origins, record, requests, users};
 use crate::domain::RoutingTable;
-use crate::sheet::{BYTE_ORDER_MARK, Listed, Sheet};
+use crate::sheet::{AddressedMessage, BYTE_ORDER_MARK, Listed, Sheet};
 use crate::store::{Ledger, LedgerQuery, LedgerRow, Page, StoreError, Tally};
 
 /// How many rows are read at once: a matter of a millisecond or two.
@@ -150,13 +150,16 @@ impl Export {
         let finished = Finished { from: finished_from, to: finished_to };
         let asked = messages::Asked { state, channel, purpose, user, request, days: Days { from, to, tz }, finished };
         let filter = asked.filter()?;
-        let store = Arc::clone(&web.store);
+        let reached = Arc::clone(*web);
         let read = move |page| {
-            let (store, filter) = (Arc::clone(&store), filter.clone());
-            async move { store.messages(filter, page).await }
+            let (web, filter) = (Arc::clone(&reached), filter.clone());
+            async move {
+                let found = web.store.messages(filter, page).await?;
+                Ok(found.into_iter().map(|message| messages::message_row(message, &web.channels)).collect())
+            }
         };
         record(&web, &reader, "message.export", "many", "").await;
-        Ok(Table::new("messages.csv", listed(read, |message| message.id)))
+        Ok(Table::new("messages.csv", listed(read, |row: &AddressedMessage| row.message.id)))
     }
 
     /// Download the origin ledger as a table

@@ -19,6 +19,7 @@ use super::detail::{MessageDetail, detail};
 use super::{Group, next, page, parse, record};
 use crate::channel::Channel;
 use crate::domain::{ChannelAddress, Message, Purpose};
+use crate::sheet::AddressedMessage;
 use crate::store::{Changed, Counted, MessageFilter};
 
 /// One message of the outbox.
@@ -59,9 +60,6 @@ pub(super) struct MessageItem {
 impl MessageItem {
     /// The message as one of these channels carries it.
     pub(super) fn new(message: &Message, channels: &BTreeMap<ChannelAddress, Arc<dyn Channel>>) -> Self {
-        let field = channels.get(&message.channel).and_then(|channel| channel.writes_to());
-        let customer = field.filter(|_| message.purpose == Purpose::Welcome);
-        let recipient = customer.and_then(|field| message.context.address(field)).unwrap_or_default();
         Self {
             id: message.id.to_string(),
             user_id: message.user_id.map(|id| id.to_string()).into(),
@@ -76,10 +74,23 @@ impl MessageItem {
             attempts: message.attempts,
             reference: message.reference.clone(),
             last_error: message.last_error.clone(),
-            recipient: recipient.to_owned(),
+            recipient: recipient(message, channels).to_owned(),
             name: message.context.name.clone(),
         }
     }
+}
+
+/// The customer's address that one of these channels writes to; empty: the message goes to the shop's own people.
+fn recipient<'a>(message: &'a Message, channels: &BTreeMap<ChannelAddress, Arc<dyn Channel>>) -> &'a str {
+    let field = channels.get(&message.channel).and_then(|channel| channel.writes_to());
+    let customer = field.filter(|_| message.purpose == Purpose::Welcome);
+    customer.and_then(|field| message.context.address(field)).unwrap_or_default()
+}
+
+/// The message as a row of a table, carried by one of these channels.
+pub fn message_row(message: Message, channels: &BTreeMap<ChannelAddress, Arc<dyn Channel>>) -> AddressedMessage {
+    let recipient = recipient(&message, channels).to_owned();
+    AddressedMessage { message, recipient }
 }
 
 /// The message as the API shows it, carried by one of these channels.

@@ -50,7 +50,7 @@ pub use export::ledger_sheet;
 pub(super) use inbox::Inbox;
 pub(super) use landbot::LandbotSetup;
 pub(super) use messages::Messages;
-pub use messages::message_json;
+pub use messages::{message_json, message_row};
 pub(super) use origins::Origins;
 pub use origins::{ledger_json, topic_counts};
 pub(super) use overview::Overview;
