@@ -316,7 +316,9 @@ async fn submit(web: &Web, fields: Fields) -> Result<WebhookAnswer, Refusal> {
     match stored {
         Ok(Submitted { request_id, user, duplicate }) => {
             if !duplicate {
-                destinations.iter().for_each(|to| web.wake.at(to.channel, now));
+                for to in &destinations {
+                    web.wake.at(to.channel, now);
+                }
             }
             let status = if duplicate { Status::Duplicate } else { Status::Queued };
             let language = user.as_ref().map_or_else(|| fields.reads(), |user| fields.read_by(user));
