@@ -20,7 +20,7 @@ use crate::channel::{Capture, Channel};
 use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::config::{self, Auth, Config, StoreUrl};
-use crate::domain::{ChannelAddress, OriginRules, UnsubscribeKey};
+use crate::domain::{ChannelAddress, LinkKey, OriginRules};
 use crate::housekeeping::Housekeeping;
 use crate::http::{
     self, AccessRules, ConnectionLimits, EventStreams, Gate, IntakeAuth, IntakeRules, Proxies, RecentCalls,
@@ -28,7 +28,7 @@ use crate::http::{
 };
 use crate::metrics::Metrics;
 use crate::relay::{Relay, Served};
-use crate::render::{Renderer, Texts, Unsubscribe};
+use crate::render::{Renderer, Texts};
 use crate::reports::{self, Reports};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Retention, Store};
@@ -90,8 +90,8 @@ impl App {
     /// Puts the program together over `store`.
     pub async fn with_store(config: Config, clock: Clock, store: Arc<dyn Store>) -> anyhow::Result<Self> {
         let login_code = login::first_login_code(&config, &*store, clock.now()).await?;
-        let unsubscribe_key = unsubscribe_key(&*store).await?;
-        let renderer = Arc::new(Renderer::new(texts(&config, Some(unsubscribe_key.clone())))?);
+        let link_key = link_key(&*store).await?;
+        let renderer = Arc::new(Renderer::new(texts(&config, Some(link_key.clone())))?);
         let served = served(&config);
         let wake = Wake::new(served.iter().map(|served| &served.address));
         let channels = served.iter().map(|served| (served.address.clone(), Arc::clone(&served.channel))).collect();
@@ -119,7 +119,7 @@ impl App {
         let reach = Reach { wake, conditions, metrics, channels, backup: backup_status, backups };
         let alerts = alerts(&config, &store, &clock, &reach);
         let reports = Arc::new(reports(&config, &store, &clock, Some(&reach.wake)));
-        let known = (unsubscribe_key, RecentCalls::new(store.count_erased().await?));
+        let known = (link_key, RecentCalls::new(store.count_erased().await?));
         let web = web(config, Arc::clone(&store), clock.clone(), renderer, reach, Arc::clone(&reports), known);
         Ok(Self {
             store,
@@ -282,21 +282,22 @@ pub fn reports(config: &Config, store: &Arc<dyn Store>, clock: &Clock, wake: Opt
     Reports::new(Arc::clone(store), clock.clone(), wake, Arc::clone(&config.origins), settings)
 }
 
-/// The key of the unsubscribe links, which is made on the first start.
-pub async fn unsubscribe_key(store: &dyn Store) -> anyhow::Result<UnsubscribeKey> {
+/// The key of the links in messages, which is made on the first start.
+pub async fn link_key(store: &dyn Store) -> anyhow::Result<LinkKey> {
     // The hash of something random is as random.
     let fresh = http::fresh_token().context("the system has no randomness for a key")?;
-    Ok(UnsubscribeKey::new(store.unsubscribe_key(http::hash(&fresh)).await?))
+    Ok(LinkKey::new(store.link_key(http::hash(&fresh)).await?))
 }
 
-/// What the messages are made from. Without a key nothing in them leads to where customers unsubscribe.
-pub fn texts(config: &Config, unsubscribe_key: Option<UnsubscribeKey>) -> Texts {
+/// What the messages are made from. Without a key no link in them says whose it is.
+pub fn texts(config: &Config, link_key: Option<LinkKey>) -> Texts {
     let channels = config.channels.iter().map(|(address, channel)| (address.clone(), channel.language.clone()));
     Texts {
         directory: config.templates.directory.clone(),
         public_url: config.site_url(),
         language: config.templates.language.clone(),
-        unsubscribe: config.unsubscribe_page().zip(unsubscribe_key).map(|(page, key)| Unsubscribe { page, key }),
+        unsubscribe_page: config.unsubscribe_page(),
+        link_key,
         channels: channels.collect(),
     }
 }
@@ -332,7 +333,7 @@ fn web(
     renderer: Arc<Renderer>,
     reach: Reach,
     reports: Arc<Reports>,
-    (unsubscribe_key, recent): (UnsubscribeKey, RecentCalls),
+    (link_key, recent): (LinkKey, RecentCalls),
 ) -> Web {
     let Reach { wake, conditions, metrics, channels, backup, backups } = reach;
     let (setup, settings) = (shown::landbot_setup(&config, false), shown::settings(&config, clock.now()));
@@ -375,7 +376,7 @@ fn web(
             session_lifetime: config.admin.session_lifetime,
             public_url: config.server.public_url,
         },
-        unsubscribe_key,
+        link_key,
         metrics_token_hash: config.admin.metrics_token.map(|token| http::hash(token.expose_secret())),
         page,
         setup,

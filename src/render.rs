@@ -8,6 +8,7 @@
 mod chart;
 mod compile;
 mod escape;
+mod links;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -19,10 +20,12 @@ use std::path::PathBuf;
 use minijinja::{Environment, Value, context};
 
 use self::compile::{SUBJECT_PART, add, environment, understand};
+use self::links::Links;
+pub use self::links::chat_url;
 use self::variants::{REPLY, Variant, Variants};
 use crate::domain::{
-    About, ChannelAddress, Claim, Context, EmailAddress, Markup, Message, MessageId, Picture, Purpose, Rendered,
-    Report, Timestamp, UnsubscribeKey, one_line, truncate,
+    About, ChannelAddress, Claim, Context, EmailAddress, LinkKey, Markup, Message, MessageId, Picture, Purpose,
+    Rendered, Report, Timestamp, one_line, truncate,
 };
 
 /// The templates that are compiled in, by their file names.
@@ -137,15 +140,6 @@ impl<'a> From<&'a Message> for Draft<'a> {
     }
 }
 
-/// How customers say that they want no more mail.
-#[derive(Clone, Debug)]
-pub struct Unsubscribe {
-    /// The address of the page for it, without the token at its end.
-    pub page: String,
-    /// What the tokens are signed with.
-    pub key: UnsubscribeKey,
-}
-
 /// What must be known to choose among templates and to fill them in.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
@@ -155,8 +149,11 @@ pub struct Texts {
     pub public_url: String,
     /// What those read of whom nothing is known; empty: whatever the templates for everybody are written in.
     pub language: String,
-    /// How customers say that they want no more mail; `None`: there is no way that a mail may name.
-    pub unsubscribe: Option<Unsubscribe>,
+    /// Where customers say that they want no more mail, without the token at its end; `None`: there is no such page that a
+    /// mail may name.
+    pub unsubscribe_page: Option<String>,
+    /// What the tokens of links are signed with; `None`: no link says whose it is.
+    pub link_key: Option<LinkKey>,
     /// Every channel, with the language of the shop's people who read it; empty: as above.
     pub channels: BTreeMap<ChannelAddress, String>,
 }
@@ -273,13 +270,6 @@ impl Renderer {
         &self.texts.language
     }
 
-    /// Only a customer who is known and has a mail address can have a token.
-    fn unsubscribe_url(&self, draft: Draft<'_>) -> Option<String> {
-        let (Unsubscribe { page, key }, user) = (self.texts.unsubscribe.as_ref()?, draft.about.user?);
-        let is_theirs = draft.purpose == Purpose::Welcome && draft.context.email.is_some();
-        is_theirs.then(|| format!("{page}/{}", key.token(user)))
-    }
-
     fn values(&self, draft: Draft<'_>, links: Links<'_>) -> Value {
         let (said, nothing) = (draft.context, Report::default());
         context! {
@@ -296,6 +286,7 @@ impl Renderer {
             language => one_line(&said.language),
             chat_url => links.chat.unwrap_or_default(),
             public_url => self.texts.public_url.as_str(),
+            welcome_url => self.welcome_url(draft),
             by => one_line(&said.by),
             note => said.note.trim(),
             unsubscribe_url => links.unsubscribe.unwrap_or_default(),
@@ -374,24 +365,10 @@ fn everything() -> Context {
     }
 }
 
-/// The addresses that a message's words may name; `None`: there is no such.
-#[derive(Clone, Copy)]
-struct Links<'a> {
-    chat: Option<&'a str>,
-    unsubscribe: Option<&'a str>,
-    chart: Option<&'a str>,
-}
-
 /// What a mail shows beside its words: of a report, its chart, unless nobody registered.
 fn picture(draft: Draft<'_>, markup: Markup) -> Result<Option<Picture>, RenderError> {
     let report = draft.context.report.as_ref().filter(|_| markup == Markup::Html && draft.purpose == Purpose::Report);
     let Some(report) = report.filter(|report| report.peak().is_some()) else { return Ok(None) };
     let bytes = chart::draw(&report.parts).map_err(|error| RenderError::Chart(error.to_string()))?;
     Ok(Some(Picture { content_id: format!("chart-{}@umishop", draft.id), bytes }))
-}
-
-/// Opens a chat in Landbot's console, if this can be a chat's name.
-pub fn chat_url(uuid: &str) -> Option<String> {
-    let plain = (8..=64).contains(&uuid.len()) && uuid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    plain.then(|| format!("https://app.landbot.io/gui/chats_v4/{uuid}"))
 }

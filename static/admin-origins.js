@@ -11,7 +11,7 @@ import { address, change, count, duration, fill, filtersOf, heading, nothing, nu
 import { ownZone, partMark, partName, periodBefore, periodControls, readPeriod, usualBucket, zoneControl } from "./admin-period.js";
 import { element } from "./element.js";
 
-const MEASURES = { registrations: "Registrations", welcomed: "Welcomed", requests: "Requests", delivered: "Delivered requests", answered: "Answered requests" };
+const MEASURES = { registrations: "Registrations", welcomed: "Welcomed", opened: "Opened the chat", requests: "Requests", delivered: "Delivered requests", answered: "Answered requests" };
 const FINER = ["source", "medium", "campaign", "landing_page", "referrer", "country", "channel"];
 const BUCKETS = { hour: "Hours", day: "Days", week: "Weeks", month: "Months" };
 const TOO_MANY_PARTS = 1_000;
@@ -169,6 +169,7 @@ function columnsOf() {
     ["Welcomed", part("welcomed", "registrations")],
     ["After", time("median_to_welcome_ms")],
     ["Bounced", (item) => (item.bounced ? number(item.bounced) : "–")],
+    ["Opened", part("opened", "registrations")],
     null, // requests
     ["Delivered", part("delivered", "requests")],
     ["After", time("median_to_delivery_ms")],
@@ -201,7 +202,7 @@ function ledgerTable(settings, ledger, before, to) {
   if (ledger.others) rows.append(make(ledger.others, { name: element("span", { class: "quiet" }, "all others"), kind: "others" }));
   node.append(element("tfoot", { role: "rowgroup" }, make(ledger.total, { name: "together", was: before?.total, kind: "total" })));
   const more = ledger.others && settings.limit < MOST_ROWS && element("p", {}, element("a", { class: "button more", href: to({ limit: Math.min(settings.limit * 4, MOST_ROWS) }) }, "Show more rows"));
-  return element("div", {}, node, element("p", { class: "quiet hint" }, "A name leads into its details, a number to its customers or requests. “After” is the median time until then."), more);
+  return element("div", {}, node, element("p", { class: "quiet hint" }, "A name leads into its details, a number to its customers or requests. “Opened” are those who came to the chat by the link in their welcome. “After” is the median time until then."), more);
 }
 
 /** A value's name leads to the next finer dimension, narrowed to it. */

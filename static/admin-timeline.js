@@ -22,14 +22,15 @@ export async function readAttempts(messages, known, signal) {
   }));
 }
 
-/** The stream of a user with their `touches`, `requests` and `messages`. */
+/** The stream of a user with the time at which they `opened` the chat, their `touches`, `requests` and `messages`. */
 export function timeline(user, attempts) {
-  const { touches, requests, messages } = user;
+  const { touches, requests, messages, opened_at: opened } = user;
   const first = originPairs(user.origin);
   const known = new Map(first);
   const entries = [
     { at: user.created_at, kind: "visit", rank: 0, content: () => visit(user.source, first, "First visit") },
     user.registered_at && { at: user.registered_at, kind: "registered", rank: 1, content: () => [element("b", {}, "Registered")] },
+    opened && { at: opened, kind: "visit", rank: 0, content: () => [element("b", {}, "Opened the chat"), " by the link in the welcome"] },
     ...touches.map((touch) => ({ at: touch.at, kind: "visit", rank: 0, content: () => visit(touch.source, originPairs(touch.origin).filter(([name, value]) => known.get(name) !== value), "Seen again") })),
     ...requests.map((request) => ({ at: request.created_at, kind: "request", rank: 2, content: () => asked(request) })),
     ...messages.map((message) => ({ at: message.created_at, kind: "message", rank: 3, content: () => sent(message, attempts.get(message.id)?.history ?? []) })),

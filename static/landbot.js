@@ -12,8 +12,11 @@ const PATIENCE = 12_000;
 const DISPLAYS = { livechat: "Livechat", popup: "Popup", container: "Container", fullpage: "Fullpage" };
 const CORNER = ["The chat is in the corner", "Look for the bubble at the bottom of this page."];
 
-/** Loads the widget and opens it as the shop chose. `say(title, text, …more)` shows a statement where the chat would be. */
-export async function openLandbot(chat, landbot, origin, say) {
+/**
+ * Loads the widget and opens it as the shop chose. `say(title, text, …more)` shows a statement where the chat would be;
+ * `opened()` is called once the widget is ready.
+ */
+export async function openLandbot(chat, landbot, origin, say, opened) {
   const display = landbot.display in DISPLAYS ? landbot.display : "livechat";
   try {
     await within(PATIENCE, import(WIDGET));
@@ -22,7 +25,7 @@ export async function openLandbot(chat, landbot, origin, say) {
     const widget = new globalThis.Landbot[DISPLAYS[display]](options);
     if (display === "fullpage") document.getElementById("shop").hidden = true;
     else if (display !== "container") say(...CORNER, opener(widget));
-    watch(widget, chat, display, say);
+    watch(widget, chat, display, opened);
   } catch (error) {
     console.warn("Landbot's widget did not load:", error);
     sorry(say);
@@ -47,9 +50,12 @@ function opener(widget) {
   return element("button", { type: "button", class: "main", click: () => widget.open() }, "Open the chat");
 }
 
-/** Says so when the widget does not report itself ready in time; a late one takes the words back. */
-function watch(widget, chat, display, say) {
-  if (typeof widget.onLoad !== "function") return;
+/** Says so when the widget does not report itself ready in time; a late one takes the words back. Calls `opened` when it is. */
+function watch(widget, chat, display, opened) {
+  if (typeof widget.onLoad !== "function") {
+    opened(); // it says nothing of itself
+    return;
+  }
   const notice = element("p", { class: "state", role: "status" }, "The chat is taking long to open. If it does not appear, please reload this page.");
   const timer = setTimeout(() => {
     if (display === "fullpage") document.getElementById("shop").hidden = false;
@@ -59,6 +65,7 @@ function watch(widget, chat, display, say) {
     clearTimeout(timer);
     notice.remove();
     if (display === "fullpage") document.getElementById("shop").hidden = true;
+    opened();
   });
 }
 

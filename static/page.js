@@ -5,6 +5,7 @@
 
 import { element } from "./element.js";
 import { captureOrigin } from "./origin.js";
+import { takeWelcome, tellOpened } from "./welcome.js";
 
 const chat = document.getElementById("chat");
 
@@ -27,15 +28,17 @@ function nameShop(shop) {
 }
 
 async function open() {
+  const welcome = takeWelcome();
   const origin = captureOrigin();
   const page = await settings();
   if (page.shop) nameShop(page.shop);
   if (page.landbot) {
     const { openLandbot } = await import("./landbot.js");
-    await openLandbot(chat, page.landbot, origin, say);
+    await openLandbot(chat, page.landbot, origin, say, () => tellOpened(welcome));
   } else if (page.demo) {
     const { openDemo } = await import("./demo.js");
     openDemo(chat, page, origin);
+    tellOpened(welcome);
   } else {
     say("The chat is not connected yet", "We are still setting it up. Please come back a little later.");
   }

@@ -127,7 +127,7 @@ async fn show(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let Some(history) = store.message(id).await? else { bail!("there is no such message; it may have been pruned") };
-    let renderer = Renderer::new(app::texts(config, Some(app::unsubscribe_key(store).await?)))?;
+    let renderer = Renderer::new(app::texts(config, Some(app::link_key(store).await?)))?;
     let channels = channels(config);
     let preview = preview(&history, &renderer, &channels);
     let (message, attempts) = (history.message, history.attempts);

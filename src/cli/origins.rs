@@ -105,7 +105,8 @@ fn write_table(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable, out:
         let mut rows = Vec::new();
         for (name, row) in named(ledger, "(none)") {
             for (start, tally) in parts(row, query) {
-                let [registrations, welcomed, bounced, requests, delivered, acknowledged, answered] = counts(tally);
+                let [registrations, welcomed, bounced, opened, requests, delivered, acknowledged, answered] =
+                    counts(tally);
                 rows.push([
                     name.to_owned(),
                     start,
@@ -113,6 +114,8 @@ fn write_table(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable, out:
                     welcomed,
                     bounced,
                     readable(tally.to_welcome),
+                    opened,
+                    readable(tally.to_opening),
                     requests,
                     delivered,
                     readable(tally.to_delivery),
@@ -132,6 +135,8 @@ fn write_table(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable, out:
             "WELCOMED",
             "BOUNCED",
             "AFTER",
+            "OPENED",
+            "AFTER",
             "ASKED",
             "DELIVERED",
             "AFTER",
@@ -149,9 +154,9 @@ fn write_table(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable, out:
     Ok(())
 }
 
-fn counts(tally: &Tally) -> [String; 7] {
-    let Tally { registrations, welcomed, bounced, requests, delivered, acknowledged, answered, .. } = tally;
-    [registrations, welcomed, bounced, requests, delivered, acknowledged, answered].map(ToString::to_string)
+fn counts(tally: &Tally) -> [String; 8] {
+    let Tally { registrations, welcomed, bounced, opened, requests, delivered, acknowledged, answered, .. } = tally;
+    [registrations, welcomed, bounced, opened, requests, delivered, acknowledged, answered].map(ToString::to_string)
 }
 
 /// `Sales 12, (no route) 1`

@@ -13,8 +13,8 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{
-    About, ChannelAddress, Context, EmailAddress, Message, MessageId, Origin, Purpose, Report, RequestId, Timestamp,
-    Told, Topic, UnsubscribeKey, User, UserId, is_language,
+    About, ChannelAddress, Context, EmailAddress, LinkKey, Message, MessageId, Origin, Purpose, Report, RequestId,
+    Timestamp, Told, Topic, User, UserId, is_language,
 };
 use crate::preview::compose;
 use crate::render::{Draft, Renderer};
@@ -56,7 +56,7 @@ struct Subject {
     said: Context,
     /// The channel that it was made for.
     channel: Option<ChannelAddress>,
-    key: UnsubscribeKey,
+    key: LinkKey,
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -120,23 +120,18 @@ fn subject(config: &Config, arguments: &Arguments) -> anyhow::Result<Subject> {
 /// What `find` finds in the store.
 fn known(
     config: &Config,
-    find: impl AsyncFnOnce(&SqliteStore, UnsubscribeKey) -> anyhow::Result<Subject>,
+    find: impl AsyncFnOnce(&SqliteStore, LinkKey) -> anyhow::Result<Subject>,
 ) -> anyhow::Result<Subject> {
     block_on(async {
         let store = Global::open_store(config)?;
-        let key = app::unsubscribe_key(&store).await?;
+        let key = app::link_key(&store).await?;
         let subject = find(&store, key).await?;
         store.close().await?;
         Ok(subject)
     })
 }
 
-async fn of_message(
-    store: &SqliteStore,
-    id: MessageId,
-    purpose: Purpose,
-    key: UnsubscribeKey,
-) -> anyhow::Result<Subject> {
+async fn of_message(store: &SqliteStore, id: MessageId, purpose: Purpose, key: LinkKey) -> anyhow::Result<Subject> {
     let found = store.message(id).await?.context("there is no such message; it may have been pruned")?.message;
     if found.purpose != purpose {
         bail!("message {id} is a {}: umishop render {0} --message {id}", found.purpose);
@@ -151,7 +146,7 @@ async fn of_request(
     id: RequestId,
     purpose: Purpose,
     now: Timestamp,
-    key: UnsubscribeKey,
+    key: LinkKey,
 ) -> anyhow::Result<Subject> {
     let found = store.request(id).await?.context("there is no such request")?;
     let RequestEntry { request, user } = found.entry;
@@ -170,7 +165,7 @@ async fn find(store: &SqliteStore, user: &str) -> anyhow::Result<UserTimeline> {
     store.user(id).await?.with_context(|| format!("there is no customer {user}"))
 }
 
-fn of_user(timeline: &UserTimeline, purpose: Purpose, now: Timestamp, key: UnsubscribeKey) -> anyhow::Result<Subject> {
+fn of_user(timeline: &UserTimeline, purpose: Purpose, now: Timestamp, key: LinkKey) -> anyhow::Result<Subject> {
     let User { id, .. } = timeline.user;
     let last = timeline.requests.last();
     let (said, request) = match (purpose, last) {
@@ -203,7 +198,7 @@ fn made_up(config: &Config, purpose: Purpose, now: Timestamp) -> Subject {
     }
     let about = About { user: Some(UserId::new(now)), request: None };
     // Its links lead nowhere, as there is nobody for them to be about.
-    let key = UnsubscribeKey::new([0; 32]);
+    let key = LinkKey::new([0; 32]);
     Subject { id: MessageId::new(now), created_at: now, about, said, channel: None, key }
 }
 

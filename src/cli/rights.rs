@@ -45,7 +45,7 @@ pub(super) async fn export(
     let id = find(store, &whom.customer).await?.id;
     let Some(export) = store.export_user(id).await? else { bail!("there is no such customer") };
     record(store, "user.export", id, "").await?;
-    let renderer = Renderer::new(app::texts(config, Some(app::unsubscribe_key(store).await?)))?;
+    let renderer = Renderer::new(app::texts(config, Some(app::link_key(store).await?)))?;
     let document = export_json(&export, &renderer, &channels(config), Clock::system().now());
     writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
     Ok(())

@@ -4,8 +4,11 @@ use fastrand::Rng;
 
 use super::calendar::{Calendar, DAY, HOUR, MINUTE};
 use super::chance::{self, wait};
+use super::ways::WAYS;
 use super::{Plan, ids};
-use crate::domain::{Attempt, ChannelAddress, Claim, Outcome, Purpose, Scope, Settlement, Timestamp, Transition};
+use crate::domain::{
+    Attempt, ChannelAddress, Claim, Outcome, Purpose, Scope, Settlement, Timestamp, Transition, UserId,
+};
 
 /// The day on which the mail server did not answer for some hours.
 const OUTAGE: usize = 251;
@@ -15,6 +18,9 @@ pub(super) const PAUSED: &str = "slack.pricing";
 pub(super) const ARCHIVED: &str = "slack.wholesale";
 pub(super) const HOLDS: &str = "email.support";
 
+/// Where the chance is that customers open the chat from their welcome.
+const OPENINGS: u64 = 600;
+
 /// How long before now [`PAUSED`] was paused and [`ARCHIVED`] archived, in milliseconds.
 pub(super) const PAUSED_FOR: i64 = 20 * HOUR;
 const ARCHIVED_FOR: i64 = 6 * DAY;
@@ -23,6 +29,8 @@ const ARCHIVED_FOR: i64 = 6 * DAY;
 pub(super) struct Fate {
     pub(super) settlement: Settlement,
     pub(super) at: Timestamp,
+    /// Who opens the chat by the link in this message, and when; `None`: nobody does.
+    pub(super) opened: Option<(UserId, Timestamp)>,
 }
 
 /// What becomes of this claim.
@@ -45,7 +53,21 @@ pub(super) fn fate(plan: &Plan<'_>, calendar: &Calendar, channel: &ChannelAddres
         error: outcome.explanation(),
     };
     let suppress = claim.context.email.clone().filter(|_| bounced);
-    Fate { settlement: Settlement { id: claim.id, attempt, transition, suppress }, at }
+    let opened =
+        if matches!(transition, Transition::Delivered { .. }) { opened(plan, calendar, claim, at) } else { None };
+    Fate { settlement: Settlement { id: claim.id, attempt, transition, suppress }, at, opened }
+}
+
+/// Whether and when a customer opens the chat by the link in the welcome that arrived at `at`. Where more ask, more come
+/// back.
+fn opened(plan: &Plan<'_>, calendar: &Calendar, claim: &Claim, at: Timestamp) -> Option<(UserId, Timestamp)> {
+    let user = claim.about.user.filter(|_| claim.purpose == Purpose::Welcome)?;
+    let number = ids::number(claim.id.as_bytes());
+    let (.., by) = *calendar.customer(number).visits.first()?;
+    let mut chance = chance::of(plan.seed, u64::from(number), OPENINGS);
+    let opens = chance.f64() < 0.1 + WAYS[by].asks / 2.0;
+    let opened_at = Timestamp::from_millis(at.as_millis() + wait(&mut chance, 3 * 3_600_000));
+    (opens && opened_at <= plan.until).then_some((user, opened_at))
 }
 
 fn judge(

@@ -4,7 +4,8 @@
 //! and listed afterwards is as true as it would be in a real shop. The same plan gives the same year.
 //!
 //! A day is written at a time: registrations, their welcomes, questions, where they went, what became of them. No
-//! customer registers after they asked on the same day, so that this order is the order in which it happened.
+//! customer registers after they asked on the same day, so that this order is the order in which it happened. Only that
+//! somebody opens the chat from their welcome is written when the welcome arrives, since nothing else depends on it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -225,9 +226,12 @@ impl Year<'_> {
         if channel.as_str() == PAUSED { until.min(paused_at) } else { until }
     }
 
-    async fn settle(&self, Fate { settlement, at }: Fate) -> Result<(), StoreError> {
+    async fn settle(&self, Fate { settlement, at, opened }: Fate) -> Result<(), StoreError> {
         let (id, held) = (settlement.id, settlement.transition == Transition::Held);
         self.store.settle(settlement, at).await?;
+        if let Some((user, opened_at)) = opened {
+            self.store.note_opened(user, opened_at).await?;
+        }
         // What was held weeks ago somebody has decided upon since then.
         let decided_at = Timestamp::from_millis(at.as_millis() + 3 * HOUR);
         if held && at.as_millis() < self.plan.until.as_millis() - 12 * DAY {

@@ -22,10 +22,14 @@ impl Allow {
         Self(paths.iter().filter_map(|(path, operations)| Some((path.clone(), methods(operations)?))).collect())
     }
 
-    /// The methods that `path` takes. Pages outside of the API are only looked at, but for the one that unsubscribes.
+    /// The methods that `path` takes. Pages outside of the API are only looked at, but for those that customers change
+    /// something by.
     pub(super) fn methods(&self, path: &str) -> HeaderValue {
         if matches("/unsubscribe/{token}", path) {
             return HeaderValue::from_static("GET, HEAD, POST");
+        }
+        if matches("/welcome/opened", path) {
+            return HeaderValue::from_static("POST");
         }
         let found = self.0.iter().find(|(template, _)| matches(template, path));
         found.map_or(HeaderValue::from_static("GET, HEAD"), |(_, methods)| methods.clone())
@@ -55,6 +59,7 @@ mod tests {
             ("/umishop_api/secret/user", "GET, POST"),
             ("/healthz", "GET, HEAD"),
             ("/unsubscribe/token", "GET, HEAD, POST"),
+            ("/welcome/opened", "POST"),
         ] {
             assert_eq!(allow.methods(path), methods, "{path}");
         }

@@ -64,7 +64,7 @@ impl Gate {
         self.proxies.client(request)
     }
 
-    /// Somebody calls a webhook. A trusted proxy that speaks for nobody is a program of the shop's own, and calls as
+    /// Somebody calls a webhook, or says that they opened a welcome's link. A trusted proxy that speaks for nobody is a program of the shop's own, and calls as
     /// often as it likes.
     pub(super) fn call(&self, client: Client) -> Result<(), TooOften> {
         let Some(calls) = self.calls.as_ref().filter(|_| !client.is_trusted) else { return Ok(()) };
@@ -75,7 +75,7 @@ impl Gate {
                 tracing::warn!(
                     count,
                     %client,
-                    "Refused {count} calls of the webhooks: more than [intake] rate allows from one address, the last from {client}"
+                    "Refused {count} calls of the webhooks and the shop's page: more than [intake] rate allows from one address, the last from {client}"
                 );
             }
             TooOften(wait)

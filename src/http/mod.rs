@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
-use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route, get};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route, get, post};
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -22,9 +22,7 @@ use crate::backups::{BackupStatus, Backups};
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
-use crate::domain::{
-    ChannelAddress, ContactField, Country, Follower, OriginRules, RoutingTable, Rules, UnsubscribeKey,
-};
+use crate::domain::{ChannelAddress, ContactField, Country, Follower, LinkKey, OriginRules, RoutingTable, Rules};
 use crate::landbot::Setup;
 use crate::metrics::Metrics;
 use crate::render::Renderer;
@@ -56,6 +54,7 @@ mod replay;
 mod schemas;
 mod tally;
 mod unsubscribe;
+mod welcome;
 
 pub use access::AccessRules;
 pub use admin::{
@@ -109,8 +108,8 @@ pub struct Web {
     pub welcome: Option<Welcome>,
     /// How somebody comes in.
     pub access: AccessRules,
-    /// What the tokens of unsubscribe links are signed with.
-    pub unsubscribe_key: UnsubscribeKey,
+    /// What the tokens of links are signed with.
+    pub link_key: LinkKey,
     /// What the token hashes to that reads the metrics and nothing else.
     pub metrics_token_hash: Option<[u8; 32]>,
     /// What the shop's page shows.
@@ -237,6 +236,7 @@ pub fn site(web: Web) -> impl Endpoint<Output = Response> + 'static {
         .at("/favicon.ico", get(pages::icon))
         .at("/admin", get(pages::admin))
         .at("/unsubscribe/:token", get(unsubscribe::show).post(unsubscribe::change))
+        .at("/welcome/opened", post(welcome::opened))
         .at("/docs", get(docs))
         .at("/openapi.json", get(spec))
         .at("/healthz", get(health::healthz))

@@ -67,6 +67,7 @@ const ASSETS: &[Asset] = assets! {
     "waves.svg": SVG,
     "page.js": SCRIPT,
     "origin.js": SCRIPT,
+    "welcome.js": SCRIPT,
     "demo.js": SCRIPT,
     "landbot.js": SCRIPT,
     "element.js": SCRIPT,

@@ -9,7 +9,7 @@ use poem::web::{Data, Path};
 use poem::{Body, IntoResponse as _, Response, handler};
 
 use super::{SharedWeb, Web};
-use crate::domain::languages_for;
+use crate::domain::{Link, languages_for};
 use crate::store::{StoreError, Subscription};
 
 const PAGE: &str = include_str!("../../static/unsubscribe.html");
@@ -103,7 +103,7 @@ impl Words {
 /// The page.
 #[handler]
 pub(super) async fn show(Path(token): Path<String>, Data(web): Data<&SharedWeb>) -> Response {
-    let Some(user) = web.unsubscribe_key.user(&token) else { return nobody(web) };
+    let Some(user) = web.link_key.user(Link::Unsubscribe, &token) else { return nobody(web) };
     answer(web, web.store.subscription(user).await, |words| &words.ask)
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn show(Path(token): Path<String>, Data(web): Data<&SharedWeb>)
 /// this.
 #[handler]
 pub(super) async fn change(Path(token): Path<String>, Data(web): Data<&SharedWeb>, body: Body) -> Response {
-    let Some(user) = web.unsubscribe_key.user(&token) else { return nobody(web) };
+    let Some(user) = web.link_key.user(Link::Unsubscribe, &token) else { return nobody(web) };
     let form = body.into_bytes_limit(LONGEST_FORM).await.unwrap_or_default();
     let again = url::form_urlencoded::parse(&form).any(|(name, value)| name == "subscription" && value == "again");
     let changed = web.store.set_subscribed(user, again, web.clock.now()).await;

@@ -22,6 +22,7 @@ const MESSAGE_FIELDS: &[&str] = &[
     "language",
     "chat_url",
     "public_url",
+    "welcome_url",
     "by",
     "note",
     "unsubscribe_url",

@@ -32,6 +32,10 @@ pub struct Tally {
     pub bounced: u64,
     /// Half of the delivered welcomes took no longer, from the registration on; `None`: there are none.
     pub to_welcome: Option<Duration>,
+    /// Of the registrations, those who opened the chat by the link in their welcome.
+    pub opened: u64,
+    /// Half of them took no longer, from the registration on; `None`: there are none.
+    pub to_opening: Option<Duration>,
     /// Requests.
     pub requests: u64,
     /// Of them, those of which at least one message was delivered.

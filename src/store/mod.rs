@@ -304,6 +304,10 @@ pub trait Store: AccessStore {
         now: Timestamp,
     ) -> Result<Option<Subscription>, StoreError>;
 
+    /// Notes that the customer opened the chat by the link in their welcome. Only the first time counts, and of somebody who
+    /// did not register, or was erased, nothing is noted. Says whether it was noted.
+    async fn note_opened(&self, user: UserId, now: Timestamp) -> Result<bool, StoreError>;
+
     /// Puts an alert into the outbox, unless the operator was told of its subject lately. Says whether it did.
     async fn raise_alert(&self, alert: Alert, now: Timestamp) -> Result<bool, StoreError>;
 
@@ -313,8 +317,8 @@ pub trait Store: AccessStore {
     /// Of each cadence that was ever told, the newest period that was.
     async fn told_reports(&self) -> Result<Vec<ToldReport>, StoreError>;
 
-    /// The key of the unsubscribe links: the one kept, or `fresh` if there was none.
-    async fn unsubscribe_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
+    /// The key of the links in messages: the one kept, or `fresh` if there was none.
+    async fn link_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
 
     /// Mends what was written under a clock that was ahead of `now`, so that nothing waits for its moments.
     async fn correct_times(&self, now: Timestamp) -> Result<Corrected, StoreError>;

@@ -14,6 +14,8 @@ pub struct UserExport {
     pub welcomed_at: Option<Timestamp>,
     /// Whether their welcome was given up because nobody is at their address.
     pub bounced: bool,
+    /// When they first opened the chat by the link in it; `None`: they have not.
+    pub opened_at: Option<Timestamp>,
     /// What the ledger credits with them, by first and by last touch; `None`: they are not counted yet.
     pub credited: Option<(Clues, Clues)>,
     /// Later visits, oldest first.

@@ -27,6 +27,8 @@ pub struct UserTouch {
 pub struct UserTimeline {
     /// The user.
     pub user: User,
+    /// When they first opened the chat by the link in their welcome; `None`: they have not.
+    pub opened_at: Option<Timestamp>,
     /// Later visits, oldest first.
     pub touches: Vec<Touch>,
     /// Their requests, oldest first.

@@ -133,7 +133,7 @@ async fn messages_and_users_are_read_and_changed_beside_a_running_server() {
     let google = &counted["items"][0];
     assert_eq!((&google["value"], &google["registrations"]), (&json!("google"), &json!(1)));
     let (_, csv, _) = run(directory.path(), &["origins", "--by", "source", "--csv"]);
-    assert!(csv.contains("\r\ngoogle,") && csv.contains(",1,0,0,,0,0,,0,,0,,\r\n(total),"), "{csv}");
+    assert!(csv.contains("\r\ngoogle,") && csv.contains(",1,0,0,,0,,0,0,,0,,0,,\r\n(total),"), "{csv}");
     let messages = json_of(directory.path(), &["messages", "--state", "pending", "--json"]);
     let id = messages[0]["id"].as_str().unwrap();
     let shown = json_of(directory.path(), &["messages", "show", id, "--json"]);

@@ -16,7 +16,7 @@ use crate::support::{ADMIN_TOKEN, TestApp, retention};
 const DAY: Duration = Duration::from_hours(24);
 
 /// A shop whose webhooks want a secret.
-const WITH_SECRET: &str = "sandbox = false\n[intake]\nsecret = \"s3cret\"\n[channels.email.welcome]\nserver = \"smtp://127.0.0.1:2525\"\nfrom = \"shop@example.com\"\npassword = \"hunter2\"\nusername = \"shop\"\n[channels.email.sales]\nto = [\"sales@example.com\"]\n[[routes]]\ntopic = \"Prices\"\nchannels = [\"email.sales\"]\n[[routes]]\nchannels = [\"email.sales\"]\n";
+pub(crate) const WITH_SECRET: &str = "sandbox = false\n[intake]\nsecret = \"s3cret\"\n[channels.email.welcome]\nserver = \"smtp://127.0.0.1:2525\"\nfrom = \"shop@example.com\"\npassword = \"hunter2\"\nusername = \"shop\"\n[channels.email.sales]\nto = [\"sales@example.com\"]\n[[routes]]\ntopic = \"Prices\"\nchannels = [\"email.sales\"]\n[[routes]]\nchannels = [\"email.sales\"]\n";
 
 /// As an operator, with a body.
 async fn act(app: &TestApp, path: &str, body: &Value) -> Response {

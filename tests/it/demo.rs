@@ -54,6 +54,17 @@ async fn every_request(store: &SqliteStore) -> Vec<RequestEntry> {
     store.requests(RequestFilter::default(), Page { limit: 100_000, before: None }).await.unwrap()
 }
 
+/// Who opened the chat from their welcome.
+async fn opened(store: &SqliteStore, users: &[User]) -> BTreeSet<UserId> {
+    let mut opened = BTreeSet::new();
+    for user in users {
+        if store.user(user.id).await.unwrap().unwrap().opened_at.is_some() {
+            opened.insert(user.id);
+        }
+    }
+    opened
+}
+
 async fn ledger(store: &SqliteStore, rules: &Arc<OriginRules>, by: Dimension) -> Ledger {
     let timeline = Timeline::new(UNTIL.before(Duration::from_hours(24 * 400)), UNTIL, Bucketing::Month, "UTC").unwrap();
     let query = LedgerQuery { by, touch: CreditedTouch::First, timeline, only: Vec::new(), limit: 10_000 };
@@ -72,14 +83,17 @@ async fn what_is_counted_of_an_invented_year_is_what_is_listed_of_it() {
         welcomes.iter().filter(|message| message.state == state).filter_map(|message| message.user_id).collect()
     };
     let (greeted, dead) = (welcomed_in(State::Delivered), welcomed_in(State::Dead));
+    let opened = opened(&store, &users).await;
+    assert!(opened.len() > 300 && opened.len() < greeted.len() && opened.is_subset(&greeted), "{}", opened.len());
     for by in Dimension::ALL {
         let value = |user: &User| rules.attribute(&Clues::of(&user.origin, user.phone.as_ref())).value(by).to_owned();
-        let mut expected: BTreeMap<String, (u64, u64, u64, u64)> = BTreeMap::new();
+        let mut expected: BTreeMap<String, (u64, u64, u64, u64, u64)> = BTreeMap::new();
         for user in &users {
             let row = expected.entry(value(user)).or_default();
             row.0 += u64::from(user.registered_at.is_some());
             row.1 += u64::from(greeted.contains(&user.id));
             row.2 += u64::from(dead.contains(&user.id));
+            row.4 += u64::from(opened.contains(&user.id));
         }
         for RequestEntry { user, .. } in every_request(&store).await {
             expected.entry(value(&user.unwrap())).or_default().3 += 1;
@@ -91,7 +105,7 @@ async fn what_is_counted_of_an_invented_year_is_what_is_listed_of_it() {
             .into_iter()
             .map(|(value, row)| {
                 let whole = row.whole;
-                (value, (whole.registrations, whole.welcomed, whole.bounced, whole.requests))
+                (value, (whole.registrations, whole.welcomed, whole.bounced, whole.requests, whole.opened))
             })
             .collect();
         assert_eq!(counted, expected, "by {by}");

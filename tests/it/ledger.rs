@@ -33,6 +33,7 @@ enum Event {
     Prune,
     Tend,
     Erase { nth: usize },
+    Open { nth: usize },
     Pass { minutes: u64 },
 }
 
@@ -49,6 +50,7 @@ fn event(pruned: bool, merged: bool) -> impl Strategy<Value = Event> {
         1 => Just(if pruned { Event::Prune } else { Event::Tend }),
         1 => Just(Event::Tend),
         1 => (0..4_usize).prop_map(|nth| Event::Erase { nth }),
+        2 => (0..6_usize).prop_map(|nth| Event::Open { nth }),
         3 => (1..4000_u64).prop_map(|minutes| Event::Pass { minutes }),
     ]
 }
@@ -78,6 +80,8 @@ struct Customer {
     registered: Option<(Timestamp, Clues)>,
     welcomed_at: Option<Timestamp>,
     bounced: bool,
+    opened_at: Option<Timestamp>,
+    erased: bool,
 }
 
 struct Asked {
@@ -149,8 +153,10 @@ impl Run {
                 let who = self.customers.keys().nth(nth).copied();
                 if let Some(who) = who {
                     self.store.erase_user(who, self.now).await.unwrap().unwrap();
+                    self.customers.get_mut(&who).unwrap().erased = true;
                 }
             }
+            Event::Open { nth } => self.open(nth).await,
             Event::Pass { minutes } => self.now = self.now.after(Duration::from_mins(minutes)),
         }
     }
@@ -242,6 +248,15 @@ impl Run {
         }
     }
 
+    async fn open(&mut self, nth: usize) {
+        let Some((id, customer)) = self.customers.iter_mut().nth(nth) else { return };
+        let is_first = customer.registered.is_some() && !customer.erased && customer.opened_at.is_none();
+        assert_eq!(self.store.note_opened(*id, self.now).await.unwrap(), is_first);
+        if is_first {
+            customer.opened_at = Some(self.now);
+        }
+    }
+
     async fn deliver(&mut self, channel: usize, fate: usize) {
         let channel: ChannelAddress = CHANNELS[channel].parse().unwrap();
         let claimed = self.store.claim_due(&channel, self.boot, 3, self.now).await.unwrap();
@@ -312,6 +327,8 @@ impl Run {
         let welcomes = registered.iter().filter_map(|(at, customer)| Some(customer.welcomed_at?.since(*at)));
         let deliveries = asked.iter().filter_map(|asked| Some(asked.delivered_at?.since(asked.at)));
         let (welcomes, deliveries): (Vec<_>, Vec<_>) = (welcomes.collect(), deliveries.collect());
+        let openings = registered.iter().filter_map(|(at, customer)| Some(customer.opened_at?.since(*at)));
+        let openings: Vec<Duration> = openings.collect();
         let waits = |states: &[RequestState]| -> Vec<Duration> {
             asked.iter().filter_map(|asked| asked.waited_for(states)).collect()
         };
@@ -322,6 +339,8 @@ impl Run {
             registrations: registered.len() as u64,
             welcomed: welcomes.len() as u64,
             bounced: registered.iter().filter(|(_, customer)| is_bounced(customer)).count() as u64,
+            opened: openings.len() as u64,
+            to_opening: median(openings),
             requests: asked.len() as u64,
             delivered: deliveries.len() as u64,
             topics,
@@ -439,6 +458,9 @@ proptest! {
             // A change of a day that is packed takes it out.
             run.happen(Event::RetryAll).await;
             run.happen(Event::Deliver { channel: 0, fate: 0 }).await;
+            for nth in 0..4 {
+                run.happen(Event::Open { nth }).await;
+            }
             run.happen(Event::Say { nth: 0, state: 1 }).await;
             run.check_all().await;
             run.store.close().await.unwrap();

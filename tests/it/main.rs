@@ -53,3 +53,4 @@ mod trouble;
 mod unsubscribe;
 mod upgrade;
 mod webhooks;
+mod welcome;

@@ -154,10 +154,15 @@ async fn customers_of_whom_nothing_was_heard_are_erased_and_those_who_were_or_wa
         visit(&app, email, "summer").await;
     }
     app.deliver_due().await;
+    app.post("/umishop_api/user", &json!({ "email": "opens@example.com" })).await;
+    let welcome = app.items("/api/messages?purpose=welcome").await[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(app.api("POST", &format!("/api/messages/{welcome}/cancel")).await.status, 200);
     app.register("Ana", "waits@example.com").await;
     app.pass(DAY * 2);
     visit(&app, "visits@example.com", "winter").await;
     visit(&app, "asks@example.com", "winter").await;
+    let opens = app.items("/api/users?search=opens@").await[0]["id"].as_str().unwrap().parse().unwrap();
+    assert!(app.store().note_opened(opens, app.now()).await.unwrap());
     let silence = Retention { customers: Some(DAY), ..KEEP };
     assert_eq!(prune(&app, silence).await, Pruned { customers: 45, ..Pruned::default() });
     let list = std::fs::read_to_string(app.directory().join("umishop.db.erased")).unwrap();
@@ -165,11 +170,12 @@ async fn customers_of_whom_nothing_was_heard_are_erased_and_those_who_were_or_wa
     let users = app.items("/api/users?limit=100").await;
     let mut left: Vec<_> = users.iter().filter_map(|user| user["email"].as_str()).collect();
     left.sort_unstable();
-    assert_eq!((left, users.len()), (vec!["asks@example.com", "visits@example.com", "waits@example.com"], 48));
+    let alive = ["asks@example.com", "opens@example.com", "visits@example.com", "waits@example.com"];
+    assert_eq!((left, users.len()), (alive.to_vec(), 49));
     assert_eq!(prune(&app, silence).await, Pruned::default(), "nobody is erased twice");
     app.pass(DAY * 40);
     app.deliver_due().await;
-    assert_eq!(prune(&app, silence).await.customers, 3);
+    assert_eq!(prune(&app, silence).await.customers, 4);
 }
 
 #[tokio::test]
@@ -187,7 +193,8 @@ async fn what_operators_changed_is_listed_for_as_long_as_asked() {
 const KEPT: &[(&str, &str)] = &[
     (
         "users",
-        "id created_at registered_at welcomed first_origin last_origin registered_origin welcomed_at bounced erased_at",
+        "id created_at registered_at welcomed first_origin last_origin registered_origin welcomed_at bounced opened_at \
+         erased_at",
     ),
     ("touches", ""),
     (

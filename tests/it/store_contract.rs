@@ -839,9 +839,9 @@ async fn troubles_say_what_happened_since_when_and_why_and_leave_alerts_out(stor
     assert!(since_then.dead.is_empty() && since_then.waiting.is_empty(), "{since_then:?}");
 }
 
-async fn the_key_of_the_unsubscribe_links_is_made_once(store: &dyn Store) {
-    assert_eq!(store.unsubscribe_key([1; 32]).await.unwrap(), [1; 32]);
-    assert_eq!(store.unsubscribe_key([2; 32]).await.unwrap(), [1; 32]);
+async fn the_key_of_the_links_in_messages_is_made_once(store: &dyn Store) {
+    assert_eq!(store.link_key([1; 32]).await.unwrap(), [1; 32]);
+    assert_eq!(store.link_key([2; 32]).await.unwrap(), [1; 32]);
 }
 
 async fn a_question_is_told_in_the_welcome_that_waits_and_in_no_other(store: &dyn Store) {
@@ -988,7 +988,7 @@ store_contract! {
     a_backup_is_a_copy_of_its_moment_and_takes_no_files_place,
     an_operator_is_told_of_a_subject_once_in_a_while,
     troubles_say_what_happened_since_when_and_why_and_leave_alerts_out,
-    the_key_of_the_unsubscribe_links_is_made_once,
+    the_key_of_the_links_in_messages_is_made_once,
     a_question_is_told_in_the_welcome_that_waits_and_in_no_other,
     who_unsubscribes_stays_so_until_they_say_otherwise,
     a_crowd_of_writes_is_answered_each_with_its_own_result,

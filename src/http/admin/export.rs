@@ -237,6 +237,8 @@ pub fn ledger_sheet(ledger: &Ledger, query: &LedgerQuery, routes: &RoutingTable)
         "welcomed",
         "bounced",
         "median_to_welcome_ms",
+        "opened",
+        "median_to_opening_ms",
         "requests",
         "delivered",
         "median_to_delivery_ms",
@@ -266,7 +268,7 @@ fn parts<'a>(row: &'a LedgerRow, query: &'a LedgerQuery) -> Vec<(String, &'a Tal
     starts.zip(&row.parts).filter(|(_, tally)| tally.registrations + tally.requests > 0).collect()
 }
 
-fn cells(tally: &Tally, routes: &RoutingTable) -> [String; 12] {
+fn cells(tally: &Tally, routes: &RoutingTable) -> [String; 14] {
     let millis = |time: Option<Duration>| time.map(|time| time.as_millis().to_string()).unwrap_or_default();
     let name = |name: &String| if name.is_empty() { "(no route)".to_owned() } else { name.clone() };
     let topics = topic_counts(tally, routes);
@@ -276,6 +278,8 @@ fn cells(tally: &Tally, routes: &RoutingTable) -> [String; 12] {
         tally.welcomed.to_string(),
         tally.bounced.to_string(),
         millis(tally.to_welcome),
+        tally.opened.to_string(),
+        millis(tally.to_opening),
         tally.requests.to_string(),
         tally.delivered.to_string(),
         millis(tally.to_delivery),

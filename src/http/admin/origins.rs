@@ -33,6 +33,10 @@ struct TallyItem {
     bounced: u64,
     /// Half of the delivered welcomes took no longer, from the registration on.
     median_to_welcome_ms: OrNull<u64>,
+    /// Of the registrations, those who opened the chat by the link in their welcome.
+    opened: u64,
+    /// Half of them took no longer, from the registration on.
+    median_to_opening_ms: OrNull<u64>,
     /// Requests.
     requests: u64,
     /// Of them, those of which at least one message was delivered.
@@ -59,6 +63,8 @@ impl TallyItem {
             welcomed: tally.welcomed,
             bounced: tally.bounced,
             median_to_welcome_ms: millis(tally.to_welcome).into(),
+            opened: tally.opened,
+            median_to_opening_ms: millis(tally.to_opening).into(),
             requests: tally.requests,
             delivered: tally.delivered,
             median_to_delivery_ms: millis(tally.to_delivery).into(),

@@ -146,7 +146,7 @@ pub fn export_json(
         "exported_at": now,
         "user": user_json(user.clone()),
         "erased_at": export.erased_at,
-        "welcome": { "delivered_at": export.welcomed_at, "bounced": export.bounced },
+        "welcome": { "delivered_at": export.welcomed_at, "bounced": export.bounced, "opened_at": export.opened_at },
         "ledger": credited_json(export.credited.as_ref()),
         "touches": touches.collect::<Value>(),
         "requests": requests.iter().map(|request| exported_request(request, user)).collect::<Value>(),

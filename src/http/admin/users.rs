@@ -94,6 +94,8 @@ struct TouchItem {
 struct UserDetail {
     #[oai(flatten)]
     user: UserItem,
+    /// When they first opened the chat by the link in their welcome; null: they have not.
+    opened_at: OrNull<String>,
     /// How the first visit is counted, and why so.
     credited: Vec<CreditedItem>,
     /// Later visits, oldest first.
@@ -152,7 +154,7 @@ impl Users {
         id: Path<IdText>,
     ) -> Result<Json<UserDetail>, ApiError> {
         let timeline = web.store.user(parse("id", &id)?).await?;
-        let UserTimeline { user, touches, requests, messages } = timeline.ok_or_else(no_such_customer)?;
+        let UserTimeline { user, opened_at, touches, requests, messages } = timeline.ok_or_else(no_such_customer)?;
         let touches = touches.into_iter().map(|touch| TouchItem {
             at: touch.at.to_string(),
             source: touch.origin.source(),
@@ -162,6 +164,7 @@ impl Users {
         Ok(Json(UserDetail {
             credited,
             user: UserItem::from(user),
+            opened_at: opened_at.map(|moment| moment.to_string()).into(),
             touches: touches.collect(),
             requests: requests.iter().map(RequestItem::from).collect(),
             messages: messages.iter().map(|message| MessageItem::new(message, &web.channels)).collect(),

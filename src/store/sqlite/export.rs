@@ -26,7 +26,8 @@ pub(super) async fn export(readers: &Readers, id: UserId) -> Result<Option<UserE
 /// What is kept about the customer, as of one moment, but for the inbox.
 fn user(connection: &Connection, id: UserId) -> Result<Option<UserExport>, StoreError> {
     let snapshot = connection.unchecked_transaction()?;
-    let Some(UserTimeline { user, touches, requests, messages }) = users::user(&snapshot, id)? else { return Ok(None) };
+    let Some(timeline) = users::user(&snapshot, id)? else { return Ok(None) };
+    let UserTimeline { user, opened_at, touches, requests, messages } = timeline;
     let kept = "SELECT erased_at, welcomed_at, bounced,
                        (SELECT clues FROM origins WHERE id = first_origin),
                        (SELECT clues FROM origins WHERE id = last_origin)
@@ -45,6 +46,7 @@ fn user(connection: &Connection, id: UserId) -> Result<Option<UserExport>, Store
         erased_at,
         welcomed_at,
         bounced,
+        opened_at,
         credited,
         touches,
         requests,

@@ -503,11 +503,15 @@ impl Store for SqliteStore {
         self.readers.read(reports::told).await
     }
 
+    async fn note_opened(&self, user: UserId, now: Timestamp) -> Result<bool, StoreError> {
+        self.take(move |connection| ledger::opened(connection, user, now)).await
+    }
+
     async fn raise_alert(&self, alert: Alert, now: Timestamp) -> Result<bool, StoreError> {
         self.writer()?.write_patiently(move |connection| trouble::raise_alert(connection, &alert, now)).await
     }
 
-    async fn unsubscribe_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+    async fn link_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
         self.writer()?.write_patiently(move |connection| kept(connection, "unsubscribe_key", fresh)).await
     }
 

@@ -150,7 +150,7 @@ impl Bite<'_> {
             .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
             .query_row([name], |row| row.get(0))
             .optional()?;
-        let sql = "SELECT id, erased_at IS NULL
+        let sql = "SELECT id, erased_at IS NULL AND coalesce(opened_at, 0) < ?3
                           AND NOT EXISTS (SELECT 1 FROM touches WHERE user_id = users.id AND at >= ?3)
                           AND NOT EXISTS (SELECT 1 FROM requests WHERE user_id = users.id AND seen_at >= ?3)
                           AND NOT EXISTS (SELECT 1 FROM messages WHERE user_id = users.id

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::query::{Query, are_few};
 use super::{ledger, rows};
-use crate::domain::{CreditedTouch, User, UserId};
+use crate::domain::{CreditedTouch, Timestamp, User, UserId};
 use crate::store::{OriginFilter, Page, StoreError, UserFilter, UserTimeline};
 
 pub(super) fn users(connection: &Connection, filter: &UserFilter, page: Page<UserId>) -> Result<Vec<User>, StoreError> {
@@ -82,8 +82,11 @@ pub(super) fn user(connection: &Connection, id: UserId) -> Result<Option<UserTim
     let requests = format!("SELECT {} FROM requests WHERE user_id = ?1 ORDER BY id", rows::REQUEST);
     let messages = format!("SELECT {} FROM messages WHERE user_id = ?1 ORDER BY id", rows::MESSAGE);
     let touches = "SELECT at, origin FROM touches WHERE user_id = ?1 ORDER BY at";
+    let opened_at = "SELECT opened_at FROM users WHERE id = ?1";
+    let opened_at: Option<i64> = connection.prepare_cached(opened_at)?.query_row([key], |row| row.get(0))?;
     Ok(Some(UserTimeline {
         user,
+        opened_at: opened_at.map(Timestamp::from_millis),
         touches: rows::collect(connection, touches, [key], rows::touch)?,
         requests: rows::collect(connection, &requests, [key], rows::request)?,
         messages: rows::collect(connection, &messages, [key], rows::message)?,

@@ -21,3 +21,4 @@ mod strangers;
 mod tables;
 mod unsubscribe;
 mod updates;
+mod welcome;

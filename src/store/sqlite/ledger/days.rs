@@ -37,6 +37,9 @@ pub(super) struct Fact {
     pub(super) acknowledged: Option<u64>,
     /// After how many milliseconds it was answered, likewise.
     pub(super) answered: Option<u64>,
+    /// After how many milliseconds whoever registered opened the chat by the link in their welcome; `None`: they have not,
+    /// or it is a request.
+    pub(super) opened: Option<u64>,
 }
 
 /// The keys of topics, numbered as they are met. Number 0 is the empty one.
@@ -87,12 +90,12 @@ impl Kind {
     fn facts(self) -> &'static str {
         match self {
             Self::Registrations => {
-                "SELECT registered_at, first_origin, registered_origin, welcomed_at, bounced, 1, '', NULL, NULL
+                "SELECT registered_at, first_origin, registered_origin, welcomed_at, bounced, 1, '', NULL, NULL, opened_at
                    FROM users WHERE registered_at >= ?1 AND registered_at < ?2 AND registered_origin IS NOT NULL
                   ORDER BY registered_at"
             }
             Self::Requests => {
-                "SELECT created_at, first_origin, last_origin, delivered_at, 0, topic_unknown, topic, acknowledged_at, answered_at
+                "SELECT created_at, first_origin, last_origin, delivered_at, 0, topic_unknown, topic, acknowledged_at, answered_at, NULL
                    FROM requests WHERE created_at >= ?1 AND created_at < ?2 AND first_origin IS NOT NULL
                   ORDER BY created_at"
             }
@@ -195,10 +198,10 @@ pub(in crate::store::sqlite) fn pack(connection: &Connection, kind: Kind, day: i
                 Fate::Delivered(after) => after.saturating_add(2),
             },
         );
-        if kind == Kind::Requests {
-            for after in [fact.acknowledged, fact.answered] {
-                put(&mut packed, after.map_or(0, |after| after.saturating_add(1)));
-            }
+        let mut put_wait = |after: Option<u64>| put(&mut packed, after.map_or(0, |after| after.saturating_add(1)));
+        match kind {
+            Kind::Registrations => put_wait(fact.opened),
+            Kind::Requests => [fact.acknowledged, fact.answered].into_iter().for_each(put_wait),
         }
         last = fact.at;
     })?;
@@ -277,8 +280,9 @@ fn fact(row: &Row<'_>, topics: &mut Topics) -> rusqlite::Result<Fact> {
         None => Fate::Open,
     };
     let topic = if row.get(5)? { 0 } else { topics.number_of_written(row.get_ref(6)?.as_str()?) };
-    let [acknowledged, answered] = [row.get::<_, Option<i64>>(7)?, row.get(8)?].map(|moment| moment.map(after));
-    Ok(Fact { at, first: row.get(1)?, last: row.get(2)?, topic, fate, acknowledged, answered })
+    let waits = [row.get::<_, Option<i64>>(7)?, row.get(8)?, row.get(9)?];
+    let [acknowledged, answered, opened] = waits.map(|moment| moment.map(after));
+    Ok(Fact { at, first: row.get(1)?, last: row.get(2)?, topic, fate, acknowledged, answered, opened })
 }
 
 /// Shows a day's facts; `None` when they cannot be read.
@@ -300,11 +304,12 @@ fn unpack(mut packed: &[u8], kind: Kind, start: i64, topics: &mut Topics, mut sh
             1 => Fate::Bounced,
             after => Fate::Delivered(u64::try_from(after - 2).ok()?),
         };
-        let [acknowledged, answered] = match kind {
-            Kind::Registrations => [None, None],
-            Kind::Requests => [take(&mut packed)?, take(&mut packed)?].map(|after| u64::try_from(after - 1).ok()),
+        let mut take_wait = || take(&mut packed).map(|after| u64::try_from(after - 1).ok());
+        let (acknowledged, answered, opened) = match kind {
+            Kind::Registrations => (None, None, take_wait()?),
+            Kind::Requests => (take_wait()?, take_wait()?, None),
         };
-        show(Fact { at, first, last, topic, fate, acknowledged, answered });
+        show(Fact { at, first, last, topic, fate, acknowledged, answered, opened });
     }
     Some(())
 }

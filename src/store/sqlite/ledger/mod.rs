@@ -1,8 +1,8 @@
 //! What the ledger notes in the same transactions in which things happen.
 //!
-//! Users and requests are kept for good, messages are not: so each user knows the origins that are credited with them and
-//! what became of their welcome, and each request the same and when it first arrived. Whoever changes one of these tells
-//! [`days`], which keeps whole days packed.
+//! Users and requests are kept for good, messages are not: so each user knows the origins that are credited with them,
+//! what became of their welcome, and when they opened the chat by its link; each request the same and when it first
+//! arrived. Whoever changes one of these tells [`days`], which keeps whole days packed.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -170,6 +170,20 @@ fn welcome(
         })
         .optional()?;
     changed.flatten().map_or(Ok(()), |at| registered(connection, Timestamp::from_millis(at)))
+}
+
+/// The customer opened the chat by the link in their welcome. Says whether that was the first time.
+pub(super) fn opened(connection: &Connection, user: UserId, at: Timestamp) -> Result<bool, StoreError> {
+    let first = connection
+        .prepare_cached(
+            "UPDATE users SET opened_at = ?2
+              WHERE id = ?1 AND opened_at IS NULL AND registered_at IS NOT NULL AND erased_at IS NULL
+             RETURNING registered_at",
+        )?
+        .query_row((&user.as_bytes()[..], at.as_millis()), |row| rows::time(row, 0))
+        .optional()?;
+    first.map_or(Ok(()), |at| registered(connection, at))?;
+    Ok(first.is_some())
 }
 
 type AboutMessage = (Purpose, Option<UserId>, Option<RequestId>);

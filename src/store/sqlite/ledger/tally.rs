@@ -13,6 +13,8 @@ pub(super) struct Sum {
     requests: u64,
     /// How long each delivered welcome took, in milliseconds.
     welcomes: Vec<u64>,
+    /// How long it took until each of those who opened the chat from their welcome did.
+    openings: Vec<u64>,
     /// How long each delivered request took.
     deliveries: Vec<u64>,
     /// How long each request waited until somebody looked after it.
@@ -33,6 +35,7 @@ impl Sum {
                     Fate::Bounced => self.bounced += 1,
                     Fate::Open => {}
                 }
+                self.openings.extend(fact.opened);
             }
             Kind::Requests => {
                 self.requests += 1;
@@ -59,6 +62,7 @@ impl Sum {
         self.bounced += other.bounced;
         self.requests += other.requests;
         self.welcomes.extend_from_slice(&other.welcomes);
+        self.openings.extend_from_slice(&other.openings);
         self.deliveries.extend_from_slice(&other.deliveries);
         self.acknowledgements.extend_from_slice(&other.acknowledgements);
         self.answers.extend_from_slice(&other.answers);
@@ -76,10 +80,12 @@ impl Sum {
             registrations: self.registrations,
             welcomed: self.welcomes.len() as u64,
             bounced: self.bounced,
+            opened: self.openings.len() as u64,
             requests: self.requests,
             delivered: self.deliveries.len() as u64,
             topics: by_topic.map(|(name, count)| (name.clone(), *count)).collect(),
             to_welcome: median(&mut self.welcomes),
+            to_opening: median(&mut self.openings),
             to_delivery: median(&mut self.deliveries),
             acknowledged: self.acknowledgements.len() as u64,
             to_acknowledgement: median(&mut self.acknowledgements),
