@@ -27,6 +27,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0008_requests_desk.sql"),
     include_str!("migrations/0009_reports.sql"),
     include_str!("migrations/0010_opened.sql"),
+    include_str!("migrations/0011_columns.sql"),
 ];
 
 /// Marks the file as ours (`umis` in ASCII), so that nobody else's database is migrated by mistake.

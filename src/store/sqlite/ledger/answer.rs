@@ -1,13 +1,15 @@
 //! Answers what was asked of the ledger.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::slice;
 
 use rusqlite::Connection;
 
-use super::days::{self, Kind, Topics};
+use super::days::{self, Facts, Kind, Topics};
 use super::tally::{self, Sum};
 use super::{StoreError, is_complete, origins};
-use crate::domain::{CreditedTouch, OriginRules, Timestamp};
+use crate::domain::{CreditedTouch, OriginRules};
 use crate::store::{Ledger, LedgerQuery};
 
 /// How many sums one answer has at most, rows times parts.
@@ -35,41 +37,42 @@ pub(in crate::store::sqlite) fn answer(
         rank(&snapshot, query, &values, &mut topics)?.into_iter().take(limit).collect()
     };
     // Those without a place of their own share the last one.
-    let mut places = vec![kept.len(); all];
+    let mut place_of = vec![kept.len(); all];
     for (place, value) in kept.iter().enumerate() {
-        places[*value] = place;
+        place_of[*value] = place;
     }
-    let mut sums = vec![vec![Sum::default(); parts]; kept.len() + 1];
+    values.by_origin.iter_mut().filter(|value| **value != LEFT_OUT).for_each(|value| *value = place_of[*value]);
+    let mut sums = vec![Sum::new(parts); kept.len() + 1];
+    let mut places = Vec::new();
     for kind in Kind::ALL {
-        days::each(&snapshot, kind, period(query), &mut topics, |fact| {
-            let value = values.of(query, &fact);
-            if value != LEFT_OUT
-                && let Some(part) = query.timeline.part(Timestamp::from_millis(fact.at))
-            {
-                sums[places[value]][part].add(kind, &fact);
+        let mut part = 0;
+        days::each(&snapshot, kind, period(query), &mut topics, |facts, mut range| {
+            places.clear();
+            places.extend(values.of(query, facts));
+            while !range.is_empty() {
+                let next = query.timeline.starts.get(part + 1);
+                let end = next.map_or(range.end, |start| facts.before(start.as_millis()).min(range.end));
+                tally::add(&mut sums, &places, part, kind, facts, range.start..end);
+                part += usize::from(end < range.end);
+                range.start = end;
             }
         })?;
     }
-    let mut others = sums.pop().unwrap_or_default();
+    let others = sums.pop().filter(|sum| sum.count() > 0);
     let names = kept.iter().map(|value| std::mem::take(&mut values.names[*value]));
-    let mut rows: Vec<(String, Vec<Sum>)> = names.zip(sums).filter(|(_, sums)| count(sums) > 0).collect();
-    rows.sort_by(|(a, mine), (b, theirs)| count(theirs).cmp(&count(mine)).then_with(|| a.cmp(b)));
-    for (_, sums) in rows.split_off(rows.len().min(limit)) {
-        tally::add(&mut others, &sums);
-    }
-    let mut total = others.clone();
-    let mut told = Vec::with_capacity(rows.len());
-    for (name, sums) in rows {
-        tally::add(&mut total, &sums);
-        told.push((name, tally::row(sums, &topics)));
-    }
-    let others = (count(&others) > 0).then(|| tally::row(others, &topics));
-    Ok(Ledger { rows: told, others, total: tally::row(total, &topics), complete: is_complete(&snapshot)? })
-}
-
-/// Registrations and requests.
-fn count(sums: &[Sum]) -> u64 {
-    sums.iter().map(Sum::count).sum()
+    let mut rows: Vec<(String, Sum)> = names.zip(sums).filter(|(_, sum)| sum.count() > 0).collect();
+    rows.sort_by_cached_key(|(name, sum)| (Reverse(sum.count()), name.clone()));
+    let (mut names, mut sums): (Vec<String>, Vec<Sum>) = rows.into_iter().unzip();
+    names.truncate(limit);
+    sums.extend(others);
+    let row = |sums| tally::row(sums, parts, &topics);
+    let (shown, others) = sums.split_at(names.len());
+    Ok(Ledger {
+        rows: names.into_iter().zip(shown.iter().map(|sum| row(slice::from_ref(sum)))).collect(),
+        others: (!others.is_empty()).then(|| row(others)),
+        total: row(&sums),
+        complete: is_complete(&snapshot)?,
+    })
 }
 
 fn period(query: &LedgerQuery) -> (i64, i64) {
@@ -85,9 +88,11 @@ fn rank(
 ) -> Result<Vec<usize>, StoreError> {
     let mut counts = vec![0_u64; values.names.len()];
     for kind in Kind::ALL {
-        days::each(connection, kind, period(query), topics, |fact| {
-            if let Some(count) = counts.get_mut(values.of(query, &fact)) {
-                *count += 1;
+        days::each(connection, kind, period(query), topics, |facts, range| {
+            for value in values.of(query, facts).skip(range.start).take(range.len()) {
+                if let Some(count) = counts.get_mut(value) {
+                    *count += 1;
+                }
             }
         })?;
     }
@@ -126,12 +131,13 @@ impl Values {
         Ok(Self { names, by_origin })
     }
 
-    /// The number of the value that a fact counts for.
-    fn of(&self, query: &LedgerQuery, fact: &days::Fact) -> usize {
-        let origin = match query.touch {
-            CreditedTouch::First => fact.first,
-            CreditedTouch::Last => fact.last,
+    /// The number of the value that each fact counts for.
+    fn of(&self, query: &LedgerQuery, facts: &Facts) -> impl Iterator<Item = usize> {
+        let origins = match query.touch {
+            CreditedTouch::First => &facts.first,
+            CreditedTouch::Last => &facts.last,
         };
-        usize::try_from(origin).ok().and_then(|id| self.by_origin.get(id).copied()).unwrap_or(LEFT_OUT)
+        let value = |id: usize| self.by_origin.get(id).copied();
+        origins.iter().map(move |origin| usize::try_from(*origin).ok().and_then(value).unwrap_or(LEFT_OUT))
     }
 }

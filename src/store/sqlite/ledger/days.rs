@@ -5,41 +5,88 @@
 //! from the tables. Every write that changes a fact takes its day out, in the same transaction.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use rusqlite::{Connection, Row};
 
-use super::StoreError;
+use super::{StoreError, packed};
 use crate::domain::{Timestamp, Topic};
 
 /// A day of UTC, in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// What became of a welcome or a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Open,
-    Bounced,
-    /// After so many milliseconds.
-    Delivered(u64),
+/// How many facts are read from the tables before they are shown.
+const AT_ONCE: usize = 10_000;
+
+/// Registrations or requests, as far as they are counted, in the order of time: of each one number in every column. Of
+/// what took time it is one more than the milliseconds from the registration or request on, and 0 if it did not happen.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// From when `at` counts, in milliseconds.
+    pub(super) start: i64,
+    pub(super) at: Vec<u64>,
+    pub(super) first: Vec<u64>,
+    pub(super) last: Vec<u64>,
+    /// The number of its topic in [`Topics`]; 0 for a registration.
+    pub(super) topic: Vec<u64>,
+    /// 1 if the welcome was given up, and not delivered.
+    pub(super) bounced: Vec<u64>,
+    /// The welcome or the request was delivered.
+    pub(super) delivered: Vec<u64>,
+    /// Somebody looked after the request.
+    pub(super) acknowledged: Vec<u64>,
+    /// It was answered.
+    pub(super) answered: Vec<u64>,
+    /// Whoever registered opened the chat by the link in their welcome.
+    pub(super) opened: Vec<u64>,
 }
 
-/// A registration or a request, as far as it is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fact {
-    /// When it was, in milliseconds.
-    pub(super) at: i64,
-    pub(super) first: i64,
-    pub(super) last: i64,
-    /// The number of its topic in [`Topics`]; 0 for a registration.
-    pub(super) topic: usize,
-    pub(super) fate: Fate,
-    /// After how many milliseconds somebody looked after the request; `None`: nobody has yet, or it is a registration.
-    pub(super) acknowledged: Option<u64>,
-    /// After how many milliseconds it was answered, likewise.
-    pub(super) answered: Option<u64>,
-    /// After how many milliseconds whoever registered opened the chat by the link in their welcome; `None`: they have not,
-    /// or it is a request.
-    pub(super) opened: Option<u64>,
+impl Facts {
+    pub(super) fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// How many are from before this moment, in milliseconds.
+    pub(super) fn before(&self, moment: i64) -> usize {
+        let after = u64::try_from(moment.saturating_sub(self.start)).unwrap_or(0);
+        self.at.partition_point(|at| *at < after)
+    }
+
+    pub(super) fn columns(&mut self) -> [&mut Vec<u64>; 9] {
+        [
+            &mut self.at,
+            &mut self.first,
+            &mut self.last,
+            &mut self.topic,
+            &mut self.bounced,
+            &mut self.delivered,
+            &mut self.acknowledged,
+            &mut self.answered,
+            &mut self.opened,
+        ]
+    }
+
+    /// Adds what a row of [`Kind::facts`] tells.
+    fn add(&mut self, row: &Row<'_>, topics: &mut Topics) -> rusqlite::Result<()> {
+        let at: i64 = row.get(0)?;
+        // What a clock that was set back says took no time.
+        let after = |column| -> rusqlite::Result<u64> {
+            let moment: Option<i64> = row.get(column)?;
+            Ok(moment.map_or(0, |moment| u64::try_from(moment.saturating_sub(at)).unwrap_or(0) + 1))
+        };
+        let topic = if row.get(5)? { 0 } else { topics.number_of_written(row.get_ref(6)?.as_str()?) };
+        let delivered = after(3)?;
+        self.at.push(u64::try_from(at - self.start).unwrap_or(0));
+        self.first.push(row.get(1)?);
+        self.last.push(row.get(2)?);
+        self.topic.push(topic as u64);
+        self.bounced.push(u64::from(delivered == 0 && row.get(4)?));
+        self.delivered.push(delivered);
+        self.acknowledged.push(after(7)?);
+        self.answered.push(after(8)?);
+        self.opened.push(after(9)?);
+        Ok(())
+    }
 }
 
 /// The keys of topics, numbered as they are met. Number 0 is the empty one.
@@ -58,7 +105,7 @@ impl Default for Topics {
 }
 
 impl Topics {
-    fn number(&mut self, key: &str) -> usize {
+    pub(super) fn number(&mut self, key: &str) -> usize {
         if let Some(number) = self.numbers.get(key) {
             return *number;
         }
@@ -184,35 +231,9 @@ pub(in crate::store::sqlite) fn reserve(connection: &Connection, kind: Kind, day
 
 /// The facts of a day, packed.
 pub(in crate::store::sqlite) fn pack(connection: &Connection, kind: Kind, day: i64) -> Result<Vec<u8>, StoreError> {
-    let (mut topics, mut packed, mut last) = (Topics::default(), Vec::new(), day * DAY);
-    unpacked(connection, kind, (day * DAY, (day + 1) * DAY), &mut topics, &mut |fact| {
-        put(&mut packed, fact.at - last);
-        put(&mut packed, fact.first);
-        put(&mut packed, fact.last);
-        put(&mut packed, fact.topic);
-        put(
-            &mut packed,
-            match fact.fate {
-                Fate::Open => 0_u64,
-                Fate::Bounced => 1,
-                Fate::Delivered(after) => after.saturating_add(2),
-            },
-        );
-        let mut put_wait = |after: Option<u64>| put(&mut packed, after.map_or(0, |after| after.saturating_add(1)));
-        match kind {
-            Kind::Registrations => put_wait(fact.opened),
-            Kind::Requests => [fact.acknowledged, fact.answered].into_iter().for_each(put_wait),
-        }
-        last = fact.at;
-    })?;
-    let mut whole = Vec::with_capacity(packed.len() + 64);
-    put(&mut whole, topics.names.len());
-    for name in &topics.names {
-        put(&mut whole, name.len());
-        whole.extend_from_slice(name.as_bytes());
-    }
-    whole.append(&mut packed);
-    Ok(whole)
+    let (mut topics, mut facts) = (Topics::default(), Facts { start: day * DAY, ..Facts::default() });
+    read(connection, kind, (day * DAY, (day + 1) * DAY), |row| Ok(facts.add(row, &mut topics)?))?;
+    Ok(packed::pack(&mut facts, &topics))
 }
 
 /// Keeps a packed day, unless it changed meanwhile.
@@ -226,38 +247,57 @@ pub(in crate::store::sqlite) fn fill(
     Ok(())
 }
 
-/// Shows every fact from a moment up to another, in milliseconds.
+/// Shows all facts from a moment up to another, in milliseconds, in the order of time: some at once, and which of them.
 pub(super) fn each(
     connection: &Connection,
     kind: Kind,
     (from, to): (i64, i64),
     topics: &mut Topics,
-    mut show: impl FnMut(Fact),
+    mut show: impl FnMut(&Facts, Range<usize>),
 ) -> Result<(), StoreError> {
-    let mut seen = from;
+    let (mut seen, mut facts) = (from, Facts::default());
     let mut statement = connection.prepare_cached(kind.packed())?;
-    let mut packed = statement.query((from.div_euclid(DAY), (to - 1).div_euclid(DAY)))?;
-    while let Some(row) = packed.next()? {
+    let mut days = statement.query((from.div_euclid(DAY), (to - 1).div_euclid(DAY)))?;
+    while let Some(row) = days.next()? {
         let start = row.get::<_, i64>(0)? * DAY;
         unpacked(connection, kind, (seen, start), topics, &mut show)?;
         let day = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-        let shown = unpack(day, kind, start, topics, |fact| {
-            if (from..to).contains(&fact.at) {
-                show(fact);
-            }
-        });
-        shown.ok_or_else(|| StoreError::unavailable(&format_args!("day {start} of the ledger is damaged")))?;
+        facts.start = start;
+        packed::unpack(day, &mut facts, topics)
+            .ok_or_else(|| StoreError::unavailable(&format_args!("day {start} of the ledger is damaged")))?;
+        show(&facts, facts.before(from)..facts.before(to));
         seen = start + DAY;
     }
     unpacked(connection, kind, (seen, to), topics, &mut show)
 }
 
+/// The same from the tables.
 fn unpacked(
     connection: &Connection,
     kind: Kind,
     (from, to): (i64, i64),
     topics: &mut Topics,
-    show: &mut impl FnMut(Fact),
+    show: &mut impl FnMut(&Facts, Range<usize>),
+) -> Result<(), StoreError> {
+    let mut facts = Facts { start: from, ..Facts::default() };
+    read(connection, kind, (from, to), |row| {
+        facts.add(row, topics)?;
+        if facts.len() == AT_ONCE {
+            show(&facts, 0..AT_ONCE);
+            facts = Facts { start: from, ..Facts::default() };
+        }
+        Ok(())
+    })?;
+    show(&facts, 0..facts.len());
+    Ok(())
+}
+
+/// Takes the rows of [`Kind::facts`].
+fn read(
+    connection: &Connection,
+    kind: Kind,
+    (from, to): (i64, i64),
+    mut take: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     if from >= to {
         return Ok(());
@@ -265,81 +305,7 @@ fn unpacked(
     let mut statement = connection.prepare_cached(kind.facts())?;
     let mut found = statement.query((from, to))?;
     while let Some(row) = found.next()? {
-        show(fact(row, topics)?);
+        take(row)?;
     }
     Ok(())
-}
-
-fn fact(row: &Row<'_>, topics: &mut Topics) -> rusqlite::Result<Fact> {
-    let at = row.get(0)?;
-    // What a clock that was set back says took no time.
-    let after = |moment: i64| u64::try_from(moment.saturating_sub(at)).unwrap_or(0);
-    let fate = match row.get::<_, Option<i64>>(3)? {
-        Some(delivered) => Fate::Delivered(after(delivered)),
-        None if row.get(4)? => Fate::Bounced,
-        None => Fate::Open,
-    };
-    let topic = if row.get(5)? { 0 } else { topics.number_of_written(row.get_ref(6)?.as_str()?) };
-    let waits = [row.get::<_, Option<i64>>(7)?, row.get(8)?, row.get(9)?];
-    let [acknowledged, answered, opened] = waits.map(|moment| moment.map(after));
-    Ok(Fact { at, first: row.get(1)?, last: row.get(2)?, topic, fate, acknowledged, answered, opened })
-}
-
-/// Shows a day's facts; `None` when they cannot be read.
-fn unpack(mut packed: &[u8], kind: Kind, start: i64, topics: &mut Topics, mut show: impl FnMut(Fact)) -> Option<()> {
-    let mut numbers = Vec::new();
-    for _ in 0..take(&mut packed)? {
-        let length = usize::try_from(take(&mut packed)?).ok()?;
-        let (name, rest) = packed.split_at_checked(length)?;
-        numbers.push(topics.number(std::str::from_utf8(name).ok()?));
-        packed = rest;
-    }
-    let mut at = start;
-    while !packed.is_empty() {
-        at = at.checked_add(take(&mut packed)?)?;
-        let (first, last) = (take(&mut packed)?, take(&mut packed)?);
-        let topic = *numbers.get(usize::try_from(take(&mut packed)?).ok()?)?;
-        let fate = match take(&mut packed)? {
-            0 => Fate::Open,
-            1 => Fate::Bounced,
-            after => Fate::Delivered(u64::try_from(after - 2).ok()?),
-        };
-        let mut take_wait = || take(&mut packed).map(|after| u64::try_from(after - 1).ok());
-        let (acknowledged, answered, opened) = match kind {
-            Kind::Registrations => (None, None, take_wait()?),
-            Kind::Requests => (take_wait()?, take_wait()?, None),
-        };
-        show(Fact { at, first, last, topic, fate, acknowledged, answered, opened });
-    }
-    Some(())
-}
-
-/// Appends a number that is not negative, seven bits a byte, the lowest first (LEB128).
-fn put<N>(packed: &mut Vec<u8>, number: N)
-where
-    u64: TryFrom<N>,
-{
-    let mut rest = u64::try_from(number).unwrap_or(0);
-    while rest >= 0x80 {
-        packed.push(rest.to_le_bytes()[0] | 0x80);
-        rest >>= 7;
-    }
-    packed.push(rest.to_le_bytes()[0]);
-}
-
-/// Takes such a number off the front.
-fn take(packed: &mut &[u8]) -> Option<i64> {
-    let (mut number, mut shift) = (0_u64, 0);
-    loop {
-        let (byte, rest) = packed.split_first()?;
-        *packed = rest;
-        number |= u64::from(byte & 0x7F) << shift;
-        if byte & 0x80 == 0 {
-            return i64::try_from(number).ok();
-        }
-        shift += 7;
-        if shift > 56 {
-            return None;
-        }
-    }
 }

@@ -15,6 +15,7 @@ mod answer;
 mod arrears;
 mod days;
 mod origins;
+mod packed;
 mod reasons;
 mod tally;
 
