@@ -225,6 +225,7 @@ fn told(name: &str, tally: &Tally, before: u64) -> ReportRow {
         before,
         welcomed: tally.welcomed,
         bounced: tally.bounced,
+        opened: tally.opened,
         requests: tally.requests,
         answered: tally.answered,
         to_answer_ms: tally.to_answer.map(millis),

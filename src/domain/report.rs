@@ -57,6 +57,7 @@ impl Report {
             before,
             welcomed: registrations,
             bounced: 0,
+            opened: registrations / 4,
             requests,
             answered,
             to_answer_ms: Some(2_190_000),
@@ -98,6 +99,8 @@ pub struct ReportRow {
     pub welcomed: u64,
     /// Of them, those whose welcome was given up because nobody is at their address.
     pub bounced: u64,
+    /// Of those who registered, those who came back to the chat by the link in their welcome.
+    pub opened: u64,
     /// Requests.
     pub requests: u64,
     /// Of these, those whose customer has their answer.
