@@ -65,3 +65,54 @@ fn take(packed: &mut &[u8]) -> Option<usize> {
     *packed = rest;
     usize::try_from(u64::from_le_bytes(*number)).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day() -> (Facts, Topics) {
+        let mut topics = Topics::default();
+        let sales = topics.number("sales") as u64;
+        // Columns of no byte, of one and of more; the last one has the greatest number there is.
+        let facts = Facts {
+            start: 0,
+            at: vec![0, 1, 86_399_999],
+            first: vec![1, 300, 70_000],
+            last: vec![1, 1, 2],
+            topic: vec![0, sales, sales],
+            bounced: vec![0; 3],
+            delivered: vec![0, 1, 256],
+            acknowledged: vec![0; 3],
+            answered: vec![0; 3],
+            opened: vec![0, 1, u64::MAX],
+        };
+        (facts, topics)
+    }
+
+    #[test]
+    fn what_was_packed_comes_back_by_the_numbers_that_topics_have_now() {
+        let (mut facts, topics) = day();
+        let packed = pack(&mut facts, &topics);
+        let (mut found, mut topics) = (Facts::default(), Topics::default());
+        topics.number("pricing");
+        unpack(&packed, &mut found, &mut topics).unwrap();
+        facts.topic = vec![0, 2, 2];
+        assert_eq!(found.columns(), facts.columns());
+        assert_eq!(topics.names, ["", "pricing", "sales"]);
+    }
+
+    #[test]
+    fn a_damaged_day_is_told_and_never_half_read() {
+        let (mut facts, topics) = day();
+        let packed = pack(&mut facts, &topics);
+        for length in 0..packed.len() {
+            assert_eq!(unpack(&packed[..length], &mut Facts::default(), &mut Topics::default()), None, "{length}");
+        }
+        for index in 0..packed.len() {
+            let mut damaged = packed.clone();
+            damaged[index] = 0xFF;
+            // Whatever comes of it, it ends.
+            let _ = unpack(&damaged, &mut Facts::default(), &mut Topics::default());
+        }
+    }
+}

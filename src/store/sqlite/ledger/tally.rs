@@ -222,3 +222,33 @@ fn median(times: &[&Times], (least, most): (u64, u64), mut between: Vec<u64>) ->
 fn nth(times: &mut [u64], index: usize) -> u64 {
     *times.select_nth_unstable(index).1
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn plainly(mut times: Vec<u64>) -> (u64, Option<u64>) {
+        times.sort_unstable();
+        (times.len() as u64, times.len().checked_sub(1).map(|last| times[last / 2]))
+    }
+
+    proptest! {
+        #[test]
+        fn the_median_of_many_lists_is_that_of_all_their_times_sorted(
+            rows in proptest::collection::vec(
+                proptest::collection::vec(proptest::collection::vec(prop_oneof![0..9_u64, any::<u64>()], 0..9), 3), 0..6),
+        ) {
+            let times: Vec<Times> = rows
+                .iter()
+                .map(|parts| Times { all: parts.concat(), counts: parts.iter().map(Vec::len).collect() })
+                .collect();
+            let took = took(&times.iter().collect::<Vec<_>>(), 3);
+            let told: Vec<_> = took.iter().map(|took| (took.count, took.median)).collect();
+            let of = |part: usize| plainly(rows.iter().flat_map(|parts| parts[part].clone()).collect());
+            let whole = plainly(rows.iter().flatten().flatten().copied().collect());
+            prop_assert_eq!(told, [of(0), of(1), of(2), whole]);
+        }
+    }
+}
