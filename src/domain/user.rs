@@ -111,25 +111,17 @@ impl User {
 
     /// Takes over what was missing; what is known stays. Says whether anything changed.
     pub fn merge(&mut self, new: &NewUser) -> bool {
-        let before = self.clone();
-        if self.name.is_empty() {
-            self.name.clone_from(&new.name);
-        }
-        if self.language.is_empty() {
-            self.language.clone_from(&new.language);
-        }
-        if self.email.is_none() {
-            self.email.clone_from(&new.contact.email);
-        }
-        let (mine, theirs) = (&self.phone, &new.contact.phone);
+        let contact = &new.contact;
         let understood = |phone: &Option<Phone>| phone.as_ref().is_some_and(|phone| phone.e164.is_some());
-        if mine.is_none() || (!understood(mine) && understood(theirs)) {
-            self.phone.clone_from(&new.contact.phone);
-        }
-        if self.landbot_customer_id.is_none() {
-            self.landbot_customer_id.clone_from(&new.contact.landbot_customer_id);
-        }
-        *self != before
+        let wants_phone = self.phone.is_none() || (!understood(&self.phone) && understood(&contact.phone));
+        let changed = [
+            take_over(&mut self.name, &new.name, String::is_empty),
+            take_over(&mut self.language, &new.language, String::is_empty),
+            take_over(&mut self.email, &contact.email, Option::is_none),
+            take_over(&mut self.phone, &contact.phone, |_| wants_phone),
+            take_over(&mut self.landbot_customer_id, &contact.landbot_customer_id, Option::is_none),
+        ];
+        changed.contains(&true)
     }
 
     /// Whether they were erased: everybody else can be known again somehow.
@@ -150,6 +142,15 @@ impl User {
             _ => true,
         }
     }
+}
+
+/// Takes what they say for what is missing. Says whether that is anything new.
+fn take_over<T: Clone + PartialEq>(mine: &mut T, theirs: &T, is_missing: impl Fn(&T) -> bool) -> bool {
+    let takes = is_missing(mine) && mine != theirs;
+    if takes {
+        mine.clone_from(theirs);
+    }
+    takes
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! The fields may lie at the top, in a list of one object, in objects whose entries are fields themselves
 //! ([`CONTAINERS`]), or in the MessageHook that Landbot sends for every line of a chat.
 
-use super::aliases::{same, snake_case};
+use super::aliases::{Meaning, meaning, same, snake_case};
 use super::value::{Entries, Value};
 use super::{Received, Unreadable};
 
@@ -23,10 +23,10 @@ pub(super) enum Place {
 pub(super) struct Given {
     /// Its name in snake case.
     pub(super) key: String,
+    /// What that says.
+    pub(super) meaning: Meaning,
     pub(super) value: Value,
     pub(super) place: Place,
-    /// Whether it can only be about the origin: a `name` in `origin: {…}` is not the customer's.
-    pub(super) about_origin: bool,
 }
 
 /// What was in a body.
@@ -89,7 +89,8 @@ pub(super) fn open(
     Ok(Content::Fields { trace })
 }
 
-/// The entries of an object as fields: those of its containers first, so that what stands outside counts before it.
+/// The entries of an object as fields, which can only be about the origin where `about_origin` says so (a `name` in
+/// `origin: {…}` is not the customer's): those of its containers first, so that what stands outside counts before it.
 pub(super) fn flatten(entries: Entries, place: Place, about_origin: bool, given: &mut Vec<Given>) {
     let mut plain = Vec::new();
     for (key, value) in entries {
@@ -103,7 +104,7 @@ pub(super) fn flatten(entries: Entries, place: Place, about_origin: bool, given:
                 }
                 flatten(inner, place, about_origin || container.about_origin, given);
             }
-            (value, _) => plain.push(Given { key, value, place, about_origin }),
+            (value, _) => plain.push(Given { meaning: meaning(&key, about_origin), key, value, place }),
         }
     }
     given.append(&mut plain);
@@ -139,8 +140,8 @@ fn open_message(message: Value, given: &mut Vec<Given>) {
     flatten(entries, Place::Body, false, given);
     given.extend(line.map(|value| Given {
         key: "question".to_owned(),
+        meaning: meaning("question", false),
         value,
         place: Place::ChatLine,
-        about_origin: false,
     }));
 }

@@ -98,9 +98,9 @@ struct Gathering {
 impl Gathering {
     fn new(given: Vec<Given>, notes: Vec<String>) -> Self {
         let mut this = Self { candidates: Vec::new(), origin: Origin::default(), left_out: 0, cut_short: 0, notes };
-        for Given { key, value, place, about_origin } in given {
+        for Given { key, meaning, value, place } in given {
             let Some(text) = text(&value) else { continue };
-            match meaning(&key, about_origin) {
+            match meaning {
                 // Only whoever writes the body by hand says it so. A shop's own field of that name, such as the arm of
                 // an experiment, must not turn a customer away.
                 Meaning::Known { field: Field::Test, .. } if !(place == Place::Body && value == Value::Bool(true)) => {

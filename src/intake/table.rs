@@ -1,6 +1,6 @@
 //! A table of customers, one a row, under the names that bots give to the same fields.
 
-use super::aliases::{self, snake_case};
+use super::aliases::{self, Meaning, snake_case};
 use super::envelope::{Given, Place};
 use super::value::{self, Value};
 use super::{Fields, Received, gather};
@@ -28,6 +28,8 @@ const TAGS: &[(&str, &str)] = &[("source", "utm_source"), ("medium", "utm_medium
 pub struct Columns {
     /// The name of each, in snake case; `None`: a secret, which is not read.
     keys: Vec<Option<String>>,
+    /// What each name says.
+    meanings: Vec<Meaning>,
     /// Those that say when, the best one first.
     times: Vec<usize>,
 }
@@ -54,7 +56,9 @@ impl Columns {
             let tag = tags.iter().find(|(name, _)| key.as_deref() == Some(*name));
             tag.map_or(key, |(_, tag)| Some((*tag).to_owned()))
         };
-        Self { times, keys: keys.into_iter().map(full).collect() }
+        let keys: Vec<_> = keys.into_iter().map(full).collect();
+        let meanings = keys.iter().map(|key| aliases::meaning(key.as_deref().unwrap_or_default(), false)).collect();
+        Self { keys, meanings, times }
     }
 
     /// How many there are.
@@ -81,13 +85,14 @@ impl Columns {
     /// Reads a row. `default_country` is where phones without a calling code are, unless the row names a country.
     pub fn read<'a>(&self, cells: &(impl Iterator<Item = &'a str> + Clone), default_country: Country) -> Row<'a> {
         let mut given = Vec::with_capacity(self.keys.len());
-        for (place, (key, cell)) in self.keys.iter().zip(cells.clone()).enumerate() {
+        let columns = self.keys.iter().zip(&self.meanings).zip(cells.clone());
+        for (place, ((key, meaning), cell)) in columns.enumerate() {
             let (Some(key), text) = (key, bare(cell)) else { continue };
             // What an export of ours wrote beside the customer's own data.
             let is_ours = key == "id" && text.parse::<UserId>().is_ok();
             if !text.is_empty() && !is_ours && !self.times.contains(&place) {
                 let value = Value::Text(text.to_owned());
-                given.push(Given { key: key.clone(), value, place: Place::Body, about_origin: false });
+                given.push(Given { key: key.clone(), meaning: meaning.clone(), value, place: Place::Body });
             }
         }
         let received = Received { headers: &[], query: "", body: &[] };
