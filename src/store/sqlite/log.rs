@@ -18,8 +18,8 @@ const CHECKPOINT_PAGES: i64 = 4096;
 /// A log of this many pages (64 MiB) is too long: somebody keeps it from being emptied.
 pub(super) const TOO_LONG: i64 = 16_384;
 
-/// After this many writes the log's length is looked at.
-const LOOK_AT_LOG: usize = 512;
+/// After this many rows that were written the log's length is looked at.
+const LOOK_AT_LOG: u64 = 512;
 
 /// How long writes wait for readers to let go, so that a log that is too long can be emptied.
 pub(super) const WAIT_FOR_READERS: Duration = Duration::from_millis(100);
@@ -33,7 +33,8 @@ const TELL_AGAIN: Duration = Duration::from_mins(1);
 /// Keeps the log short.
 #[derive(Default)]
 pub(super) struct Log {
-    since_look: usize,
+    /// How many rows the connection had written when the log's length was last looked at.
+    looked_at: u64,
     /// Shared with those who read.
     is_long: Arc<AtomicBool>,
     tried: Option<Instant>,
@@ -69,15 +70,16 @@ impl Log {
         Ok(())
     }
 
-    /// Hears of `writes` that were committed, and writes the log back when it has become long. Says whether it did.
-    pub(super) fn tend(&mut self, connection: &Connection, writes: usize) -> Result<bool, StoreError> {
-        self.since_look += writes;
+    /// To be called after each commit: writes the log back when it has become long. Says whether it did.
+    pub(super) fn tend(&mut self, connection: &Connection) -> Result<bool, StoreError> {
+        // Rows, not writes: one write may be a thousand rows.
+        let written = connection.total_changes();
         let again = self.tried.is_some_and(|tried| tried.elapsed() >= TRY_AGAIN);
         let asked = self.tried.is_none() && self.to_empty.load(Ordering::Relaxed);
-        if self.since_look < LOOK_AT_LOG && !again && !asked {
+        if written - self.looked_at < LOOK_AT_LOG && !again && !asked {
             return Ok(false);
         }
-        self.since_look = 0;
+        self.looked_at = written;
         match self.write_back_when_long(connection).map_err(StoreError::from) {
             Err(error @ StoreError::Broken(_)) => Err(error),
             Err(error) => {
@@ -170,7 +172,10 @@ mod tests {
             for _ in 0..megabytes {
                 connection.execute("INSERT INTO blobs VALUES (zeroblob(1048576))", []).unwrap();
             }
-            log.tend(&connection, LOOK_AT_LOG).unwrap();
+            for _ in 0..LOOK_AT_LOG {
+                connection.execute("INSERT INTO blobs VALUES (x'')", []).unwrap();
+            }
+            log.tend(&connection).unwrap();
             log.look_again().is_some()
         };
         let length = || std::fs::metadata(super::super::suffixed(&path, "-wal")).unwrap().len();
@@ -180,7 +185,8 @@ mod tests {
         assert!(write(60) && length() > 64 * 1024 * 1024);
         reader.execute_batch("ROLLBACK").unwrap();
         log.tried = None;
-        log.tend(&connection, LOOK_AT_LOG).unwrap();
+        connection.execute("UPDATE blobs SET bytes = x'' WHERE length(bytes) = 0", []).unwrap();
+        log.tend(&connection).unwrap();
         assert!(log.look_again().is_none() && length() < 16 * 1024 * 1024, "{}", length());
     }
 }

@@ -215,7 +215,7 @@ impl Thread {
             if matches!(committed, Err(StoreError::Broken(_))) {
                 return committed;
             }
-            if self.log.tend(&self.connection, writes)? {
+            if self.log.tend(&self.connection)? {
                 self.journal.sync();
             }
         }
