@@ -143,6 +143,35 @@ async fn a_table_is_imported_and_exported_beside_a_running_server() {
     assert_eq!((&message["purpose"], &message["name"]), (&json!("welcome"), &json!("Ana")));
 }
 
+#[tokio::test]
+async fn webhooks_are_answered_in_the_middle_of_an_import() {
+    let directory = configured("[server]\nlisten = \"127.0.0.1:0\"\n");
+    let process = Process::start(directory.path());
+    let mut importing = command(directory.path(), &["import", "-", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut table = importing.stdin.take().unwrap();
+    std::io::Write::write_all(&mut table, b"email\n").unwrap();
+    for part in 0..10_u32 {
+        for n in 0..2_000 {
+            std::io::Write::write_all(&mut table, format!("{part}.{n}@example.com\n").as_bytes()).unwrap();
+        }
+        let body = json!({ "name": "Ana", "email": format!("ana{part}@example.com") }).to_string();
+        let answer = client::send(process.address, "POST", "/umishop_api/user", &[], body.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(importing.try_wait().unwrap().is_none(), "the table has not ended");
+    }
+    drop(table);
+    let output = importing.wait_with_output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(counts(&report), [20_000, 0, 0, 0]);
+    let (_, users, _) = run(directory.path(), &["export", "users"]);
+    assert_eq!(users.lines().count(), 20_011);
+}
+
 #[test]
 fn what_was_exported_is_imported_as_it_was() {
     let (one, other) = (configured(""), configured(""));

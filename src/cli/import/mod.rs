@@ -29,8 +29,8 @@ mod progress;
 mod rows;
 mod target;
 
-/// How many rows one transaction takes, so that webhooks do not wait for it.
-const BITE: usize = 500;
+/// How many rows the first bite has: so few that something is there at once.
+const FIRST_BITE: usize = 500;
 
 /// How many refused rows are told where no file was named for them.
 const TOLD: usize = 20;
@@ -132,17 +132,23 @@ struct Bite {
     position: u64,
 }
 
-/// Reads the table to its end, or until nobody takes the bites any more.
-fn read(mut rows: Rows, welcome: Option<&Welcome>, bites: &mpsc::Sender<anyhow::Result<Bite>>) -> anyhow::Result<()> {
-    loop {
+/// Reads the table to its end, or until nobody takes the bites any more. Each is twice as large as the one before, up to
+/// `limit` rows.
+fn read(
+    mut rows: Rows,
+    welcome: Option<&Welcome>,
+    limit: usize,
+    bites: &mpsc::Sender<anyhow::Result<Bite>>,
+) -> anyhow::Result<()> {
+    let sizes = std::iter::successors(Some(FIRST_BITE), |size| Some((size * 2).min(limit)));
+    for size in sizes {
         let mut bite = Bite::default();
         let mut ended = None;
-        while bite.customers.len() + bite.refused.len() < BITE {
+        while bite.customers.len() + bite.refused.len() < size {
             match rows.next() {
                 Ok(Some(Ok(row))) => {
                     bite.lines.push(row.line);
-                    let (user, registered_at) = (row.user, row.registered_at);
-                    bite.customers.push(Imported { user, registered_at, welcome: welcome.map(Welcome::message) });
+                    bite.customers.push(Imported::new(row.user, row.registered_at, welcome.map(Welcome::message)));
                 }
                 Ok(Some(Err(refused))) => bite.refused.push(refused),
                 Ok(None) => ended = Some(Ok(())),
@@ -160,6 +166,7 @@ fn read(mut rows: Rows, welcome: Option<&Welcome>, bites: &mpsc::Sender<anyhow::
             None => {}
         }
     }
+    Ok(())
 }
 
 /// How many rows came to what.
@@ -204,9 +211,10 @@ struct Import<'a> {
 
 impl Import<'_> {
     async fn take(&mut self, rows: Rows, welcome: Option<Welcome>, target: &Target) -> anyhow::Result<Ended> {
-        let (send, mut bites) = mpsc::channel(2);
+        let (send, mut bites) = mpsc::channel(1);
+        let limit = target.most_rows();
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = read(rows, welcome.as_ref(), &send) {
+            if let Err(error) = read(rows, welcome.as_ref(), limit, &send) {
                 // Whoever takes nothing any more need not hear of it.
                 drop(send.blocking_send(Err(error)));
             }

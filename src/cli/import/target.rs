@@ -15,6 +15,13 @@ use crate::store::{Arrival, Imported, Store as _};
 /// How long a server beside us may write undisturbed after each transaction: about as long as one takes.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// How many rows a transaction takes beside a server, so that webhooks do not wait for it: some tens of milliseconds.
+const FEW_ROWS: usize = 1_000;
+
+/// How many it takes when nobody waits. Addresses and phones lie all over their indexes: the more rows come at once, the
+/// more of them share the pages that are written.
+const MANY_ROWS: usize = 32_000;
+
 /// Into the database, or nowhere.
 pub(super) enum Target {
     /// The store; the flag says whether a server runs beside us.
@@ -37,6 +44,14 @@ impl Target {
         let StoreUrl::Sqlite(path) = &config.store;
         let trial = Trial::new(path).with_context(|| format!("cannot open the database {}", path.display()))?;
         Ok(Self::Trial(Box::new(trial)))
+    }
+
+    /// How many rows one transaction may take.
+    pub(super) const fn most_rows(&self) -> usize {
+        match self {
+            Self::Store(_, true) => FEW_ROWS,
+            Self::Store(_, false) | Self::Trial(_) => MANY_ROWS,
+        }
     }
 
     pub(super) async fn import(

@@ -271,10 +271,15 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
 }
 
 pub(super) fn insert_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
-    let user = &known.user;
-    if let Some(address) = &user.email {
+    if let Some(address) = &known.user.email {
         suppressions::recall(connection, address)?;
     }
+    insert_unerased(connection, known)
+}
+
+/// As [`insert_user`], when it is known that no erased customer had unsubscribed that address.
+pub(super) fn insert_unerased(connection: &Connection, known: &Known) -> Result<(), StoreError> {
+    let user = &known.user;
     let (origin, source) = rows::origin_columns(&user.origin)?;
     connection
         .prepare_cached(

@@ -115,8 +115,7 @@ pub(super) fn erase(connection: &Connection, address: &EmailAddress) -> Result<(
 
 /// Hears of an address that somebody registers with. If an erased customer had unsubscribed it, it is suppressed again.
 pub(super) fn recall(connection: &Connection, address: &EmailAddress) -> Result<(), StoreError> {
-    let any = "SELECT EXISTS (SELECT 1 FROM erased_suppressions WHERE mark > x'')";
-    if !connection.prepare_cached(any)?.query_row([], |row| row.get(0))? {
+    if !recalls_any(connection)? {
         return Ok(());
     }
     let found: Option<i64> = connection
@@ -131,6 +130,12 @@ pub(super) fn recall(connection: &Connection, address: &EmailAddress) -> Result<
             .execute((address.as_str(), UNSUBSCRIBED, since))?;
     }
     Ok(())
+}
+
+/// Whether [`recall`] would do anything for any address.
+pub(super) fn recalls_any(connection: &Connection) -> Result<bool, StoreError> {
+    let any = "SELECT EXISTS (SELECT 1 FROM erased_suppressions WHERE mark > x'')";
+    Ok(connection.prepare_cached(any)?.query_row([], |row| row.get(0))?)
 }
 
 fn erasure_key(connection: &Connection) -> Result<ErasureKey, StoreError> {

@@ -198,9 +198,14 @@ impl Kind {
     }
 }
 
+/// The day of that moment, counted from 1970.
+pub(super) fn day(at: Timestamp) -> i64 {
+    at.as_millis().div_euclid(DAY)
+}
+
 /// A fact of that moment changed: its day is not packed any more.
 pub(super) fn changed(connection: &Connection, kind: Kind, at: Timestamp) -> Result<(), StoreError> {
-    connection.prepare_cached(kind.forget())?.execute([at.as_millis().div_euclid(DAY)])?;
+    connection.prepare_cached(kind.forget())?.execute([day(at)])?;
     Ok(())
 }
 
@@ -210,7 +215,7 @@ pub(in crate::store::sqlite) fn first_unpacked(
     kind: Kind,
     now: Timestamp,
 ) -> Result<Option<i64>, StoreError> {
-    let today = now.as_millis().div_euclid(DAY);
+    let today = day(now);
     let mut from = i64::MIN;
     loop {
         let next: Option<i64> = connection.prepare_cached(kind.next())?.query_row([from], |row| row.get(0))?;

@@ -14,6 +14,7 @@ use crate::domain::{
 mod answer;
 mod arrears;
 mod days;
+mod memo;
 mod origins;
 mod packed;
 mod reasons;
@@ -22,6 +23,7 @@ mod tally;
 pub(super) use answer::answer;
 pub(super) use arrears::{catch_up, count_all_of, count_user, is_complete};
 pub(super) use days::{Kind, fill, first_unpacked, pack, reserve};
+pub(super) use memo::Memo;
 pub(super) use origins::matching;
 pub(super) use reasons::reasons;
 
