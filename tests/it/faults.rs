@@ -44,7 +44,7 @@ fn failing_sync(directory: &Path, when: usize) -> Option<Command> {
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_sync_fails_the_process_ends_and_nothing_that_was_answered_is_lost() {
     // More than the start syncs: strace counts the syncs of each thread, and every migration brings one.
-    const CUSTOMERS: usize = 16;
+    const CUSTOMERS: usize = 24;
     let mut ended_while_serving = 0;
     for when in 1.. {
         let directory = tempfile::tempdir().unwrap();
