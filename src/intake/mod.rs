@@ -119,8 +119,15 @@ impl Fields {
         language_of(&self.language, self.phone.as_ref())
     }
 
-    /// The same of a customer who may be known from earlier: what is told now counts before what was told then.
+    /// The same of a customer who is known from earlier: what is told now counts before what was told then. Whoever only
+    /// types somebody's mail address must not learn what they read: the call must know them by something else as well.
     pub fn read_by<'a>(&'a self, user: &'a User) -> &'a str {
+        let (phone, landbot) = (&self.phone, &self.origin.landbot_customer_id);
+        let same_phone = phone.is_some() && *phone == user.phone;
+        let same_chat = landbot.is_some() && *landbot == user.landbot_customer_id;
+        if !same_phone && !same_chat {
+            return self.reads();
+        }
         let told = if self.language.is_empty() { &user.language } else { &self.language };
         language_of(told, self.phone.as_ref().or(user.phone.as_ref()))
     }

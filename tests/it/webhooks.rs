@@ -79,18 +79,29 @@ async fn a_call_that_tells_no_language_is_answered_in_what_is_known_of_its_custo
     let app = TestApp::start().await;
     let said =
         async |path: &str, body: Value| app.post(path, &body).await.json()["message"].as_str().unwrap().to_owned();
-    let (ana, eva) = ("ana@example.com", "eva@example.com");
-    said(USER, json!({ "name": "Ana", "email": ana, "language": "es" })).await;
-    said(TOPIC, json!({ "topic": "Sales", "question": "?", "email": eva, "phone": "612 345 678" })).await;
-    for email in [ana, eva] {
-        let question = json!({ "topic": "Sales", "question": "How much?", "email": email });
+    let (ana, eva) = (("ana@example.com", "161808359"), ("eva@example.com", "161808360"));
+    let (first, number) = (ana.0, ana.1);
+    said(USER, json!({ "name": "Ana", "email": first, "language": "es", "landbot_customer_id": number })).await;
+    let (first, number) = (eva.0, eva.1);
+    let with_phone = json!({ "topic": "Sales", "question": "?", "email": first, "phone": "612 345 678", "landbot_customer_id": number });
+    said(TOPIC, with_phone).await;
+    for (email, number) in [ana, eva] {
+        let told = json!({ "email": email, "landbot_customer_id": number });
+        let with = |more: Value| {
+            let mut body = told.clone();
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            body
+        };
+        let question = with(json!({ "topic": "Sales", "question": "How much?" }));
         assert!(said(TOPIC, question.clone()).await.contains("Hemos pasado tu pregunta sobre Sales"), "{email}");
         assert!(said(TOPIC, question).await.contains("Ya tenemos tu pregunta"), "{email}");
-        let registration = json!({ "name": "Ana", "email": email });
+        let registration = with(json!({ "name": "Ana" }));
         said(USER, registration.clone()).await;
         assert!(said(USER, registration).await.contains("¡Hola de nuevo, Ana!"), "{email}");
-        let in_english = json!({ "topic": "Sales", "question": "And when?", "email": email, "language": "en" });
+        let in_english = with(json!({ "topic": "Sales", "question": "And when?", "language": "en" }));
         assert!(said(TOPIC, in_english).await.contains("Thank you"), "what the call tells counts");
+        let typed = json!({ "topic": "Sales", "question": "Who is it?", "email": email });
+        assert!(said(TOPIC, typed).await.contains("Thank you"), "who knows but the address learns nothing");
     }
     let stranger = json!({ "topic": "Sales", "question": "How much?", "email": "leo@example.com" });
     assert!(said(TOPIC, stranger).await.contains("Thank you"));
