@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::progress::{Progress, per_second};
 use self::rows::{Refused, Rows, Rules};
-use self::target::Target;
+use self::target::{Most, Target};
 use super::{Global, block_on};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -133,18 +133,18 @@ struct Bite {
 }
 
 /// Reads the table to its end, or until nobody takes the bites any more. Each is twice as large as the one before, up to
-/// `limit` rows.
+/// `most`.
 fn read(
     mut rows: Rows,
     welcome: Option<&Welcome>,
-    limit: usize,
+    most: Most,
     bites: &mpsc::Sender<anyhow::Result<Bite>>,
 ) -> anyhow::Result<()> {
-    let sizes = std::iter::successors(Some(FIRST_BITE), |size| Some((size * 2).min(limit)));
+    let sizes = std::iter::successors(Some(FIRST_BITE), |size| Some((size * 2).min(most.rows)));
     for size in sizes {
         let mut bite = Bite::default();
-        let mut ended = None;
-        while bite.customers.len() + bite.refused.len() < size {
+        let (mut ended, begun) = (None, rows.position());
+        while bite.customers.len() + bite.refused.len() < size && rows.position() - begun < most.bytes {
             match rows.next() {
                 Ok(Some(Ok(row))) => {
                     bite.lines.push(row.line);
@@ -212,9 +212,9 @@ struct Import<'a> {
 impl Import<'_> {
     async fn take(&mut self, rows: Rows, welcome: Option<Welcome>, target: &Target) -> anyhow::Result<Ended> {
         let (send, mut bites) = mpsc::channel(1);
-        let limit = target.most_rows();
+        let most = target.most();
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = read(rows, welcome.as_ref(), limit, &send) {
+            if let Err(error) = read(rows, welcome.as_ref(), most, &send) {
                 // Whoever takes nothing any more need not hear of it.
                 drop(send.blocking_send(Err(error)));
             }

@@ -12,8 +12,11 @@ use crate::domain::{ContactField, Timestamp};
 use crate::store::sqlite::{OpenError, SqliteStore, Trial};
 use crate::store::{Arrival, Imported, Store as _};
 
-/// How long a server beside us may write undisturbed after each transaction: about as long as one takes.
+/// How long a server beside us may write undisturbed after each transaction at least; else as long as that took.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// However long a transaction took, an import goes on.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How many rows a transaction takes beside a server, so that webhooks do not wait for it: some tens of milliseconds.
 const FEW_ROWS: usize = 1_000;
@@ -21,6 +24,17 @@ const FEW_ROWS: usize = 1_000;
 /// How many it takes when nobody waits. Addresses and phones lie all over their indexes: the more rows come at once, the
 /// more of them share the pages that are written.
 const MANY_ROWS: usize = 32_000;
+
+/// How much of the table that may be, in bytes, however wide its rows are.
+const FEW_BYTES: u64 = 1024 * 1024;
+const MANY_BYTES: u64 = 8 * 1024 * 1024;
+
+/// How much of a table one transaction takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) rows: usize,
+    pub(super) bytes: u64,
+}
 
 /// Into the database, or nowhere.
 pub(super) enum Target {
@@ -46,11 +60,11 @@ impl Target {
         Ok(Self::Trial(Box::new(trial)))
     }
 
-    /// How many rows one transaction may take.
-    pub(super) const fn most_rows(&self) -> usize {
+    /// How much one transaction may take.
+    pub(super) const fn most(&self) -> Most {
         match self {
-            Self::Store(_, true) => FEW_ROWS,
-            Self::Store(_, false) | Self::Trial(_) => MANY_ROWS,
+            Self::Store(_, true) => Most { rows: FEW_ROWS, bytes: FEW_BYTES },
+            Self::Store(_, false) | Self::Trial(_) => Most { rows: MANY_ROWS, bytes: MANY_BYTES },
         }
     }
 
@@ -67,9 +81,10 @@ impl Target {
                 Ok(trial.import(&customers, reached_at, now)?)
             }
             Self::Store(store, beside) => {
+                let (clock, begun) = (Clock::system(), Clock::system().now());
                 let arrivals = store.import(Arc::new(customers), Arc::clone(reached_at), now).await?;
                 if *beside {
-                    Clock::system().sleep_until(None, PAUSE).await;
+                    clock.sleep_until(None, clock.now().since(begun).clamp(PAUSE, LONGEST_PAUSE)).await;
                 }
                 Ok(arrivals)
             }
