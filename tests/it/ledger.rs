@@ -16,7 +16,7 @@ use umishop::domain::{
 use umishop::store::sqlite::SqliteStore;
 use umishop::store::{Ledger, LedgerQuery, LedgerRow, Registration, RequestChanged, Store, Submission, Tally};
 
-use crate::support::retention;
+use crate::support::{TestApp, retention};
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const DAY: Duration = Duration::from_hours(24);
@@ -497,4 +497,18 @@ proptest! {
             run.store.close().await.unwrap();
         });
     }
+}
+
+#[tokio::test]
+async fn a_packed_day_that_is_damaged_is_counted_from_the_tables() {
+    let app = TestApp::start().await;
+    app.register("Ana", "ana@example.com").await;
+    app.pass(2 * DAY);
+    while app.store().tend_ledger(Arc::default(), app.now()).await.unwrap() {}
+    let counted = async || app.api("GET", "/api/origins?to=2026-11-26").await.json();
+    let before = counted().await;
+    assert_eq!(before["total"]["registrations"], 1);
+    let damaged = Connection::open(app.directory().join("umishop.db")).unwrap();
+    let changed = damaged.execute("UPDATE registration_days SET facts = substr(facts, 1, length(facts) - 1)", []);
+    assert_eq!((changed, counted().await), (Ok(1), before));
 }
