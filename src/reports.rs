@@ -14,7 +14,7 @@ use crate::domain::{
     Cadence, ChannelAddress, Context, CreditedTouch, Dimension, MessageId, NewMessage, OriginRules, Purpose, Report,
     ReportCalendar, ReportPart, ReportPeriod, ReportRow, Timeline, TimelineError, Timestamp,
 };
-use crate::store::{Ledger, LedgerQuery, LedgerRow, NewReport, Store, StoreError, Tally};
+use crate::store::{Ledger, LedgerQuery, LedgerRow, NewReport, Store, StoreError, Tally, ToldReport};
 use crate::wake::Wake;
 
 /// How many origins of the period before are known by name; of those beyond, nobody is said to have come before.
@@ -90,22 +90,43 @@ impl Reports {
         Cadence::ALL.iter().any(|cadence| !self.channels(*cadence).is_empty())
     }
 
-    /// Looks once, and tells what is due. Says of how many periods that was.
+    /// Looks once, and tells what is due. Says of how many periods that was. What goes wrong with one cadence keeps nobody
+    /// else waiting, and is said at the end.
     pub async fn look(&self) -> Result<usize, ReportError> {
-        let now = self.clock.now();
-        let told = self.store.told_reports().await?;
-        let mut count = 0;
+        let (now, told) = (self.clock.now(), self.store.told_reports().await?);
+        let (mut count, mut failed) = (0, None);
         for cadence in Cadence::ALL.iter().copied().filter(|cadence| !self.channels(*cadence).is_empty()) {
-            let due = self.settings.calendar.due(cadence, now).ok_or(ReportError::Calendar)?;
-            let newest = told.iter().find(|told| told.cadence == cadence).map(|told| &told.first_day);
-            match newest {
-                Some(newest) if *newest >= due.first_day => {}
-                Some(_) => count += usize::from(self.tell(cadence, &due, now).await?),
-                // Whoever starts with reports today is not told of last week.
-                None => self.note(cadence, &due, now).await?,
+            let newest = told.iter().find(|told| told.cadence == cadence).map(|told| told.first_day.as_str());
+            match self.look_at(cadence, newest, now).await {
+                Ok(was_told) => count += usize::from(was_told),
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(count)
+        failed.map_or(Ok(count), Err)
+    }
+
+    /// `newest` is the first day of the period that was told last.
+    async fn look_at(&self, cadence: Cadence, newest: Option<&str>, now: Timestamp) -> Result<bool, ReportError> {
+        let calendar = &self.settings.calendar;
+        let due = calendar.due(cadence, now).ok_or(ReportError::Calendar)?;
+        let over = calendar.over(cadence, now).ok_or(ReportError::Calendar)?;
+        match newest {
+            // Told by a clock that was ahead: that period is told when it is over.
+            Some(newest) if *newest > *over.first_day => self.note(cadence, &due, true, now).await.map(|()| false),
+            Some(newest) if *newest >= *due.first_day => Ok(false),
+            Some(_) => self.tell(cadence, &due, now).await,
+            // Whoever starts with reports now is not told of what was due before.
+            None => self.note(cadence, &due, false, now).await.map(|()| false),
+        }
+    }
+
+    /// When the next report of a cadence comes by itself: after `now`, and after what was told already; `None`: nobody
+    /// hears of it.
+    pub fn next_at(&self, cadence: Cadence, told: &[ToldReport], now: Timestamp) -> Option<Timestamp> {
+        let calendar = &self.settings.calendar;
+        let next = calendar.next(cadence, now).filter(|_| !self.channels(cadence).is_empty())?;
+        let is_told = told.iter().any(|told| told.cadence == cadence && told.first_day == next.first_day);
+        if is_told { Some(calendar.next(cadence, next.due_at)?.due_at) } else { Some(next.due_at) }
     }
 
     /// Tells now of the newest period that is over, whether that was done already or not, and if nobody came as well.
@@ -132,11 +153,11 @@ impl Reports {
     async fn tell(&self, cadence: Cadence, due: &ReportPeriod, now: Timestamp) -> Result<bool, ReportError> {
         let report = self.report(cadence, due).await?;
         if !report.complete {
-            tracing::info!("The {cadence} report waits until all that is older than the ledger is counted");
+            tracing::debug!("The {cadence} report waits until all that is older than the ledger is counted");
             return Ok(false);
         }
         if report.is_empty() && !self.settings.empty {
-            self.note(cadence, due, now).await?;
+            self.note(cadence, due, false, now).await?;
             tracing::info!("There is no {cadence} report: nobody registered or asked, see [reports] empty");
             return Ok(false);
         }
@@ -144,9 +165,10 @@ impl Reports {
         self.put(due, report, messages, false, now).await
     }
 
-    async fn note(&self, cadence: Cadence, due: &ReportPeriod, now: Timestamp) -> Result<(), ReportError> {
+    /// Notes that `due` is done with, though nobody was told.
+    async fn note(&self, cadence: Cadence, due: &ReportPeriod, again: bool, now: Timestamp) -> Result<(), ReportError> {
         let nothing = Report { cadence, ..Report::default() };
-        self.put(due, nothing, Vec::new(), false, now).await.map(drop)
+        self.put(due, nothing, Vec::new(), again, now).await.map(drop)
     }
 
     async fn put(

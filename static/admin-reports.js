@@ -33,7 +33,7 @@ export function reports(query) {
       const [schedule, preview] = await Promise.all([
         call("reports", { signal }),
         call(`reports/${cadence}/preview${asked}`, { signal }).catch((error) => {
-          if (error.status !== 409) throw error;
+          if (error.status !== 409 && error.status !== 400) throw error;
           return { why: error.message };
         }),
       ]);
@@ -51,11 +51,11 @@ function scheduleTable({ items, at, timezone }) {
       element("pre", { tabindex: "0" }, '[reports]\nweekly   = ["email.sales"]\nat       = "08:00"\ntimezone = "Europe/Madrid"'));
   }
   return [
-    fixedTable("Who is told", ["Report", "Over", "Next", "Told last"], wanted.map(({ cadence, channels, next_at: next, told_day: day, told_at: told }) => row([
+    fixedTable("Who is told", ["Report", "Over", "Next", "Told last"], wanted.map(({ cadence, channels, next_at: next, told_at: told }) => row([
       ["name", element("a", { href: address("origins/reports", { cadence }) }, cadence)],
       ["note", channels.join(", ")],
       ["next", next && time(next, { exact: true })],
-      ["told", told ? [time(told), ` (from ${day})`] : element("span", { class: "quiet" }, "not yet")],
+      ["told", told ? time(told) : element("span", { class: "quiet" }, "not yet")],
     ]))),
     element("p", { class: "quiet after" }, `At ${at}, by the clocks of ${timezone}. `, element("a", { href: "#/messages?purpose=report" }, "Every report that was sent")),
   ];

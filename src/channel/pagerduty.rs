@@ -43,7 +43,7 @@ api_url     = "https://events.pagerduty.com"             # in the EU: https://ev
 - **A request's life**: a question opens an alert; `umishop requests acknowledge ID` (or the API) acknowledges it, and so
   nobody is called any more; `answer` and `close` resolve it. That is carried in order, after the question, and tried
   again like everything else. What happens in PagerDuty does not come back to umishop.
-- **Tests and alerts** of umishop open an alert each, which somebody has to resolve in PagerDuty.
+- **Tests, alerts and reports** of umishop open an alert each, which somebody has to resolve in PagerDuty.
 - **Who is called** is decided by the service: `severity` picks high or low urgency only where the service is set to
   follow it. A disabled service, and one under maintenance, takes events and calls nobody.
 - **Limits**: a title holds 1,024 characters; a question is cut after 10,000, with a note that the rest is in the
@@ -161,7 +161,8 @@ impl Api for PagerDuty {
             event["client"] = json!("umishop");
             event["payload"] = json!({
                 "summary": start(&message.subject, LONGEST_SUMMARY),
-                "severity": self.severity.as_str(),
+                // Nobody is to be woken for it.
+                "severity": if message.purpose == Purpose::Report { "info" } else { self.severity.as_str() },
                 "source": self.source,
                 "timestamp": message.created_at.to_string(),
                 "custom_details": details(message),

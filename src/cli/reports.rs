@@ -12,7 +12,7 @@ use super::{Global, block_on, record, table};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{About, Cadence, ChannelAddress, Context, MessageId, Purpose};
+use crate::domain::{About, Cadence, ChannelAddress, Context, MessageId, Purpose, Timestamp};
 use crate::http::scheduled_json;
 use crate::preview::words;
 use crate::render::{Draft, Renderer};
@@ -88,15 +88,9 @@ async fn list(global: &Global, reports: &Reports, store: &dyn Store, out: &mut d
     }
     let rows = Cadence::ALL.iter().filter(|cadence| !reports.channels(**cadence).is_empty()).map(|cadence| {
         let channels: Vec<_> = reports.channels(*cadence).iter().map(ToString::to_string).collect();
-        let next = reports.settings().calendar.next(*cadence, now);
-        let told = told.iter().find(|told| told.cadence == *cadence);
-        let last = told.and_then(|told| told.told_at.map(|at| format!("{} at {}", told.first_day, at.to_readable())));
-        [
-            cadence.to_string(),
-            channels.join(", "),
-            next.map_or_else(String::new, |next| next.due_at.to_readable()),
-            last.unwrap_or_default(),
-        ]
+        let last = told.iter().find(|told| told.cadence == *cadence).and_then(|told| told.told_at);
+        let readable = |at: Option<Timestamp>| at.map_or_else(String::new, Timestamp::to_readable);
+        [cadence.to_string(), channels.join(", "), readable(reports.next_at(*cadence, &told, now)), readable(last)]
     });
     table::write(out, ["REPORT", "CHANNELS", "NEXT", "LAST"], &rows.collect::<Vec<_>>())?;
     Ok(())

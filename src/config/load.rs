@@ -150,6 +150,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
     let alerts = alerts::alerts(reader, &known);
     let reports = reports::reports(reader, &known);
     let asked: BTreeSet<ChannelAddress> = routes.routes().flat_map(|route| route.channels.clone()).collect();
+    let told: Vec<_> = reports.iter().flat_map(|reports| reports.channels.values().flatten()).cloned().collect();
     let mut used = asked.clone();
     used.extend(routes.routes().filter_map(|route| route.fallback.clone()));
     if let Some(address) = welcome.as_ref().and_then(|welcome| welcome.channel.as_ref()) {
@@ -157,7 +158,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
         used.insert(address.clone());
     }
     used.extend(alerts.channels.iter().cloned());
-    used.extend(reports.iter().flat_map(|reports| reports.channels.values().flatten()).cloned());
+    used.extend(told.iter().cloned());
     used.extend(rules::fallbacks(&tables, &used));
     let mut channels = channels::channels(reader, tables, &used, loading);
     rules::tell_fallbacks_apart(&mut channels);
@@ -166,6 +167,7 @@ fn config(reader: &mut Reader<'_>, loading: &mut Loading) -> Option<Config> {
     reports::refuse_without_address(reader, &channels);
     let welcomes = welcome.as_ref().and_then(|welcome| welcome.channel.as_ref());
     sections::refuse_silent_welcome(reader, welcomes, &channels);
+    let asked = asked.into_iter().chain(told).collect();
     rules::refuse_bad_fallbacks(reader, &channels, &known, welcomes, &asked);
     let settings = effective::settings(reader.layers, &channels);
     Some(Config {

@@ -210,7 +210,7 @@ pub(super) fn refuse_bad_fallbacks(
     }
 }
 
-/// Notes a fallback for questions that writes to customers alone.
+/// Notes a fallback for questions or reports that writes to customers alone.
 pub(super) fn refuse_silent(
     reader: &mut Reader<'_>,
     here: &Path,
@@ -221,7 +221,7 @@ pub(super) fn refuse_silent(
     if asked && channels.get(fallback).is_some_and(|found| !found.channel.has_own_address()) {
         reader.problem(
             here,
-            format!("{fallback} only writes to customers, so a question would reach nobody"),
+            format!("{fallback} only writes to customers, so a question or a report would reach nobody"),
             format!("name a channel with an address of its own, or write one into [channels.{fallback}]"),
         );
     }

@@ -7,8 +7,8 @@ use url::form_urlencoded;
 
 use crate::domain::{Report, ReportPart, ReportRow, one_line, truncate};
 
-/// Longest name of an origin, in characters: a stranger's link may say anything, and a table has little room.
-const LONGEST_NAME: usize = 32;
+/// Longest name of an origin, in characters: a stranger's link may say anything.
+const LONGEST_NAME: usize = 80;
 
 #[derive(Serialize)]
 struct View<'a> {
@@ -46,10 +46,8 @@ struct Row {
 
 impl From<&ReportRow> for Row {
     fn from(row: &ReportRow) -> Self {
-        let name = one_line(&row.name);
-        let short = truncate(&name, LONGEST_NAME);
         Self {
-            name: if short.left_out > 0 { format!("{}…", short.text) } else { name },
+            name: cut(&one_line(&row.name), LONGEST_NAME),
             registrations: row.registrations,
             change: row.change(),
             welcomed: row.welcomed,
@@ -96,9 +94,15 @@ fn link(report: &Report, public_url: &str) -> String {
     format!("{public_url}/admin#/origins?{query}")
 }
 
-/// `text` at the left of a column that is `width` characters wide.
+/// `text` at the left of a column that is `width` characters wide, cut so that a space is left behind it.
 pub(super) fn left(text: &Value, width: usize) -> String {
-    format!("{:<width$}", text.to_string())
+    format!("{:<width$}", cut(&text.to_string(), width.saturating_sub(2)))
+}
+
+/// At most so many characters, and an ellipsis where there were more.
+fn cut(text: &str, longest: usize) -> String {
+    let short = truncate(text, longest);
+    if short.left_out > 0 { format!("{}…", short.text) } else { text.to_owned() }
 }
 
 /// `text` at its right.

@@ -13,17 +13,18 @@ pub struct NewReport {
     pub context: Context,
     /// Its messages, one for each channel; none: there is nothing to tell of this period.
     pub messages: Vec<NewMessage>,
-    /// Whether it is sent also when its period was told already: somebody asks for it.
+    /// Whether it counts also when its period, or a later one, was told already: somebody asks for it, or a clock that was
+    /// ahead told of what is not over.
     pub again: bool,
 }
 
-/// The newest period that was told of.
+/// The newest period that is done with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToldReport {
     /// How often such a report comes.
     pub cadence: Cadence,
     /// The first day of the period.
     pub first_day: String,
-    /// When it was told; `None`: there was nothing to tell, or it was over before anybody wanted to hear of it.
+    /// When such a report was sent last; `None`: there was nothing to tell yet.
     pub told_at: Option<Timestamp>,
 }

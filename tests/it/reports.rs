@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use mail_parser::{MessageParser, MimeHeaders as _};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use umishop::store::sqlite::{Watch, restore};
 
 use crate::client::Response;
 use crate::mail::Letter;
@@ -74,6 +76,43 @@ async fn what_was_missed_is_told_after_the_start_the_newest_of_several_alone() {
     let subjects: Vec<String> =
         reports(&app).await.iter().map(|told| told["preview"]["subject"].as_str().unwrap().to_owned()).collect();
     assert_eq!(subjects, ["Where customers came from, 2026-11-26: 1 registered (±0)"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_silences_no_report_once_it_is_set_back() {
+    let app = TestApp::start_with(&config("daily = [\"email.sales\"]")).await;
+    app.report().await;
+    register(&app, "ana", json!({})).await;
+    let then = app.now();
+    for ahead in [DAY, 3650 * DAY] {
+        app.set_clock(then.after(ahead));
+        app.report().await;
+        app.set_clock(then);
+        assert_eq!(app.report().await, 0, "what was told under the wrong clock is not known");
+    }
+    let told = reports(&app).await.len();
+    app.pass(DAY);
+    assert_eq!((app.report().await, reports(&app).await.len()), (1, told + 1), "the day is over, and is told whole");
+}
+
+#[tokio::test]
+async fn a_restored_backup_sends_no_report_again() {
+    let app = TestApp::start_with(&config("daily = [\"email.sales\"]")).await;
+    app.report().await;
+    register(&app, "ana", json!({})).await;
+    app.back_up("backup").await;
+    app.pass(DAY);
+    assert_eq!(app.report().await, 1);
+    let app = app.restart_after(|directory| {
+        let (stop, mut percent) = (CancellationToken::new(), |_| {});
+        let mut watch = Watch { percent: &mut percent, stop: &stop };
+        restore(&directory.join("backup"), &directory.join("umishop.db"), true, &mut watch).unwrap();
+    });
+    let app = app.await;
+    assert_eq!((app.report().await, reports(&app).await.len()), (0, 0));
+    register(&app, "eva", json!({})).await;
+    app.pass(DAY);
+    assert_eq!(app.report().await, 1);
 }
 
 #[tokio::test]
@@ -209,6 +248,11 @@ async fn the_schedule_tells_when_each_report_comes_and_what_was_told_last() {
     );
     assert_eq!((weekly["next_at"].as_str(), weekly["told_at"].is_null()), (Some("2026-11-30T07:15:00.000Z"), true));
     assert_eq!(weekly["channels"], json!(["email.sales", "slack.pricing"]));
+    app.pass(13 * HOUR + Duration::from_mins(30));
+    app.pass(Duration::from_hours(1));
+    assert_eq!(app.api("POST", "/api/reports/daily/send").await.status, 200, "half past midnight");
+    let list = app.api("GET", "/api/reports").await.json();
+    assert_eq!(list["items"][0]["next_at"], "2026-11-27T07:15:00.000Z", "that of the morning was sent already");
     assert_eq!((monthly["next_at"].is_null(), monthly["channels"].as_array().unwrap().len()), (true, 0));
 }
 
@@ -250,7 +294,7 @@ async fn an_erased_customers_address_goes_from_reports_too() {
     app.report().await;
     register(&app, "ximena", json!({ "utm_source": "ximena@example.com" })).await;
     app.pass(DAY);
-    app.report().await;
+    assert_eq!((app.report().await, app.deliver_due().await), (1, 2), "the sandbox keeps its bytes");
     let told = || async { reports(&app).await[0]["preview"]["text"].as_str().unwrap().to_owned() };
     assert!(told().await.contains("ximena@example.com"));
     let id = app.items("/api/users").await[0]["id"].as_str().unwrap().to_owned();
@@ -260,6 +304,8 @@ async fn an_erased_customers_address_goes_from_reports_too() {
         app.send("POST", &format!("/api/users/{id}/erase"), &[("Authorization", &token)], body.as_bytes()).await;
     assert_eq!(erased.status, 200, "{erased:?}");
     assert!(!told().await.contains("ximena") && told().await.contains("(erased)"), "{}", told().await);
+    let shown = reports(&app).await[0].to_string();
+    assert!(!shown.contains("ximena"), "{shown}");
 }
 
 #[tokio::test]

@@ -26,9 +26,10 @@ struct ScheduledItem {
     channels: Vec<String>,
     /// When it comes next; null: nobody hears of it.
     next_at: OrNull<String>,
-    /// The first day of the period that was told last, as in `2026-11-16`; null: none was.
+    /// The first day of the newest period that is done with, as in `2026-11-16`, whether there was anything to tell of it or
+    /// not; null: none is.
     told_day: OrNull<String>,
-    /// When that was; null: it was not, since nobody came in it or it was over before anybody wanted to hear of it.
+    /// When such a report was sent last; null: none was yet.
     told_at: OrNull<String>,
 }
 
@@ -51,15 +52,13 @@ struct ScheduledList {
 impl ScheduledList {
     fn new(reports: &Reports, told: &[ToldReport], now: Timestamp) -> Self {
         let item = |cadence: &Cadence| {
-            let (cadence, channels) = (*cadence, reports.channels(*cadence));
-            let told = told.iter().find(|told| told.cadence == cadence);
-            let next = reports.settings().calendar.next(cadence, now).filter(|_| !channels.is_empty());
+            let newest = told.iter().find(|told| told.cadence == *cadence);
             ScheduledItem {
                 cadence: cadence.to_string(),
-                channels: channels.iter().map(ToString::to_string).collect(),
-                next_at: next.map(|next| next.due_at.to_string()).into(),
-                told_day: told.map(|told| told.first_day.clone()).into(),
-                told_at: told.and_then(|told| told.told_at).map(|at| at.to_string()).into(),
+                channels: reports.channels(*cadence).iter().map(ToString::to_string).collect(),
+                next_at: reports.next_at(*cadence, told, now).map(|at| at.to_string()).into(),
+                told_day: newest.map(|told| told.first_day.clone()).into(),
+                told_at: newest.and_then(|told| told.told_at).map(|at| at.to_string()).into(),
             }
         };
         let settings = reports.settings();

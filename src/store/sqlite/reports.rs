@@ -20,7 +20,7 @@ pub(super) fn put(connection: &Connection, report: &NewReport, now: Timestamp) -
     connection
         .prepare_cached(
             "INSERT INTO reports (cadence, first_day, told_at) VALUES (?1, ?2, ?3)
-             ON CONFLICT (cadence) DO UPDATE SET first_day = max(first_day, excluded.first_day), told_at = excluded.told_at",
+             ON CONFLICT (cadence) DO UPDATE SET first_day = excluded.first_day, told_at = coalesce(excluded.told_at, told_at)",
         )?
         .execute((report.cadence.as_str(), &report.first_day, told_at))?;
     for message in &report.messages {

@@ -231,7 +231,8 @@ fn settle(
         [why],
     )? as u64;
     // Who had signed out since then would be in again, and a link that was used would sign in once more.
-    transaction.execute_batch("DELETE FROM sessions; DELETE FROM login_links;")?;
+    // Nor is known which reports were sent since: none is sent again.
+    transaction.execute_batch("DELETE FROM sessions; DELETE FROM login_links; DELETE FROM reports;")?;
     backup::unmark(&transaction)?;
     transaction.commit()?;
     Ok((delivered, held))

@@ -130,7 +130,7 @@ pub(super) fn take_out_of_origins(connection: &Connection, marks: &Marks) -> Res
     Ok(())
 }
 
-/// Takes the marks out of what reports say of origins.
+/// Takes the marks out of what reports say of origins; what the sandbox kept of one that has any goes as a whole.
 pub(super) fn take_out_of_reports(connection: &Connection, marks: &Marks) -> Result<(), StoreError> {
     let reports: Vec<(Vec<u8>, Context)> = rows::collect(
         connection,
@@ -150,7 +150,8 @@ pub(super) fn take_out_of_reports(connection: &Connection, marks: &Marks) -> Res
         }
         connection
             .prepare_cached("UPDATE messages SET context = ?2 WHERE id = ?1")?
-            .execute((id, rows::to_json(&context)?))?;
+            .execute((&id, rows::to_json(&context)?))?;
+        connection.prepare_cached("DELETE FROM captures WHERE message_id = ?1")?.execute([id])?;
     }
     Ok(())
 }

@@ -46,9 +46,9 @@ CREATE INDEX messages_channel  ON messages (channel, id);
 CREATE INDEX messages_rare     ON messages (purpose, id)
     WHERE purpose IN ('test', 'alert', 'acknowledged', 'answered', 'closed', 'report');
 
--- The newest period of each cadence that was told of.
+-- The newest period of each cadence that is done with.
 CREATE TABLE reports (
     cadence   TEXT    NOT NULL PRIMARY KEY CHECK (cadence IN ('daily', 'weekly', 'monthly')),
     first_day TEXT    NOT NULL,                          -- of that period, as in 2026-11-16
-    told_at   INTEGER                                    -- NULL: there was nothing to tell, or nobody to tell it to
+    told_at   INTEGER                                    -- the last one that was sent; NULL: none was yet
 ) STRICT, WITHOUT ROWID;
