@@ -4,7 +4,7 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::super::access::{Operator, Reader};
 use super::super::errors::ApiError;
@@ -69,6 +69,7 @@ struct NoteBody {
     #[oai(default, validator(max_length = 2000))]
     note: String,
     /// The note that it takes the place of, as whoever writes has read it; without it: whatever stands there.
+    #[serde(deserialize_with = "told")]
     expected: Option<String>,
     /// Who says so, in at most 100 characters; whose token it is unless said otherwise.
     #[oai(default, validator(max_length = 100))]
@@ -85,6 +86,11 @@ struct AssigneeBody {
     /// Who says so, in at most 100 characters; whose token it is unless said otherwise.
     #[oai(default, validator(max_length = 100))]
     by: String,
+}
+
+/// A text that is there: null is none.
+fn told<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 /// Requests.
