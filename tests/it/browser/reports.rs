@@ -33,6 +33,8 @@ async fn a_report_is_looked_at_with_its_chart_and_sent_in_the_console() {
         let sent = app.items("/api/messages?purpose=report").await;
         assert_eq!((sent.len(), sent[0]["channel"].as_str()), (1, Some("email.sales")));
         browser.click("link", "Every report that was sent").await;
+        // The page that is left has such a row, too.
+        browser.until("document.title.startsWith('Messages')", &[]).await;
         browser.click_row("email.sales").await;
         browser.see("[reports] tells these channels where customers came from").await;
     })
