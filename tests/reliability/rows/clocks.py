@@ -163,7 +163,7 @@ def plain(text):
     """Without ids, tokens, boundaries, and anything shorter than a minute."""
     text = re.sub(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", "ID", text)
     text = re.sub(r"=\r?\n", "", text)  # where a mail breaks its lines depends on what stands in them
-    text = re.sub(r"(unsubscribe(?:/|&#x2f;))[-\w]{64}", r"\1TOKEN", text)
+    text = re.sub(r"(unsubscribe(?:/|&#x2f;)|\bwelcome=3D)[-\w]{64}", r"\1TOKEN", text)
     return re.sub(r"(\d\d:\d\d):\d\d(\.\d+)?", r"\1", text)
 
 
