@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::channel::Channel;
-use crate::domain::{ChannelAddress, Markup, Picture, Rendered};
+use crate::domain::{
+    About, ChannelAddress, Context, Markup, MessageId, Picture, Purpose, Rendered, Report, ReportPeriod,
+};
 use crate::render::{Draft, Renderer};
 use crate::store::MessageHistory;
 
@@ -82,13 +84,19 @@ pub fn preview(
     Preview { text, captured: capture.is_some(), words }
 }
 
-/// The parts of what a message would say now, and what would go over the wire, credentials left out; else why there are none.
-pub fn words<'a>(
-    draft: impl Into<Draft<'a>>,
+/// The parts of what `report` about that period would say over a channel, and what would go over the wire, credentials left
+/// out; else why there are none.
+pub fn report(
+    report: Report,
+    period: &ReportPeriod,
     renderer: &Renderer,
     address: &ChannelAddress,
     channel: &dyn Channel,
 ) -> Result<(Words, String), String> {
+    let context = Context { report: Some(Box::new(report)), ..Context::default() };
+    // Of no message, so that it stays the same while the numbers do.
+    let (id, created_at) = (MessageId::from_bytes([0; 16]), period.to);
+    let draft = Draft { id, created_at, purpose: Purpose::Report, about: About::default(), context: &context };
     let (message, bytes) = compose(draft, renderer, address, channel)?;
     let words = Words::of(&message, channel.markup() == Markup::Html, true);
     Ok((words, String::from_utf8_lossy(&bytes).into_owned()))

@@ -12,10 +12,10 @@ use super::{Global, block_on, record, table};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{About, Cadence, ChannelAddress, Context, MessageId, Purpose, Timestamp};
+use crate::domain::{Cadence, ChannelAddress, Timestamp};
 use crate::http::scheduled_json;
-use crate::preview::words;
-use crate::render::{Draft, Renderer};
+use crate::preview;
+use crate::render::Renderer;
 use crate::reports::Reports;
 use crate::store::Store;
 
@@ -108,12 +108,9 @@ async fn show(
         .with_context(|| format!("no channel hears of it: name one with --channel, or under [reports] {cadence}"))?;
     let settings = config.channels.get(&address).with_context(|| format!("there is no channel {address}"))?;
     let (period, report) = reports.preview(cadence).await?;
-    let context = Context { report: Some(Box::new(report)), ..Context::default() };
-    let (id, created_at) = (MessageId::from_bytes([0; 16]), period.to);
-    let (purpose, about) = (Purpose::Report, About::default());
-    let draft = Draft { id, created_at, purpose, about, context: &context };
     let renderer = Renderer::new(app::texts(config, None))?;
-    let (words, source) = words(draft, &renderer, &address, &*settings.channel).map_err(anyhow::Error::msg)?;
+    let shown = preview::report(report, &period, &renderer, &address, &*settings.channel);
+    let (words, source) = shown.map_err(anyhow::Error::msg)?;
     if html {
         let Some(html) = words.html else { bail!("{address} shows no HTML") };
         out.write_all(html.as_bytes())?;

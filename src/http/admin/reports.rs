@@ -11,9 +11,8 @@ use super::super::errors::ApiError;
 use super::super::schemas::{CadenceText, ChannelText, OrNull};
 use super::super::{SharedWeb, Web};
 use super::{Group, parse, record};
-use crate::domain::{About, Cadence, ChannelAddress, Context, MessageId, Purpose, Timestamp};
-use crate::preview::words;
-use crate::render::Draft;
+use crate::domain::{Cadence, ChannelAddress, Timestamp};
+use crate::preview;
 use crate::reports::{ReportError, Reports};
 use crate::store::ToldReport;
 
@@ -143,16 +142,8 @@ impl OriginReports {
             .ok_or_else(|| ApiError::bad_request(format!("channel: there is no channel {address}")))?;
         let (period, report) = web.reports.preview(cadence).await?;
         let (empty, complete) = (report.is_empty(), report.complete);
-        let context = Context { report: Some(Box::new(report)), ..Context::default() };
-        let draft = Draft {
-            // Of no message, so that it stays the same while the numbers do.
-            id: MessageId::from_bytes([0; 16]),
-            created_at: period.to,
-            purpose: Purpose::Report,
-            about: About::default(),
-            context: &context,
-        };
-        let (words, source) = words(draft, &web.renderer, &address, &**channel).map_err(ApiError::conflict)?;
+        let shown = preview::report(report, &period, &web.renderer, &address, &**channel);
+        let (words, source) = shown.map_err(ApiError::conflict)?;
         Ok(Json(ReportPreview {
             channel: address.to_string(),
             first_day: period.first_day,
