@@ -28,6 +28,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0009_reports.sql"),
     include_str!("migrations/0010_opened.sql"),
     include_str!("migrations/0011_columns.sql"),
+    include_str!("migrations/0012_narrow_indexes.sql"),
 ];
 
 /// Marks the file as ours (`umis` in ASCII), so that nobody else's database is migrated by mistake.
