@@ -110,13 +110,12 @@ impl User {
     }
 
     /// Takes over what was missing; what is known stays. Says whether anything changed.
-    pub fn merge(&mut self, new: &NewUser) -> bool {
-        let contact = &new.contact;
+    pub fn merge(&mut self, name: &str, contact: &Contact, language: &str) -> bool {
         let understood = |phone: &Option<Phone>| phone.as_ref().is_some_and(|phone| phone.e164.is_some());
         let wants_phone = self.phone.is_none() || (!understood(&self.phone) && understood(&contact.phone));
         let changed = [
-            take_over(&mut self.name, &new.name, String::is_empty),
-            take_over(&mut self.language, &new.language, String::is_empty),
+            take_over_text(&mut self.name, name),
+            take_over_text(&mut self.language, language),
             take_over(&mut self.email, &contact.email, Option::is_none),
             take_over(&mut self.phone, &contact.phone, |_| wants_phone),
             take_over(&mut self.landbot_customer_id, &contact.landbot_customer_id, Option::is_none),
@@ -153,6 +152,15 @@ fn take_over<T: Clone + PartialEq>(mine: &mut T, theirs: &T, is_missing: impl Fn
     takes
 }
 
+/// The same of a text that is missing when it is empty.
+fn take_over_text(mine: &mut String, theirs: &str) -> bool {
+    let takes = mine.is_empty() && !theirs.is_empty();
+    if takes {
+        theirs.clone_into(mine);
+    }
+    takes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,9 +180,10 @@ mod tests {
     #[test]
     fn merging_fills_gaps_and_never_overwrites() {
         let mut user = User::first_seen(&new("", Some("ana@example.com")), Timestamp::from_millis(0));
-        assert!(user.merge(&new("Ana", Some("other@example.com"))));
+        let other = new("Ana", Some("other@example.com"));
+        assert!(user.merge(&other.name, &other.contact, ""));
         assert_eq!((user.name.as_str(), user.email.as_ref().unwrap().as_str()), ("Ana", "ana@example.com"));
-        assert!(!user.merge(&new("Eva", None)));
+        assert!(!user.merge("Eva", &Contact::default(), ""));
         assert_eq!(user.name, "Ana");
     }
 

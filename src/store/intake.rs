@@ -1,6 +1,6 @@
 //! What comes in: what a store is asked to take, and what it answers.
 
-use crate::domain::{Clues, ContactField, InboxId, NewMessage, NewRequest, NewUser, RequestId, Timestamp, User};
+use crate::domain::{ContactField, InboxId, NewMessage, NewRequest, NewUser, RequestId, Timestamp, User};
 
 /// A customer registers.
 #[derive(Clone, Debug)]
@@ -46,28 +46,6 @@ pub struct Submitted {
     pub user: Option<User>,
     /// Whether it was a repeat, so that nothing was put into the outbox.
     pub duplicate: bool,
-}
-
-/// A customer of another program, as one row of its table tells.
-#[derive(Clone, Debug)]
-pub struct Imported {
-    /// What it tells about them.
-    pub user: NewUser,
-    /// What that counts as in the ledger.
-    pub(in crate::store) clues: Clues,
-    /// When they registered.
-    pub registered_at: Timestamp,
-    /// The welcome to put into the outbox; sent only once to each user, and only to one whom it can reach. `None`: they are
-    /// welcomed already, and never will be again.
-    pub welcome: Option<NewMessage>,
-}
-
-impl Imported {
-    /// Does what can be done before the row is written: whoever reads the table has time for it.
-    pub fn new(user: NewUser, registered_at: Timestamp, welcome: Option<NewMessage>) -> Self {
-        let clues = Clues::of(&user.origin, user.contact.phone.as_ref());
-        Self { user, clues, registered_at, welcome }
-    }
 }
 
 /// What came of an imported customer.

@@ -35,7 +35,7 @@ pub use access::{AccessStore, NewLoginLink, NewToken, Proof, Session, Token};
 pub use backup::{BackedUp, BackupError, Counts};
 pub use figures::StoreFigures;
 pub use filters::{MessageFilter, OriginFilter, Period, RequestFilter, UserFilter};
-pub use intake::{Arrival, Imported, InboxEntry, Registered, Registration, Submission, Submitted};
+pub use intake::{Arrival, InboxEntry, Registered, Registration, Submission, Submitted};
 pub use ledger::{Ledger, LedgerQuery, LedgerRow, OriginReason, Tally};
 pub use outbox::{
     Alert, Backlog, Changed, Changes, ChannelNote, Claimed, Incidents, MessageHistory, Overdue, Rescued, Swept,

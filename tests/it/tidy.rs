@@ -113,7 +113,7 @@ const FILLED_INTO_SQL: &[&str] = &[
     "ledger::CREDIT",
     "condition",
     "column",
-    "stranger",
+    "alone",
     "mode",
     "table",
     "column",

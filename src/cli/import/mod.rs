@@ -12,6 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -21,9 +22,10 @@ use self::target::{Most, Target};
 use super::{Global, block_on};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{ChannelAddress, ContactField, MessageId, NewMessage, Purpose, Timestamp};
+use crate::domain::{ChannelAddress, MessageId, NewMessage, Purpose, Timestamp};
 use crate::sheet::Sheet;
-use crate::store::{Arrival, Imported};
+use crate::store::Arrival;
+use crate::store::sqlite::Imported;
 
 mod progress;
 mod rows;
@@ -67,11 +69,9 @@ pub(super) fn run(global: &Global, arguments: &Arguments, out: &mut dyn Write) -
         errors,
         progress: Progress::new(length, !global.json),
         counts: Counts::default(),
-        reached_at: config.welcome_reaches().into(),
-        now,
     };
     let ended = block_on(async {
-        let target = if arguments.dry_run { Target::trial(&config)? } else { Target::store(&config)? };
+        let target = if arguments.dry_run { Target::trial(&config, now)? } else { Target::store(&config, now)? };
         let taken = import.take(rows, welcome, &target).await;
         let recorded = target.record(import.counts.new, import.counts.merged).await;
         target.close().await?;
@@ -132,8 +132,28 @@ struct Bite {
     position: u64,
 }
 
+impl Bite {
+    /// Takes the next rows, up to `most`. Says whether that was the end of the table.
+    fn read(&mut self, rows: &mut Rows, welcome: Option<&Welcome>, most: Most) -> anyhow::Result<bool> {
+        let begun = rows.position();
+        while self.customers.len() + self.refused.len() < most.rows && rows.position() - begun < most.bytes {
+            match rows.next()? {
+                Some(Ok(row)) => {
+                    let customer = Imported::new(row.user, row.registered_at, welcome.map(Welcome::message))?;
+                    self.lines.push(row.line);
+                    self.customers.push(customer);
+                }
+                Some(Err(refused)) => self.refused.push(refused),
+                None => return Ok(true),
+            }
+            self.position = rows.position();
+        }
+        Ok(false)
+    }
+}
+
 /// Reads the table to its end, or until nobody takes the bites any more. Each is twice as large as the one before, up to
-/// `most`.
+/// `most`; it is begun when the one before is taken, so that there is never more than one that waits.
 fn read(
     mut rows: Rows,
     welcome: Option<&Welcome>,
@@ -142,28 +162,12 @@ fn read(
 ) -> anyhow::Result<()> {
     let sizes = std::iter::successors(Some(FIRST_BITE), |size| Some((size * 2).min(most.rows)));
     for size in sizes {
+        let Ok(place) = Handle::current().block_on(bites.reserve()) else { break };
         let mut bite = Bite::default();
-        let (mut ended, begun) = (None, rows.position());
-        while bite.customers.len() + bite.refused.len() < size && rows.position() - begun < most.bytes {
-            match rows.next() {
-                Ok(Some(Ok(row))) => {
-                    bite.lines.push(row.line);
-                    bite.customers.push(Imported::new(row.user, row.registered_at, welcome.map(Welcome::message)));
-                }
-                Ok(Some(Err(refused))) => bite.refused.push(refused),
-                Ok(None) => ended = Some(Ok(())),
-                Err(error) => ended = Some(Err(error)),
-            }
-            if ended.is_some() {
-                break;
-            }
-        }
-        bite.position = rows.position();
-        let is_taken = bites.blocking_send(Ok(bite)).is_ok();
-        match ended {
-            Some(ended) => return ended,
-            None if !is_taken => return Ok(()),
-            None => {}
+        let ended = bite.read(&mut rows, welcome, Most { rows: size, ..most });
+        place.send(Ok(bite));
+        if ended? {
+            break;
         }
     }
     Ok(())
@@ -205,8 +209,6 @@ struct Import<'a> {
     errors: Option<Sheet<File>>,
     progress: Progress,
     counts: Counts,
-    reached_at: Arc<[ContactField]>,
-    now: Timestamp,
 }
 
 impl Import<'_> {
@@ -243,7 +245,10 @@ impl Import<'_> {
 
     async fn bite(&mut self, bite: Bite, target: &Target) -> anyhow::Result<()> {
         let Bite { lines, customers, refused, position } = bite;
-        let arrivals = target.import(customers, &self.reached_at, self.now).await?;
+        let customers = Arc::new(customers);
+        let arrivals = target.import(&customers).await?;
+        // Another thread gives a hundred thousand texts back, not the one that writes.
+        tokio::task::spawn_blocking(move || drop(customers));
         let mut each: Vec<(u64, String)> = Vec::new();
         for (line, arrival) in lines.into_iter().zip(arrivals) {
             self.counts.count(arrival);

@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use super::super::record;
 use crate::clock::Clock;
 use crate::config::{Config, StoreUrl};
-use crate::domain::{ContactField, Timestamp};
-use crate::store::sqlite::{OpenError, SqliteStore, Trial};
-use crate::store::{Arrival, Imported, Store as _};
+use crate::domain::Timestamp;
+use crate::store::sqlite::{Imported, Importer, OpenError, SqliteStore, Trial};
+use crate::store::{Arrival, Store as _};
 
 /// How long a server beside us may write undisturbed after each transaction at least; else as long as that took.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -23,11 +23,11 @@ const FEW_ROWS: usize = 1_000;
 
 /// How many it takes when nobody waits. Addresses and phones lie all over their indexes: the more rows come at once, the
 /// more of them share the pages that are written.
-const MANY_ROWS: usize = 32_000;
+const MANY_ROWS: usize = 64_000;
 
 /// How much of the table that may be, in bytes, however wide its rows are.
 const FEW_BYTES: u64 = 1024 * 1024;
-const MANY_BYTES: u64 = 8 * 1024 * 1024;
+const MANY_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How much of a table one transaction takes.
 #[derive(Clone, Copy, Debug)]
@@ -38,51 +38,53 @@ pub(super) struct Most {
 
 /// Into the database, or nowhere.
 pub(super) enum Target {
-    /// The store; the flag says whether a server runs beside us.
-    Store(Arc<SqliteStore>, bool),
+    Store {
+        store: Arc<SqliteStore>,
+        importer: Importer,
+        /// Whether a server runs beside us.
+        beside: bool,
+    },
     Trial(Box<Trial>),
 }
 
 impl Target {
-    pub(super) fn store(config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn store(config: &Config, now: Timestamp) -> anyhow::Result<Self> {
         let StoreUrl::Sqlite(path) = &config.store;
         let failed = || format!("cannot open the database {}", path.display());
         let (store, beside) = match SqliteStore::open(path) {
             Err(OpenError::Locked { .. }) => (SqliteStore::open_beside(path).with_context(failed)?, true),
             opened => (opened.with_context(failed)?, false),
         };
-        Ok(Self::Store(Arc::new(store.keeping_free(config.keep_free)), beside))
+        let store = Arc::new(store.keeping_free(config.keep_free));
+        let importer = Importer::new(Arc::clone(&store), config.welcome_reaches().into(), now);
+        Ok(Self::Store { store, importer, beside })
     }
 
-    pub(super) fn trial(config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn trial(config: &Config, now: Timestamp) -> anyhow::Result<Self> {
         let StoreUrl::Sqlite(path) = &config.store;
-        let trial = Trial::new(path).with_context(|| format!("cannot open the database {}", path.display()))?;
+        let trial = Trial::new(path, config.welcome_reaches().into(), now)
+            .with_context(|| format!("cannot open the database {}", path.display()))?;
         Ok(Self::Trial(Box::new(trial)))
     }
 
     /// How much one transaction may take.
     pub(super) const fn most(&self) -> Most {
         match self {
-            Self::Store(_, true) => Most { rows: FEW_ROWS, bytes: FEW_BYTES },
-            Self::Store(_, false) | Self::Trial(_) => Most { rows: MANY_ROWS, bytes: MANY_BYTES },
+            Self::Store { beside: true, .. } => Most { rows: FEW_ROWS, bytes: FEW_BYTES },
+            Self::Store { .. } | Self::Trial(_) => Most { rows: MANY_ROWS, bytes: MANY_BYTES },
         }
     }
 
-    pub(super) async fn import(
-        &self,
-        customers: Vec<Imported>,
-        reached_at: &Arc<[ContactField]>,
-        now: Timestamp,
-    ) -> anyhow::Result<Vec<Arrival>> {
+    pub(super) async fn import(&self, customers: &Arc<Vec<Imported>>) -> anyhow::Result<Vec<Arrival>> {
         match self {
             Self::Trial(trial) => {
                 // Nothing here waits, and Ctrl-C is to be heard all the same.
                 tokio::task::yield_now().await;
-                Ok(trial.import(&customers, reached_at, now)?)
+                Ok(trial.import(customers)?)
             }
-            Self::Store(store, beside) => {
+            Self::Store { importer, beside, .. } => {
                 let (clock, begun) = (Clock::system(), Clock::system().now());
-                let arrivals = store.import(Arc::new(customers), Arc::clone(reached_at), now).await?;
+                let arrivals = importer.import(Arc::clone(customers)).await?;
                 if *beside {
                     clock.sleep_until(None, clock.now().since(begun).clamp(PAUSE, LONGEST_PAUSE)).await;
                 }
@@ -94,17 +96,17 @@ impl Target {
     /// Keeps that so many customers were taken in.
     pub(super) async fn record(&self, new: u64, merged: u64) -> anyhow::Result<()> {
         match self {
-            Self::Store(store, _) if new + merged > 0 => {
+            Self::Store { store, .. } if new + merged > 0 => {
                 record(store, "user.import", "many", &format!("{new} new, {merged} merged")).await
             }
-            Self::Store(..) | Self::Trial(_) => Ok(()),
+            Self::Store { .. } | Self::Trial(_) => Ok(()),
         }
     }
 
     pub(super) async fn close(self) -> anyhow::Result<()> {
         match self {
             Self::Trial(_) => Ok(()),
-            Self::Store(store, _) => Ok(store.close().await?),
+            Self::Store { store, .. } => Ok(store.close().await?),
         }
     }
 }

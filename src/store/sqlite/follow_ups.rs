@@ -63,7 +63,14 @@ impl FollowUp<'_> {
                 due_at: self.at,
                 fallback: None,
             };
-            intake::enqueue(connection, &message, self.user, Some(self.request), self.context, self.at)?;
+            intake::enqueue(
+                connection,
+                &message,
+                self.user.map(|user| user.id),
+                Some(self.request),
+                self.context,
+                self.at,
+            )?;
         }
         Ok(channels)
     }

@@ -1,44 +1,100 @@
-//! Customers of another program: many in one transaction; and what would come of them, without writing anything.
+//! Customers of another program: many in one transaction.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 
-use super::intake::{self, Known};
-use super::opening::OpenError;
-use super::{SqliteStore, StoreError, ledger, migrations, reads, suppressions};
-use crate::domain::{Clues, ContactField, Context, NewMessage, Timestamp};
-use crate::store::{Arrival, Imported};
+use super::acquaintances::Acquaintances;
+use super::known::{self, Known, UserRow};
+use super::{SqliteStore, StoreError, intake, ledger, rows, suppressions};
+use crate::domain::{Clues, Contact, ContactField, Context, NewMessage, NewUser, Timestamp, User, UserId};
+use crate::store::Arrival;
 
 /// How much of the database is held in memory for an import, in KiB: as much as the indexes of addresses and phones of
 /// some millions of customers have, so that each row does not read them anew.
-const CACHE: i64 = 96 * 1024;
+pub(super) const CACHE: i64 = 96 * 1024;
 
-impl SqliteStore {
-    /// Takes customers of another program, all of them in one transaction. Who is known already is merged by the rules
-    /// of the webhooks; but a row is no visit, and so adds no touch: importing it again changes nothing. A welcome goes to
-    /// whom it can reach at one of `reached_at`, and is of `now`.
-    pub async fn import(
-        &self,
-        customers: Arc<Vec<Imported>>,
-        reached_at: Arc<[ContactField]>,
-        now: Timestamp,
-    ) -> Result<Vec<Arrival>, StoreError> {
-        self.take(move |connection| {
-            // It stays so: after these there are more.
-            connection.pragma_update(None, "cache_size", -CACHE)?;
-            let mut bite = Bite::new(connection, &reached_at, now)?;
-            customers.iter().map(|new| bite.take(new)).collect()
-        })
-        .await
+/// A customer of another program, as one row of its table tells: ready to be written, since whoever reads the table has
+/// time for what the one thread that writes has not.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    id: UserId,
+    name: String,
+    pub(super) contact: Contact,
+    language: String,
+    /// As [`rows::origin_columns`] makes them.
+    origin: String,
+    source: String,
+    /// What the origin counts as in the ledger, as JSON.
+    clues: String,
+    registered_at: Timestamp,
+    welcome: Option<Box<Welcome>>,
+}
+
+/// A welcome, and what it says to a customer of whom only this row tells.
+#[derive(Clone, Debug)]
+struct Welcome {
+    message: NewMessage,
+    context: Context,
+}
+
+impl Imported {
+    /// `welcome` is sent only once to each user, and only to one whom it can reach. `None`: they are welcomed already, and
+    /// never will be again.
+    pub fn new(user: NewUser, registered_at: Timestamp, welcome: Option<NewMessage>) -> Result<Self, StoreError> {
+        let welcome = welcome.map(|message| {
+            let context = Context::of_user(&User::first_seen(&user, registered_at));
+            Box::new(Welcome { message, context })
+        });
+        let clues = rows::to_json(&Clues::of(&user.origin, user.contact.phone.as_ref()))?;
+        let (origin, source) = rows::origin_columns(&user.origin)?;
+        let NewUser { id, name, contact, language, .. } = user;
+        Ok(Self { id, name, contact, language, origin, source, clues, registered_at, welcome })
+    }
+
+    /// Whoever has been a customer for years is not greeted like a new one when they next come by.
+    const fn counts_as_welcomed(&self) -> bool {
+        self.welcome.is_none()
+    }
+}
+
+/// Takes customers of another program, many in one transaction.
+pub struct Importer {
+    store: Arc<SqliteStore>,
+    reached_at: Arc<[ContactField]>,
+    now: Timestamp,
+    known: Arc<Mutex<Acquaintances>>,
+}
+
+impl Importer {
+    /// Into `store`. A welcome goes to whom it can reach at one of `reached_at`, and is of `now`.
+    pub fn new(store: Arc<SqliteStore>, reached_at: Arc<[ContactField]>, now: Timestamp) -> Self {
+        Self { store, reached_at, now, known: Arc::default() }
+    }
+
+    /// Takes them, all in one transaction. Who is known already is merged by the rules of the webhooks; but a row is no
+    /// visit, and so adds no touch: importing it again changes nothing.
+    pub async fn import(&self, customers: Arc<Vec<Imported>>) -> Result<Vec<Arrival>, StoreError> {
+        let (reached_at, now, known) = (Arc::clone(&self.reached_at), self.now, Arc::clone(&self.known));
+        self.store
+            .take(move |connection| {
+                // It stays so: after these there are more.
+                connection.pragma_update(None, "cache_size", -CACHE)?;
+                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                known.refresh(connection)?;
+                let mut bite = Bite::new(connection, &mut known, &reached_at, now)?;
+                customers.iter().map(|new| bite.take(new)).collect()
+            })
+            .await
     }
 }
 
 /// Customers who come in one transaction, and what need not be looked up again for the next of them.
-struct Bite<'a> {
+pub(super) struct Bite<'a> {
     connection: &'a Connection,
-    reached_at: &'a [ContactField],
+    insert: CachedStatement<'a>,
+    known: &'a mut Acquaintances,
+    pub(super) reached_at: &'a [ContactField],
     now: Timestamp,
     ledger: ledger::Memo,
     /// Whether an address may be one that an erased customer had unsubscribed.
@@ -46,156 +102,120 @@ struct Bite<'a> {
 }
 
 impl<'a> Bite<'a> {
-    fn new(connection: &'a Connection, reached_at: &'a [ContactField], now: Timestamp) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        connection: &'a Connection,
+        known: &'a mut Acquaintances,
+        reached_at: &'a [ContactField],
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let insert = connection.prepare_cached(known::INSERT_USER)?;
         let recalls = suppressions::recalls_any(connection)?;
-        Ok(Self { connection, reached_at, now, ledger: ledger::Memo::default(), recalls })
+        Ok(Self { connection, insert, known, reached_at, now, ledger: ledger::Memo::default(), recalls })
     }
 
-    fn take(&mut self, new: &Imported) -> Result<Arrival, StoreError> {
-        let found = intake::find(self.connection, &new.user.contact)?;
-        self.write(Decided::new(found, new, self.reached_at))
+    pub(super) fn take(&mut self, new: &Imported) -> Result<Arrival, StoreError> {
+        let found =
+            if self.known.may_include(&new.contact) { known::find(self.connection, &new.contact)? } else { None };
+        match found {
+            Some(found) => self.merge(found, new),
+            None => self.insert(new),
+        }
     }
 
-    fn write(&mut self, decided: Decided<'_>) -> Result<Arrival, StoreError> {
-        let Decided { mut known, clues, arrival, registers, welcome } = decided;
-        if arrival == Arrival::New {
-            known.credit = self.ledger.first_visit(self.connection, clues)?;
+    /// Of whom nothing was known.
+    fn insert(&mut self, new: &Imported) -> Result<Arrival, StoreError> {
+        let Contact { email, phone, landbot_customer_id } = &new.contact;
+        if self.recalls
+            && let Some(address) = email
+        {
+            suppressions::recall(self.connection, address)?;
+        }
+        let welcome = new.welcome.as_deref().filter(|welcome| reaches(self.reached_at, &welcome.context));
+        let mut credit = self.ledger.first_visit(self.connection, &new.clues)?;
+        credit.registered = credit.last;
+        self.ledger.registered(self.connection, new.registered_at)?;
+        UserRow {
+            row: None,
+            id: new.id,
+            name: &new.name,
+            email: email.as_ref(),
+            phone: phone.as_ref(),
+            landbot_customer_id: landbot_customer_id.as_deref(),
+            language: &new.language,
+            origin: &new.origin,
+            source: &new.source,
+            created_at: new.registered_at,
+            registered_at: Some(new.registered_at),
+            welcomed: welcome.is_some() || new.counts_as_welcomed(),
+            credit,
+        }
+        .insert(&mut self.insert)?;
+        self.known.add(&new.contact);
+        if let Some(Welcome { message, context }) = welcome {
+            intake::enqueue(self.connection, message, Some(new.id), None, context, self.now)?;
+        }
+        Ok(Arrival::New)
+    }
+
+    /// Somebody who is known.
+    fn merge(&mut self, known: Known, new: &Imported) -> Result<Arrival, StoreError> {
+        let Merged { mut known, changes, registers, welcome } = Merged::new(known, new, self.reached_at);
+        if !changes {
+            return Ok(Arrival::Unchanged);
         }
         if let Some(at) = registers {
             known.credit.registered = known.credit.last;
             self.ledger.registered(self.connection, at)?;
         }
-        match arrival {
-            Arrival::New if self.recalls => intake::insert_user(self.connection, &known)?,
-            Arrival::New => intake::insert_unerased(self.connection, &known)?,
-            Arrival::Merged => intake::update_user(self.connection, &known)?,
-            Arrival::Unchanged => {}
+        known::update_user(self.connection, &known)?;
+        self.known.add(&new.contact);
+        if let Some((message, context)) = &welcome {
+            intake::enqueue(self.connection, message, Some(known.user.id), None, context, self.now)?;
         }
-        if let Some((welcome, context)) = &welcome {
-            intake::enqueue(self.connection, welcome, Some(&known.user), None, context, self.now)?;
-        }
-        Ok(arrival)
+        Ok(Arrival::Merged)
     }
 }
 
-/// What comes of a row.
-struct Decided<'a> {
+fn reaches(reached_at: &[ContactField], context: &Context) -> bool {
+    reached_at.iter().any(|field| context.address(*field).is_some())
+}
+
+/// What comes of a row about somebody who is known.
+pub(super) struct Merged<'a> {
     /// The customer as they are now.
-    known: Known,
-    clues: &'a Clues,
-    arrival: Arrival,
+    pub(super) known: Known,
+    pub(super) changes: bool,
     /// When they registered, if that was not known.
     registers: Option<Timestamp>,
     welcome: Option<(&'a NewMessage, Context)>,
 }
 
-impl<'a> Decided<'a> {
-    /// `found` is whom the row is about, if they are known.
-    fn new(found: Option<Known>, new: &'a Imported, reached_at: &[ContactField]) -> Self {
-        let is_new = found.is_none();
-        let mut known = match found {
-            Some(known) => known.merged(&new.user),
-            None => Known::first_seen(&new.user, new.registered_at),
-        };
+impl<'a> Merged<'a> {
+    pub(super) fn new(mut known: Known, new: &'a Imported, reached_at: &[ContactField]) -> Self {
+        known.changed |= known.user.merge(&new.name, &new.contact, &new.language);
         let registers = known.user.registered_at.is_none().then_some(new.registered_at);
         known.user.registered_at = known.user.registered_at.or(registers);
-        let is_reached = |context: &Context| reached_at.iter().any(|field| context.address(*field).is_some());
         let welcome = new
             .welcome
-            .as_ref()
+            .as_deref()
             .filter(|_| !known.welcomed)
-            .map(|welcome| (welcome, Context::of_user(&known.user)))
-            .filter(|(_, context)| is_reached(context));
-        // Whoever has been a customer for years is not greeted like a new one when they next come by.
-        known.welcomed |= welcome.is_some() || (registers.is_some() && new.welcome.is_none());
-        let arrival = match (is_new, known.changed || registers.is_some() || welcome.is_some()) {
-            (true, _) => Arrival::New,
-            (false, true) => Arrival::Merged,
-            (false, false) => Arrival::Unchanged,
-        };
-        Self { known, clues: &new.clues, arrival, registers, welcome }
-    }
-}
-
-/// What an import would do. It does it to a database of its own that nobody sees, into which whoever is known comes when a
-/// row changes them.
-pub struct Trial {
-    real: Option<Connection>,
-    trial: Connection,
-}
-
-impl Trial {
-    /// Beside the database at `path`, which need not exist.
-    pub fn new(path: &Path) -> Result<Self, OpenError> {
-        let real = if path.exists() { Some(reads::open(path)?) } else { None };
-        if let Some(real) = &real {
-            migrations::check(real)?;
-            real.pragma_update(None, "cache_size", -CACHE)?;
-        }
-        // SQLite's name for a file that is deleted when it is closed.
-        let mut trial = Connection::open("")?;
-        trial.set_prepared_statement_cache_capacity(64);
-        trial.pragma_update(None, "cache_size", -CACHE)?;
-        trial.pragma_update(None, "synchronous", "OFF")?;
-        // Nothing is ever undone: after an error the trial is over.
-        trial.pragma_update(None, "journal_mode", "OFF")?;
-        migrations::migrate(&mut trial, path)?;
-        // Nobody looks for anybody here but by their addresses.
-        trial.execute_batch("DROP INDEX users_registered; DROP INDEX users_first; DROP INDEX users_last")?;
-        Ok(Self { real, trial })
-    }
-
-    /// What would come of these customers at `now`, after those before.
-    pub fn import(
-        &self,
-        customers: &[Imported],
-        reached_at: &[ContactField],
-        now: Timestamp,
-    ) -> Result<Vec<Arrival>, StoreError> {
-        self.trial.execute_batch("BEGIN")?;
-        // One state of the database for all of them: beginning to read costs more than a row does.
-        self.real.as_ref().map(|real| real.execute_batch("BEGIN")).transpose()?;
-        let mut bite = Bite::new(&self.trial, reached_at, now)?;
-        let arrivals = customers.iter().map(|new| self.take(new, &mut bite)).collect::<Result<_, StoreError>>()?;
-        self.real.as_ref().map(|real| real.execute_batch("COMMIT")).transpose()?;
-        self.trial.execute_batch("COMMIT")?;
-        Ok(arrivals)
-    }
-
-    fn take(&self, new: &Imported, bite: &mut Bite<'_>) -> Result<Arrival, StoreError> {
-        let contact = &new.user.contact;
-        let Some(mut known) = self.real.as_ref().map_or(Ok(None), |real| intake::look_up(real, contact))? else {
-            return bite.take(new);
-        };
-        let id = &known.user.id.as_bytes()[..];
-        let is_in = "SELECT EXISTS (SELECT 1 FROM users WHERE id = ?1)";
-        if self.trial.prepare_cached(is_in)?.query_row([id], |row| row.get(0))? {
-            return bite.take(new);
-        }
-        // The touches before the ledger need not be counted for this.
-        known.credit.first.get_or_insert(0);
-        known.credit.last.get_or_insert(0);
-        if contact.email.is_none() || known.user.email != contact.email {
-            // Somebody whom the trial has made meanwhile may be meant.
-            intake::insert_unerased(&self.trial, &known)?;
-            return bite.take(new);
-        }
-        let decided = Decided::new(Some(known), new, bite.reached_at);
-        if decided.arrival != Arrival::Unchanged {
-            intake::insert_unerased(&self.trial, &decided.known)?;
-        }
-        Ok(decided.arrival)
+            .map(|welcome| (&welcome.message, Context::of_user(&known.user)))
+            .filter(|(_, context)| reaches(reached_at, context));
+        let is_new = registers.is_some();
+        known.welcomed |= welcome.is_some() || (is_new && new.counts_as_welcomed());
+        let changes = known.changed || is_new || welcome.is_some();
+        Self { known, changes, registers, welcome }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::domain::{Contact, EmailAddress, NewUser, Origin, Phone, UserId};
+    use crate::domain::{EmailAddress, Origin, Phone};
 
-    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    pub(in crate::store::sqlite) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-    fn customer(name: &str, email: Option<String>, phone: Option<String>) -> Imported {
+    pub(in crate::store::sqlite) fn customer(name: &str, email: Option<String>, phone: Option<String>) -> Imported {
         let contact = Contact {
             email: email.map(|email| EmailAddress::parse(&email).unwrap()),
             phone: phone.map(|number| Phone { raw: number.clone(), e164: Some(number) }),
@@ -203,18 +223,22 @@ mod tests {
         };
         let (name, language, origin) = (name.to_owned(), String::new(), Origin::default());
         let user = NewUser { id: UserId::new(NOW), name, contact, language, origin };
-        Imported::new(user, NOW, None)
+        Imported::new(user, NOW, None).unwrap()
     }
 
-    async fn import(store: &SqliteStore, customers: &[Imported]) -> Vec<Arrival> {
-        store.import(Arc::new(customers.to_vec()), Arc::from([ContactField::Email]), NOW).await.unwrap()
+    pub(in crate::store::sqlite) fn importer(store: &Arc<SqliteStore>) -> Importer {
+        Importer::new(Arc::clone(store), Arc::from([ContactField::Email]), NOW)
+    }
+
+    pub(in crate::store::sqlite) async fn import(store: &Arc<SqliteStore>, customers: &[Imported]) -> Vec<Arrival> {
+        importer(store).import(Arc::new(customers.to_vec())).await.unwrap()
     }
 
     #[tokio::test]
     async fn the_log_stays_short_however_many_rows_one_write_has() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("umishop.db");
-        let store = SqliteStore::open(&path).unwrap();
+        let store = Arc::new(SqliteStore::open(&path).unwrap());
         // About a page each: 20 bites are 40 MiB.
         let name = "x".repeat(3_000);
         for bite in 0..20 {
@@ -224,32 +248,56 @@ mod tests {
             let log = std::fs::metadata(super::super::suffixed(&path, "-wal")).unwrap().len();
             assert!(log < 24 * 1024 * 1024, "{log} bytes after bite {bite}");
         }
-        crate::store::Store::close(&store).await.unwrap();
+        crate::store::Store::close(&*store).await.unwrap();
+    }
+
+    /// Somebody of a dozen people, told by this or that.
+    pub(in crate::store::sqlite) fn anybody(random: &mut fastrand::Rng) -> Imported {
+        let email = random.bool().then(|| format!("{}@example.com", random.u8(..12)));
+        let phone = (email.is_none() || random.bool()).then(|| format!("+3461200000{}", random.u8(..10)));
+        let mut anybody = customer(random.choice(["", "Ana", "Eva"]).unwrap_or_default(), email, phone);
+        anybody.contact.landbot_customer_id = random.bool().then(|| random.u8(..8).to_string());
+        anybody
     }
 
     #[tokio::test]
-    async fn a_trial_says_of_each_row_what_the_import_makes_of_it() {
-        let row = |random: &mut fastrand::Rng| {
-            let email = random.bool().then(|| format!("{}@example.com", random.u8(..12)));
-            let phone = (email.is_none() || random.bool()).then(|| format!("+3461200000{}", random.u8(..10)));
-            customer(random.choice(["", "Ana", "Eva"]).unwrap_or_default(), email, phone)
-        };
+    async fn who_need_not_be_looked_up_is_found_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = |name: &str| Arc::new(SqliteStore::open(&directory.path().join(name)).unwrap());
         for table in 0..40 {
             let mut random = fastrand::Rng::with_seed(table);
-            let directory = tempfile::tempdir().unwrap();
-            let path = directory.path().join("umishop.db");
-            let store = SqliteStore::open(&path).unwrap();
-            let known: Vec<_> = std::iter::repeat_with(|| row(&mut random)).take(8).collect();
-            import(&store, &known).await;
-            let trial = Trial::new(&path).unwrap();
-            let bites: Vec<Vec<_>> =
-                (0..2).map(|_| std::iter::repeat_with(|| row(&mut random)).take(12).collect()).collect();
-            let said: Vec<_> =
-                bites.iter().map(|rows| trial.import(rows, &[ContactField::Email], NOW).unwrap()).collect();
-            for (rows, said) in bites.iter().zip(said) {
-                assert_eq!(import(&store, rows).await, said, "table {table}: {known:?} {rows:?}");
+            let (store, other) = (open(&format!("{table}.db")), open(&format!("{table}-other.db")));
+            let one = importer(&store);
+            for bite in 0..6 {
+                let rows: Vec<_> = std::iter::repeat_with(|| anybody(&mut random)).take(6).collect();
+                let arrivals = one.import(Arc::new(rows.clone())).await.unwrap();
+                assert!(one.known.lock().unwrap().are_told(), "bite {bite}");
+                // A new one has to look everybody up that it did not write.
+                assert_eq!(arrivals, import(&other, &rows).await, "table {table}, bite {bite}: {rows:?}");
             }
-            crate::store::Store::close(&store).await.unwrap();
+            for store in [store, other] {
+                crate::store::Store::close(&*store).await.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_came_to_a_server_beside_the_import_is_known() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("umishop.db");
+        let store = Arc::new(SqliteStore::open(&path).unwrap());
+        let beside = Arc::new(SqliteStore::open_beside(&path).unwrap());
+        let row = |number: u8| [customer("Ana", Some(format!("{number}@example.com")), None)];
+        let one = importer(&store);
+        for number in 0..3 {
+            let told = one.import(Arc::new(row(2 * number).to_vec())).await.unwrap();
+            assert_eq!(told, [Arrival::New]);
+            import(&beside, &row(2 * number + 1)).await;
+            let told = one.import(Arc::new(row(2 * number + 1).to_vec())).await.unwrap();
+            assert_eq!(told, [Arrival::Unchanged]);
+        }
+        for store in [beside, store] {
+            crate::store::Store::close(&*store).await.unwrap();
         }
     }
 }

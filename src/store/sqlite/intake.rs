@@ -1,12 +1,12 @@
 //! The webhooks' transactions: a registration, a request, and what nobody could read.
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::ledger::{self, Credit};
-use super::{rows, suppressions};
+use super::known::{Known, find, insert_user, update_user};
+use super::{ledger, rows};
 use crate::domain::{
-    ChannelAddress, Contact, Context, EmailAddress, NewMessage, NewRequest, NewUser, REPEAT_WINDOW, Request, RequestId,
-    RequestState, Timestamp, User, UserId,
+    ChannelAddress, Context, NewMessage, NewRequest, NewUser, REPEAT_WINDOW, Request, RequestId, RequestState,
+    Timestamp, User, UserId,
 };
 use crate::store::{InboxEntry, Registered, Registration, StoreError, Submission, Submitted};
 
@@ -51,7 +51,7 @@ pub(super) fn register_user(
     }
     let user = known.user;
     if let Some((welcome, context)) = &welcome {
-        enqueue(connection, welcome, Some(&user), None, context, now)?;
+        enqueue(connection, welcome, Some(user.id), None, context, now)?;
     }
     Ok(Registered { user, created, welcome_due: welcome.map(|(welcome, _)| welcome.due_at) })
 }
@@ -96,7 +96,7 @@ pub(super) fn submit_request(
     }
     let context = Context::of_request(user.as_ref(), &request);
     for message in &submission.messages {
-        enqueue(connection, message, user.as_ref(), Some(request.id), &context, now)?;
+        enqueue(connection, message, request.user_id, Some(request.id), &context, now)?;
     }
     Ok(Submitted { request_id: request.id, user, duplicate: false })
 }
@@ -139,7 +139,7 @@ pub(super) fn keep_unreadable(connection: &Connection, entry: &InboxEntry) -> Re
 pub(super) fn enqueue(
     connection: &Connection,
     message: &NewMessage,
-    user: Option<&User>,
+    user_id: Option<UserId>,
     request_id: Option<RequestId>,
     context: &Context,
     now: Timestamp,
@@ -153,7 +153,7 @@ pub(super) fn enqueue(
         )?
         .execute(named_params! {
             ":id": &message.id.as_bytes()[..],
-            ":user_id": user.map(|user| &user.id.as_bytes()[..]),
+            ":user_id": user_id.as_ref().map(|id| &id.as_bytes()[..]),
             ":request_id": request_id.as_ref().map(|id| &id.as_bytes()[..]),
             ":channel": message.channel.as_str(),
             ":fallback": message.fallback.as_ref().map(ChannelAddress::as_str),
@@ -163,36 +163,6 @@ pub(super) fn enqueue(
             ":context": rows::to_json(context)?,
         })?;
     Ok(())
-}
-
-/// A user, and whether a welcome was ever put into the outbox for them.
-pub(super) struct Known {
-    pub(super) user: User,
-    pub(super) welcomed: bool,
-    /// The origins that are credited with them.
-    pub(super) credit: Credit,
-    /// Whether it differs from what is stored.
-    pub(super) changed: bool,
-}
-
-impl Known {
-    pub(super) fn first_seen(new: &NewUser, now: Timestamp) -> Self {
-        Self { user: User::first_seen(new, now), welcomed: false, credit: Credit::default(), changed: false }
-    }
-
-    /// With what was missing.
-    pub(super) fn merged(mut self, new: &NewUser) -> Self {
-        self.changed |= self.user.merge(new);
-        self
-    }
-
-    /// With one more visit, if it is a touch.
-    pub(super) fn credit(&mut self, connection: &Connection, new: &NewUser, touch: bool) -> Result<(), StoreError> {
-        if touch {
-            self.changed |= self.credit.visit(connection, &new.origin, self.user.phone.as_ref())?;
-        }
-        Ok(())
-    }
 }
 
 /// The user who asks for help: found again or made, with this visit kept as a touch.
@@ -219,121 +189,6 @@ fn keep_touch(connection: &Connection, user: &User, new: &NewUser, now: Timestam
     connection
         .prepare_cached("INSERT INTO touches (user_id, at, origin, source) VALUES (?1, ?2, ?3, ?4)")?
         .execute((&user.id.as_bytes()[..], now.as_millis(), origin, source))?;
-    Ok(())
-}
-
-/// The user this contact belongs to: by mail address, else by phone, else by Landbot's number.
-pub(super) fn find(connection: &Connection, contact: &Contact) -> Result<Option<Known>, StoreError> {
-    let mut found = look_up(connection, contact)?;
-    if let Some(known) = &mut found
-        && known.credit.first.is_none()
-    {
-        known.credit = ledger::count_user(connection, &known.user.id.as_bytes()[..])?;
-    }
-    Ok(found)
-}
-
-pub(super) fn look_up(connection: &Connection, contact: &Contact) -> Result<Option<Known>, StoreError> {
-    let by = |condition: &'static str, value: &str| {
-        // Whoever has another address is somebody else (see `User::may_be`); let the index leave them out.
-        let stranger = if contact.email.is_some() { "AND email IS NULL" } else { "" };
-        let sql =
-            format!("SELECT {}, welcomed, {} FROM users WHERE {condition} {stranger}", rows::USER, ledger::CREDIT);
-        let mut statement = connection.prepare_cached(&sql)?;
-        for found in statement.query_map([value], known)? {
-            let found = found?;
-            if found.user.may_be(contact) {
-                return Ok::<_, StoreError>(Some(found));
-            }
-        }
-        Ok(None)
-    };
-    if let Some(email) = &contact.email {
-        let sql = format!("SELECT {}, welcomed, {} FROM users WHERE email = ?1", rows::USER, ledger::CREDIT);
-        let found = connection.prepare_cached(&sql)?.query_row([email.as_str()], known).optional()?;
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    if let Some(phone) = &contact.phone
-        && let Some(found) = by("phone IS NOT NULL AND coalesce(phone_e164, phone) = ?1", phone.best())?
-    {
-        return Ok(Some(found));
-    }
-    match &contact.landbot_customer_id {
-        Some(id) => by("landbot_customer_id = ?1", id),
-        None => Ok(None),
-    }
-}
-
-fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
-    Ok(Known { user: rows::user(row)?, welcomed: row.get(10)?, credit: ledger::credit(row, 11)?, changed: false })
-}
-
-pub(super) fn insert_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
-    if let Some(address) = &known.user.email {
-        suppressions::recall(connection, address)?;
-    }
-    insert_unerased(connection, known)
-}
-
-/// As [`insert_user`], when it is known that no erased customer had unsubscribed that address.
-pub(super) fn insert_unerased(connection: &Connection, known: &Known) -> Result<(), StoreError> {
-    let user = &known.user;
-    let (origin, source) = rows::origin_columns(&user.origin)?;
-    connection
-        .prepare_cached(
-            "INSERT INTO users (id, name, email, phone, phone_e164, landbot_customer_id, language, origin, source, created_at,
-                                registered_at, welcomed, first_origin, last_origin, registered_origin)
-             VALUES (:id, :name, :email, :phone, :phone_e164, :landbot_customer_id, :language, :origin, :source, :created_at,
-                     :registered_at, :welcomed, :first_origin, :last_origin, :registered_origin)",
-        )?
-        .execute(named_params! {
-            ":id": &user.id.as_bytes()[..],
-            ":name": user.name,
-            ":email": user.email.as_ref().map(EmailAddress::as_str),
-            ":phone": user.phone.as_ref().map(|phone| &phone.raw),
-            ":phone_e164": user.phone.as_ref().and_then(|phone| phone.e164.as_ref()),
-            ":landbot_customer_id": user.landbot_customer_id,
-            ":language": user.language,
-            ":origin": origin,
-            ":source": source,
-            ":created_at": user.created_at.as_millis(),
-            ":registered_at": user.registered_at.map(Timestamp::as_millis),
-            ":welcomed": known.welcomed,
-            ":first_origin": known.credit.first,
-            ":last_origin": known.credit.last,
-            ":registered_origin": known.credit.registered,
-        })?;
-    Ok(())
-}
-
-pub(super) fn update_user(connection: &Connection, known: &Known) -> Result<(), StoreError> {
-    let user = &known.user;
-    if let Some(address) = &user.email {
-        suppressions::recall(connection, address)?;
-    }
-    connection
-        .prepare_cached(
-            "UPDATE users SET name = :name, email = :email, phone = :phone, phone_e164 = :phone_e164,
-                              landbot_customer_id = :landbot_customer_id, language = :language,
-                              registered_at = :registered_at, welcomed = :welcomed, last_origin = :last_origin,
-                              registered_origin = :registered_origin
-              WHERE id = :id",
-        )?
-        .execute(named_params! {
-            ":id": &user.id.as_bytes()[..],
-            ":name": user.name,
-            ":email": user.email.as_ref().map(EmailAddress::as_str),
-            ":phone": user.phone.as_ref().map(|phone| &phone.raw),
-            ":phone_e164": user.phone.as_ref().and_then(|phone| phone.e164.as_ref()),
-            ":landbot_customer_id": user.landbot_customer_id,
-            ":language": user.language,
-            ":registered_at": user.registered_at.map(Timestamp::as_millis),
-            ":welcomed": known.welcomed,
-            ":last_origin": known.credit.last,
-            ":registered_origin": known.credit.registered,
-        })?;
     Ok(())
 }
 

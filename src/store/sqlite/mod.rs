@@ -38,6 +38,7 @@ use trust::{Trust, Verdict};
 use writer::Writer;
 
 mod access;
+mod acquaintances;
 mod backup;
 mod copy;
 mod disk;
@@ -50,6 +51,7 @@ mod import;
 mod intake;
 mod invented;
 mod journal;
+mod known;
 mod ledger;
 mod log;
 mod messages;
@@ -68,6 +70,7 @@ mod snapshot;
 mod suppressions;
 mod times;
 mod touched;
+mod trial;
 mod trouble;
 mod trust;
 mod unfinished;
@@ -79,11 +82,12 @@ pub use backup::back_up;
 pub use copy::Watch;
 pub use disk::free;
 pub use examine::{Examined, examine};
-pub use import::Trial;
+pub use import::{Imported, Importer};
 pub use invented::InventedError;
 pub use opening::OpenError;
 pub use restore::{RestoreError, Restored, restore};
 pub use snapshot::Snapshot;
+pub use trial::Trial;
 
 #[cfg(test)]
 mod tests;

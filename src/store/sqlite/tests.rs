@@ -33,7 +33,7 @@ const INDEXES: &[(&str, &str)] = &[
     ("crashes >= 3 AND channel > ?1", "messages_suspect (channel>?)"),
     ("WHERE state = 'sending' AND boot <> ?1", "messages_sending"),
     ("state = 'sending' AND lease_epoch = :epoch", "sqlite_autoindex_messages_1 (id=?)"),
-    ("registered_origin FROM users WHERE email = ?1", "users_email (email=?)"),
+    ("rowid FROM users WHERE email = ?1", "users_email (email=?)"),
     ("coalesce(phone_e164, phone) = ?1", "users_phone (<expr>=?)"),
     ("WHERE landbot_customer_id = ?1", "users_landbot (landbot_customer_id=?)"),
     ("WHERE idempotency_key = ?1", "requests_key (idempotency_key=?)"),

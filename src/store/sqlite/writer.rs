@@ -74,14 +74,17 @@ where
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let result = match (committed, self.result) {
+        let Self { work, result, reply, .. } = *self;
+        // What it was made of may be much; whoever asked holds it too, and can let go of it while this thread goes on.
+        drop(work);
+        let result = match (committed, result) {
             // Also for a write that was refused: perhaps because of one that has not happened now.
             (Err(error), _) | (Ok(()), Some(Err(error))) => Err(error),
             (Ok(()), Some(Ok(value))) => Ok(value),
             (Ok(()), None) => Err(StoreError::unavailable(&"the write was not run")),
         };
         // Whoever asked may have gone away; the write stands all the same.
-        drop(self.reply.send(result));
+        drop(reply.send(result));
     }
 }
 

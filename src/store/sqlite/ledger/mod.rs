@@ -82,16 +82,20 @@ impl Credit {
 
 /// The row of `origins` with these clues.
 fn origin_id(connection: &Connection, clues: &Clues) -> Result<i64, StoreError> {
-    let clues = rows::to_json(clues)?;
+    origin_of(connection, &rows::to_json(clues)?)
+}
+
+/// The same of clues that are JSON.
+fn origin_of(connection: &Connection, clues: &str) -> Result<i64, StoreError> {
     let known = connection
         .prepare_cached("SELECT id FROM origins WHERE clues = ?1")?
-        .query_row([&clues], |row| row.get(0))
+        .query_row([clues], |row| row.get(0))
         .optional()?;
     match known {
         Some(id) => Ok(id),
         None => Ok(connection
             .prepare_cached("INSERT INTO origins (clues) VALUES (?1) RETURNING id")?
-            .query_row([&clues], |row| row.get(0))?),
+            .query_row([clues], |row| row.get(0))?),
     }
 }
 
