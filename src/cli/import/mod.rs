@@ -163,7 +163,7 @@ fn read(
     let sizes = std::iter::successors(Some(FIRST_BITE), |size| Some((size * 2).min(most.rows)));
     for size in sizes {
         let Ok(place) = Handle::current().block_on(bites.reserve()) else { break };
-        let mut bite = Bite::default();
+        let mut bite = Bite { position: rows.position(), ..Bite::default() };
         let ended = bite.read(&mut rows, welcome, Most { rows: size, ..most });
         place.send(Ok(bite));
         if ended? {

@@ -57,6 +57,7 @@ impl Target {
         };
         let store = Arc::new(store.keeping_free(config.keep_free));
         let importer = Importer::new(Arc::clone(&store), config.welcome_reaches().into(), now);
+        let importer = if beside { importer.beside_a_server() } else { importer };
         Ok(Self::Store { store, importer, beside })
     }
 

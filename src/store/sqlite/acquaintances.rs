@@ -6,34 +6,52 @@ use rusqlite::Connection;
 use super::StoreError;
 use crate::domain::{Contact, EmailAddress, Phone};
 
-/// How large the filter is, in bits (16 MiB): of 13 million addresses, as four million customers have, it takes one in a
-/// hundred for one that it knows, and for fewer far less. With more than that it only helps less.
+/// How large the filter is, in bits (16 MiB): of 13 million marks, as four million customers have, it takes one in a hundred
+/// for one that it knows, and of fewer far less. With more than that it only helps less.
 const BITS: usize = 1 << 27;
 
-/// How many bits each address sets: at 13 million as good as any other number, and fewer are faster.
+/// How many bits each mark sets. Seven would take fewer marks for known ones, where there are 13 million; four are faster.
 const HASHES: u32 = 4;
 
-/// To look somebody up costs about as much as to read so many customers' addresses one after the other.
+/// To look somebody up costs about as much as to read so many customers' marks one after the other.
 const READ_PER_LOOK: u64 = 20;
 
-/// A Bloom filter of all addresses that customers have. Whoever is not in it is new; whoever is has to be looked up.
+/// A Bloom filter of all marks that customers are known by: mail addresses, phones, Landbot's numbers. Whoever is not in it
+/// is new; whoever is has to be looked up.
 ///
-/// It is made as soon as enough customers were looked up to pay for it, and holds until another connection writes.
+/// It is made as soon as enough customers were looked up to pay for it, and holds until anybody else writes. Without it
+/// everybody has to be looked up.
 #[derive(Default)]
 pub(super) struct Acquaintances {
     filter: Option<BloomFilter>,
-    /// SQLite's mark of what other connections have written.
-    version: i64,
+    /// What was written when it was last right.
+    written: Written,
     /// How many were looked up since then.
     looked_up: u64,
 }
 
+/// How much was written, by this connection and by others.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Written {
+    /// In rows.
+    here: u64,
+    /// SQLite's mark, which changes.
+    elsewhere: i64,
+}
+
+impl Written {
+    fn now(connection: &Connection) -> Result<Self, StoreError> {
+        let elsewhere = connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
+        Ok(Self { here: connection.total_changes(), elsewhere })
+    }
+}
+
 impl Acquaintances {
-    /// To be called at the beginning of each transaction: nobody else writes until its end.
+    /// To be called at the beginning of each transaction.
     pub(super) fn refresh(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let version = connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
-        if version != self.version {
-            *self = Self { version, ..Self::default() };
+        let written = Written::now(connection)?;
+        if written != self.written {
+            *self = Self { written, ..Self::default() };
         }
         if self.filter.is_none() {
             // Rows are numbered one after the other, so that this is how many there are, or more.
@@ -47,7 +65,13 @@ impl Acquaintances {
         Ok(())
     }
 
-    /// Whether somebody whom we know may be meant.
+    /// To be called at the end: all that was written since [`refresh`](Self::refresh) was told by [`add`](Self::add).
+    pub(super) fn settle(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.written = Written::now(connection)?;
+        Ok(())
+    }
+
+    /// Whether somebody whom we know may be meant, and is to be looked up.
     pub(super) fn may_include(&mut self, contact: &Contact) -> bool {
         let Some(filter) = &self.filter else {
             self.looked_up += 1;
@@ -106,7 +130,8 @@ fn all(connection: &Connection) -> Result<BloomFilter, StoreError> {
         connection.prepare("SELECT email, coalesce(phone_e164, phone), landbot_customer_id FROM users")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let text = |index| row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from);
+        // No contact is like a text that is damaged.
+        let text = |index| Ok::<_, rusqlite::Error>(row.get_ref(index)?.as_str_or_null().unwrap_or(None));
         add(&mut filter, text(0)?, [text(1)?, text(2)?]);
     }
     Ok(filter)

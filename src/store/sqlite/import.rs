@@ -63,27 +63,40 @@ pub struct Importer {
     store: Arc<SqliteStore>,
     reached_at: Arc<[ContactField]>,
     now: Timestamp,
-    known: Arc<Mutex<Acquaintances>>,
+    is_alone: bool,
+    acquaintances: Arc<Mutex<Acquaintances>>,
 }
 
 impl Importer {
     /// Into `store`. A welcome goes to whom it can reach at one of `reached_at`, and is of `now`.
     pub fn new(store: Arc<SqliteStore>, reached_at: Arc<[ContactField]>, now: Timestamp) -> Self {
-        Self { store, reached_at, now, known: Arc::default() }
+        Self { store, reached_at, now, is_alone: true, acquaintances: Arc::default() }
+    }
+
+    /// The same beside a server: everybody is looked up, since its webhooks would wait while all marks are read.
+    #[must_use]
+    pub fn beside_a_server(mut self) -> Self {
+        self.is_alone = false;
+        self
     }
 
     /// Takes them, all in one transaction. Who is known already is merged by the rules of the webhooks; but a row is no
     /// visit, and so adds no touch: importing it again changes nothing.
     pub async fn import(&self, customers: Arc<Vec<Imported>>) -> Result<Vec<Arrival>, StoreError> {
-        let (reached_at, now, known) = (Arc::clone(&self.reached_at), self.now, Arc::clone(&self.known));
+        let (reached_at, now, is_alone) = (Arc::clone(&self.reached_at), self.now, self.is_alone);
+        let acquaintances = Arc::clone(&self.acquaintances);
         self.store
             .take(move |connection| {
                 // It stays so: after these there are more.
                 connection.pragma_update(None, "cache_size", -CACHE)?;
-                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-                known.refresh(connection)?;
-                let mut bite = Bite::new(connection, &mut known, &reached_at, now)?;
-                customers.iter().map(|new| bite.take(new)).collect()
+                let mut acquaintances = acquaintances.lock().unwrap_or_else(PoisonError::into_inner);
+                if is_alone {
+                    acquaintances.refresh(connection)?;
+                }
+                let bite = Bite::new(connection, &mut acquaintances, &reached_at, now)?;
+                let arrivals = bite.take_all(&customers)?;
+                acquaintances.settle(connection)?;
+                Ok(arrivals)
             })
             .await
     }
@@ -93,7 +106,7 @@ impl Importer {
 pub(super) struct Bite<'a> {
     connection: &'a Connection,
     insert: CachedStatement<'a>,
-    known: &'a mut Acquaintances,
+    acquaintances: &'a mut Acquaintances,
     pub(super) reached_at: &'a [ContactField],
     now: Timestamp,
     ledger: ledger::Memo,
@@ -104,18 +117,25 @@ pub(super) struct Bite<'a> {
 impl<'a> Bite<'a> {
     pub(super) fn new(
         connection: &'a Connection,
-        known: &'a mut Acquaintances,
+        acquaintances: &'a mut Acquaintances,
         reached_at: &'a [ContactField],
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let insert = connection.prepare_cached(known::INSERT_USER)?;
         let recalls = suppressions::recalls_any(connection)?;
-        Ok(Self { connection, insert, known, reached_at, now, ledger: ledger::Memo::default(), recalls })
+        Ok(Self { connection, insert, acquaintances, reached_at, now, ledger: ledger::Memo::default(), recalls })
+    }
+
+    fn take_all(mut self, customers: &[Imported]) -> Result<Vec<Arrival>, StoreError> {
+        customers.iter().map(|new| self.take(new)).collect()
     }
 
     pub(super) fn take(&mut self, new: &Imported) -> Result<Arrival, StoreError> {
-        let found =
-            if self.known.may_include(&new.contact) { known::find(self.connection, &new.contact)? } else { None };
+        let found = if self.acquaintances.may_include(&new.contact) {
+            known::find(self.connection, &new.contact)?
+        } else {
+            None
+        };
         match found {
             Some(found) => self.merge(found, new),
             None => self.insert(new),
@@ -150,7 +170,7 @@ impl<'a> Bite<'a> {
             credit,
         }
         .insert(&mut self.insert)?;
-        self.known.add(&new.contact);
+        self.acquaintances.add(&new.contact);
         if let Some(Welcome { message, context }) = welcome {
             intake::enqueue(self.connection, message, Some(new.id), None, context, self.now)?;
         }
@@ -168,7 +188,7 @@ impl<'a> Bite<'a> {
             self.ledger.registered(self.connection, at)?;
         }
         known::update_user(self.connection, &known)?;
-        self.known.add(&new.contact);
+        self.acquaintances.add(&new.contact);
         if let Some((message, context)) = &welcome {
             intake::enqueue(self.connection, message, Some(known.user.id), None, context, self.now)?;
         }
@@ -257,6 +277,9 @@ pub(super) mod tests {
         let phone = (email.is_none() || random.bool()).then(|| format!("+3461200000{}", random.u8(..10)));
         let mut anybody = customer(random.choice(["", "Ana", "Eva"]).unwrap_or_default(), email, phone);
         anybody.contact.landbot_customer_id = random.bool().then(|| random.u8(..8).to_string());
+        if let Some(phone) = anybody.contact.phone.as_mut().filter(|_| random.u8(..4) == 0) {
+            phone.e164 = None;
+        }
         anybody
     }
 
@@ -271,7 +294,7 @@ pub(super) mod tests {
             for bite in 0..6 {
                 let rows: Vec<_> = std::iter::repeat_with(|| anybody(&mut random)).take(6).collect();
                 let arrivals = one.import(Arc::new(rows.clone())).await.unwrap();
-                assert!(one.known.lock().unwrap().are_told(), "bite {bite}");
+                assert!(one.acquaintances.lock().unwrap().are_told(), "bite {bite}");
                 // A new one has to look everybody up that it did not write.
                 assert_eq!(arrivals, import(&other, &rows).await, "table {table}, bite {bite}: {rows:?}");
             }
@@ -279,6 +302,25 @@ pub(super) mod tests {
                 crate::store::Store::close(&*store).await.unwrap();
             }
         }
+    }
+
+    #[tokio::test]
+    async fn whatever_else_is_written_the_same_way_is_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(&directory.path().join("umishop.db")).unwrap());
+        let row = |number: u8| customer("Ana", None, Some(format!("+3461200000{number}")));
+        let (one, other) = (importer(&store), importer(&store));
+        for number in 0..3 {
+            for (importer, arrival) in [(&one, Arrival::New), (&other, Arrival::Unchanged)] {
+                assert_eq!(importer.import(Arc::new(vec![row(number)])).await.unwrap(), [arrival]);
+            }
+        }
+        // Of what was undone nothing is taken for known, nor for new.
+        let mut twice = [row(4), row(5)];
+        twice[1].id = twice[0].id;
+        one.import(Arc::new(twice.to_vec())).await.unwrap_err();
+        assert_eq!(one.import(Arc::new(vec![row(4), row(0)])).await.unwrap(), [Arrival::New, Arrival::Unchanged]);
+        crate::store::Store::close(&*store).await.unwrap();
     }
 
     #[tokio::test]

@@ -62,7 +62,7 @@ pub(super) fn look_up(connection: &Connection, contact: &Contact) -> Result<Opti
     Ok(found)
 }
 
-/// Everybody who has one of these addresses, apart from those who are certainly somebody else.
+/// Everybody who has one of these marks, apart from those who are certainly somebody else.
 pub(super) fn candidates(connection: &Connection, contact: &Contact) -> Result<Vec<Known>, StoreError> {
     let mut found = Vec::new();
     each(connection, contact, |known| {
@@ -81,11 +81,11 @@ fn each(
     let email = contact.email.as_ref().map(EmailAddress::as_str);
     let phone = contact.phone.as_ref().map(Phone::best);
     // Whoever has another address is somebody else (see `User::may_be`); let the index leave them out.
-    let alone = if email.is_some() { " AND email IS NULL" } else { "" };
+    let without = if email.is_some() { " AND email IS NULL" } else { "" };
     for (mark, condition, alone) in [
         (email, "email = ?1", ""),
-        (phone, "phone IS NOT NULL AND coalesce(phone_e164, phone) = ?1", alone),
-        (contact.landbot_customer_id.as_deref(), "landbot_customer_id = ?1", alone),
+        (phone, "phone IS NOT NULL AND coalesce(phone_e164, phone) = ?1", without),
+        (contact.landbot_customer_id.as_deref(), "landbot_customer_id = ?1", without),
     ] {
         let Some(mark) = mark else { continue };
         let sql =
@@ -140,7 +140,7 @@ pub(super) fn insert_unerased(connection: &Connection, known: &Known) -> Result<
     .insert(&mut connection.prepare_cached(INSERT_USER)?)
 }
 
-/// The row of a user who is not known yet.
+/// A row of users that is to be made.
 pub(super) struct UserRow<'a> {
     /// Its number; `None`: the next one.
     pub(super) row: Option<i64>,

@@ -26,7 +26,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Beside the database at `path`, which need not exist; the rest as for an [`Importer`].
+    /// Beside the database at `path`, which need not exist; the rest as for an [`Importer`](super::Importer).
     pub fn new(path: &Path, reached_at: Arc<[ContactField]>, now: Timestamp) -> Result<Self, OpenError> {
         let real = if path.exists() { Some(reads::open(path)?) } else { None };
         if let Some(real) = &real {
@@ -43,7 +43,11 @@ impl Trial {
         migrations::migrate(&mut scratch, path)?;
         // Nobody looks for anybody here but by their addresses.
         scratch.execute_batch("DROP INDEX users_registered; DROP INDEX users_first; DROP INDEX users_last")?;
-        // Whoever is new here gets a number after it. Of several who have the same phone the first one is meant.
+        // Who is new here may come to a server, too, while this goes on.
+        scratch.execute_batch(
+            "DROP INDEX users_email; CREATE INDEX users_email ON users (email) WHERE email IS NOT NULL",
+        )?;
+        // Whoever is new here gets a number after it. Of several who have the same mark the first one is meant.
         let sql = "INSERT INTO users (rowid, id, name, language, origin, source, created_at) VALUES (?1, x'', '', '', '', '', 0)";
         scratch.execute(sql, [MORE_THAN_ALL])?;
         Ok(Self { real, scratch, reached_at, now })
@@ -54,8 +58,9 @@ impl Trial {
         self.scratch.execute_batch("BEGIN")?;
         // One state of the database for all of them: beginning to read costs more than a row does.
         self.real.as_ref().map(|real| real.execute_batch("BEGIN")).transpose()?;
-        let mut known = Acquaintances::default();
-        let mut bite = Bite::new(&self.scratch, &mut known, &self.reached_at, self.now)?;
+        // They are never told of anybody, so that everybody is looked up.
+        let mut acquaintances = Acquaintances::default();
+        let mut bite = Bite::new(&self.scratch, &mut acquaintances, &self.reached_at, self.now)?;
         let arrivals = customers.iter().map(|new| self.take(new, &mut bite)).collect::<Result<_, StoreError>>()?;
         self.real.as_ref().map(|real| real.execute_batch("COMMIT")).transpose()?;
         self.scratch.execute_batch("COMMIT")?;

@@ -75,7 +75,7 @@ where
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let Self { work, result, reply, .. } = *self;
-        // What it was made of may be much; whoever asked holds it too, and can let go of it while this thread goes on.
+        // What an import was made of is much. It holds that, too, and lets go of it while this thread goes on.
         drop(work);
         let result = match (committed, result) {
             // Also for a write that was refused: perhaps because of one that has not happened now.
