@@ -1,5 +1,7 @@
 //! A user: one customer, known by a mail address, else a phone, else Landbot's customer id.
 
+use std::borrow::Borrow;
+
 use serde::Deserialize;
 
 use super::{EmailAddress, Origin, Phone, Timestamp, UserId};
@@ -114,8 +116,8 @@ impl User {
         let understood = |phone: &Option<Phone>| phone.as_ref().is_some_and(|phone| phone.e164.is_some());
         let wants_phone = self.phone.is_none() || (!understood(&self.phone) && understood(&contact.phone));
         let changed = [
-            take_over_text(&mut self.name, name),
-            take_over_text(&mut self.language, language),
+            take_over(&mut self.name, name, String::is_empty),
+            take_over(&mut self.language, language, String::is_empty),
             take_over(&mut self.email, &contact.email, Option::is_none),
             take_over(&mut self.phone, &contact.phone, |_| wants_phone),
             take_over(&mut self.landbot_customer_id, &contact.landbot_customer_id, Option::is_none),
@@ -144,17 +146,12 @@ impl User {
 }
 
 /// Takes what they say for what is missing. Says whether that is anything new.
-fn take_over<T: Clone + PartialEq>(mine: &mut T, theirs: &T, is_missing: impl Fn(&T) -> bool) -> bool {
-    let takes = is_missing(mine) && mine != theirs;
-    if takes {
-        mine.clone_from(theirs);
-    }
-    takes
-}
-
-/// The same of a text that is missing when it is empty.
-fn take_over_text(mine: &mut String, theirs: &str) -> bool {
-    let takes = mine.is_empty() && !theirs.is_empty();
+fn take_over<T, U>(mine: &mut T, theirs: &U, is_missing: impl Fn(&T) -> bool) -> bool
+where
+    T: Borrow<U>,
+    U: ?Sized + PartialEq + ToOwned<Owned = T>,
+{
+    let takes = is_missing(mine) && (*mine).borrow() != theirs;
     if takes {
         theirs.clone_into(mine);
     }
